@@ -1,0 +1,308 @@
+"""Live Python objects -> recipe tree. Everything becomes a node by itself; nothing needs to be wrapped.
+
+May import: the standard library. fiddle is only looked at when it is already loaded: an object that is a fiddle
+buildable cannot exist without it.
+"""
+
+from __future__ import annotations
+
+import collections
+import copyreg
+import dataclasses
+import datetime
+import enum
+import functools
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .errors import CaptureError, Path, placed
+from .names import name_of, resolves_to
+from .tree import (
+    ARG_FACTORY,
+    ARGS,
+    CONFIG,
+    FIDDLE_CONFIG,
+    FIDDLE_PARTIAL,
+    PARTIAL,
+    PATHS,
+    SCALARS,
+    Call,
+    Link,
+    Map,
+    Opaque,
+    Ref,
+    Seq,
+    Tree,
+    Value,
+)
+from .values import VALUE_TYPES
+
+WAYS_OUT = "wrap what makes it in run.Config(...), or keep it as it is with nph.raw(...)"
+_CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
+
+
+class Raw:
+    """The mark that ``raw(value)`` puts around a value."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"raw({self.value!r})"
+
+
+def raw(value: Any) -> Any:
+    """Keep a value as one opaque leaf of a recipe.
+
+    Its parts get no paths of their own and it lives in this process only: ``to_yaml``, ``freeze`` and the
+    launchers refuse it. ``build`` gives back the value itself.
+    """
+    return Raw(value)
+
+
+def capture(obj: Any, *, auto: bool = True, seen: Callable[[str, Any], None] | None = None) -> Tree:
+    """Turn a ``run.Partial``, ``run.Config`` or any value into a recipe tree.
+
+    Parameters
+    ----------
+    obj : the object.
+    auto : whether dataclass instances, ``functools.partial`` and other objects that can say how they were made
+        become nodes too; if not, they stay opaque values.
+    seen : called with the name and the object of every target, so that its signature can be read.
+
+    Raises
+    ------
+    CaptureError
+        With the path, for what has no form (a lambda, an open file), and for a structure that contains itself.
+    """
+    return _Capture(auto, seen).tree(obj, ())
+
+
+def capture_default(obj: Any) -> Tree:
+    """Turn a parameter's default into a tree."""
+    return _Capture(False, None, strict=True).tree(obj, ())
+
+
+class _Capture:
+    def __init__(self, auto: bool, seen: Callable[[str, Any], None] | None, strict: bool = False) -> None:
+        self.auto = auto
+        self.seen = seen
+        self.strict = strict
+        self.first: dict[int, tuple[Path, Any]] = {}  # the object too: its id must not be used again
+        self.open: set[int] = set()
+        fiddle = sys.modules.get("fiddle")
+        self.buildable: Any = getattr(fiddle, "Buildable", ()) if fiddle else ()
+
+    def tree(self, obj: Any, path: Path) -> Tree:
+        if type(obj) in SCALARS:
+            return obj  # type: ignore[no-any-return]
+        if isinstance(obj, enum.Enum):
+            return self.member(obj, path)
+        if isinstance(obj, _CODE):
+            return self.reference(obj, path)
+        if type(obj) is bytes or obj == () and type(obj) is tuple:
+            return obj if type(obj) is bytes else Seq((), "tuple")
+        known = self.first.get(id(obj))
+        if known is not None and not _constant(obj):
+            return Link(known[0])
+        with self.entered(obj, path):
+            made = self.node(obj, path)
+        if not isinstance(made, Ref):
+            self.first[id(obj)] = (path, obj)
+        return made
+
+    @contextmanager
+    def entered(self, obj: Any, path: Path) -> Iterator[None]:
+        if id(obj) in self.open:
+            raise CaptureError(placed(path, "the structure contains itself; a recipe is a tree"))
+        self.open.add(id(obj))
+        try:
+            yield
+        finally:
+            self.open.discard(id(obj))
+
+    def node(self, obj: Any, path: Path) -> Tree:
+        if isinstance(obj, self.buildable):
+            return self.call(obj, path)
+        kind = type(obj)
+        if kind in (list, tuple):
+            return Seq(tuple(self.tree(item, (*path, i)) for i, item in enumerate(obj)), kind.__name__)
+        if kind in (set, frozenset):
+            return Seq(tuple(self.tree(item, (*path, i)) for i, item in enumerate(_ordered(obj))), kind.__name__)
+        if kind is dict or kind is collections.OrderedDict:
+            return self.map(obj, path)
+        if kind in PATHS:
+            return obj  # type: ignore[no-any-return]
+        if kind in VALUE_TYPES:
+            target, args = VALUE_TYPES[kind], made_with(obj)
+            return Value(target, args)
+        if kind is Raw:
+            return Opaque(obj.value)
+        return self.other(obj, path)
+
+    def map(self, obj: dict[Any, Any], path: Path) -> Tree:
+        for key in obj:
+            if type(key) not in (*SCALARS, bytes):
+                raise CaptureError(placed(path, f"the key {key!r} of a dict is no plain value; {WAYS_OUT}"))
+        items = tuple((key, self.tree(value, (*path, key))) for key, value in obj.items())
+        return Map(items, type(obj).__name__)
+
+    def member(self, obj: enum.Enum, path: Path) -> Tree:
+        owner = name_of(type(obj))
+        if owner is None or obj.name is None:
+            return self.refused(obj, path, "an enum member that no dotted name leads to")
+        return Ref(f"{owner}.{obj.name}")
+
+    def reference(self, obj: Any, path: Path) -> Tree:
+        name = name_of(obj)
+        if name is None:
+            what = "a lambda" if getattr(obj, "__name__", "") == "<lambda>" else "an object that no dotted name leads to"
+            return self.refused(obj, path, f"{what}; define it at the top of a module, or")
+        return Ref(name)
+
+    def call(self, obj: Any, path: Path) -> Call:
+        fn = obj.__fn_or_cls__
+        target = name_of(fn)
+        if target is None:
+            raise CaptureError(
+                placed(path, f"the target {fn!r} cannot be found by a dotted name; define it at the top of a module")
+            )
+        self.note(target, fn)
+        positional, named = split_arguments(obj, path)
+        args = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(positional))
+        kwargs = {name: self.tree(value, (*path, name)) for name, value in named.items()}
+        return Call(target, kwargs, args, buildable_name(obj, path))
+
+    def other(self, obj: Any, path: Path) -> Tree:
+        text = repr(obj) if type(obj).__module__.partition(".")[0] in ("torch", "numpy") else ""
+        if text.replace(".", "").isidentifier() and resolves_to(text, obj):
+            return Ref(text)  # a dtype: torch.bfloat16
+        if not self.auto:
+            return self.refused(obj, path, f"a {type(obj).__name__} object") if self.strict else Opaque(obj)
+        how = how_made(obj)
+        if how is None:
+            return self.refused(obj, path, f"a {type(obj).__name__} object, which cannot say how it was made")
+        if isinstance(how, self.buildable):
+            return self.call(how, path)
+        fn, args, kwargs, buildable = how
+        target = name_of(fn)
+        if target is None:
+            return self.refused(obj, path, f"a {type(obj).__name__} object, whose maker no dotted name leads to")
+        self.note(target, fn)
+        positional = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(args))
+        named = {name: self.tree(value, (*path, name)) for name, value in kwargs.items()}
+        return Call(target, named, positional, buildable)
+
+    def note(self, target: str, fn: Any) -> None:
+        if self.seen is not None:
+            self.seen(target, fn)
+
+    def refused(self, obj: Any, path: Path, what: str) -> Tree:
+        raise CaptureError(placed(path, f"{what} has no text form ({_brief(obj)}): {WAYS_OUT}"))
+
+
+def _brief(obj: Any) -> str:
+    text = f"{type(obj).__module__}.{type(obj).__qualname__}"
+    name = getattr(obj, "__qualname__", "")
+    return f"{text} {name}".strip()
+
+
+def _constant(obj: Any) -> bool:
+    """Python itself may share tuples of constants: such sharing means nothing."""
+    return type(obj) is tuple and all(type(item) in (*SCALARS, bytes) or _constant(item) for item in obj)
+
+
+def _ordered(obj: Any) -> list[Any]:
+    """Sets have no order: give them one that is the same in every process."""
+    return sorted(obj, key=lambda item: (type(item).__name__, repr(item)))
+
+
+def split_arguments(obj: Any, path: Path) -> tuple[list[Any], dict[str, Any]]:
+    """Split a buildable's arguments into positional and named ones, as a call would write them."""
+    arguments: dict[str | int, Any] = dict(obj.__arguments__)
+    numbered = [key for key in arguments if isinstance(key, int)]
+    if not numbered:
+        return [], arguments  # type: ignore[return-value]
+    names = list(obj.__signature_info__.parameters.values())
+    positional = []
+    for index in range(max(numbered) + 1):
+        named = names[index].name if index < len(names) and names[index].kind is names[index].POSITIONAL_OR_KEYWORD else None
+        key: str | int = named if named is not None and index not in arguments else index
+        if key not in arguments:
+            raise CaptureError(placed((*path, ARGS, index), "a positional argument is not set, but one after it is"))
+        positional.append(arguments.pop(key))
+    return positional, arguments  # type: ignore[return-value]
+
+
+def buildable_name(obj: Any, path: Path) -> str:
+    """Name the class of a buildable: nemo_run's, fiddle's or an error."""
+    kind = type(obj)
+    name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    if name in (CONFIG, PARTIAL, FIDDLE_CONFIG, FIDDLE_PARTIAL, ARG_FACTORY):
+        return name
+    raise CaptureError(placed(path, f"a buildable of the class {kind.__module__}.{kind.__qualname__} is not supported"))
+
+
+def made_with(obj: Any) -> tuple[Any, ...]:
+    """Return the constructor arguments of a standard-library value."""
+    if isinstance(obj, datetime.timedelta):
+        return (obj.days, obj.seconds, obj.microseconds)
+    if isinstance(obj, complex):
+        return (obj.real, obj.imag)
+    if isinstance(obj, range):
+        return (obj.start, obj.stop, obj.step)
+    if isinstance(obj, (datetime.datetime, datetime.date, datetime.time)):
+        return (obj.isoformat(),)
+    return (str(obj),)
+
+
+How = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
+
+
+def how_made(obj: Any) -> Any:
+    """Return the buildable, or (callable, args, kwargs, buildable class), that makes an object; None if unknown."""
+    io = getattr(obj, "__io__", None)  # NeMo's IOMixin keeps how an object was made
+    if io is not None and hasattr(io, "__fn_or_cls__"):
+        return io
+    if isinstance(obj, functools.partial):
+        return (obj.func, obj.args, dict(obj.keywords), PARTIAL)
+    if dataclasses.is_dataclass(obj):
+        return (type(obj), (), _fields(obj), CONFIG) if _faithful(obj) else None
+    if isinstance(obj, tuple) and hasattr(obj, "_fields"):
+        return (type(obj), (), obj._asdict(), CONFIG)
+    return _reduced(obj)
+
+
+def _fields(obj: Any) -> dict[str, Any]:
+    return {field.name: getattr(obj, field.name) for field in dataclasses.fields(obj) if field.init}
+
+
+def _faithful(obj: Any) -> bool:
+    """Whether the constructor's fields tell the whole object."""
+    names = {field.name for field in dataclasses.fields(obj)}
+    hidden = [field for field in dataclasses.fields(obj) if not field.init and field.default is dataclasses.MISSING]
+    return all(name in names for name in getattr(obj, "__dict__", {})) or not hidden
+
+
+def _reduced(obj: Any) -> How | None:
+    """Ask the pickle protocol (no pickle is read or written) for a constructor and its arguments."""
+    if isinstance(obj, (types.ModuleType, type(sys.stdout), types.GeneratorType)):
+        return None
+    try:
+        reduced = obj.__reduce_ex__(2)
+    except (TypeError, AttributeError, NotImplementedError, RuntimeError, ValueError):
+        return None
+    if not isinstance(reduced, tuple) or len(reduced) < 2 or any(part is not None for part in reduced[2:]):
+        return None
+    maker, args = reduced[:2]
+    if maker is copyreg.__newobj__:  # type: ignore[attr-defined]  # documented in copyreg's source only
+        maker, args = args[0], args[1:]
+        if not args and maker.__init__ is not object.__init__:
+            return None
+    if getattr(maker, "__module__", "") == "copyreg" or not callable(maker):
+        return None
+    return (maker, tuple(args), {}, CONFIG)
+

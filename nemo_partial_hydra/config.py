@@ -1,0 +1,284 @@
+"""Recipe tree <-> Hydra structured config (OmegaConf).
+
+May import: OmegaConf; neither Hydra nor fiddle. Every parameter of every target, set or not, is a field, so an
+override needs no ``+``. The way back reads the sparse recipe out of the composed config.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from .core import captured, read_tree, signature_of
+from .dialect import TARGET, call_head, explicit_leaf, item_spec, relative, restores, short_form
+from .edits import apply_edits
+from .errors import ConfigError, Path, ValidationError, dotted, placed
+from .nodes import DEFAULT, NOTHING, RECIPE, Leaf, RecipeNode, node_class
+from .omega import NO_COPY, child_nodes, content, detached, flag, is_absent
+from .reading import Kept, KeptSeq
+from .scalars import escape_interpolation, is_plain_reference
+from .signatures import REQUIRED, Parameter, Signature, Unknown, opaque_signature
+from .tree import ARGS, PATHS, Call, Link, Map, Opaque, Seq, Tree, Value
+from .typespec import ANY, TypeSpec
+
+KINDS = ("tuple", "set", "frozenset")
+UNSET, EXACT_SEQ = "nph_default", "nph_exact"
+
+
+def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
+    """Turn a ``run.Partial`` or ``run.Config`` into a structured config; ``build`` gives an equal one back.
+
+    Parameters
+    ----------
+    partial : the recipe.
+    auto : whether objects inside it become nodes by themselves.
+
+    Raises
+    ------
+    CaptureError
+        With the path, for a value that has no form in the dialect.
+    """
+    return tree_to_config(captured(partial, auto=auto))
+
+
+def tree_to_config(tree: Tree) -> DictConfig:
+    """Turn a tree whose root is a Call into a structured config."""
+    if not isinstance(tree, Call):
+        raise ConfigError("a recipe is a run.Partial or run.Config, or something that can say how it was made")
+    return detached(_Writer().call(tree, (), ()))
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.document: dict[Path, Path] = {}
+        self.scratch = DictConfig({}, flags={NO_COPY: True})  # children are put in place, not copied
+
+    def node(self, tree: Tree, spec: TypeSpec, path: Path, doc: Path, state: str = RECIPE) -> Any:
+        if isinstance(tree, Call):
+            return self.call(tree, path, doc)
+        if isinstance(tree, Seq):
+            return self.sequence(tree, spec, path, doc, state)
+        if isinstance(tree, Map):
+            return self.map(tree, spec, path, doc, state)
+        if isinstance(tree, Link):
+            return Leaf(relative(doc, self.document.get(tree.path, tree.path)), spec)
+        if isinstance(tree, Opaque):
+            return Leaf(f"<raw {type(tree.value).__name__}>", spec, state, tree)
+        if isinstance(tree, (Value, *PATHS)):
+            self.document[path] = doc
+        return self.leaf(tree, spec, state)
+
+    def leaf(self, tree: Tree, spec: TypeSpec, state: str) -> Any:
+        if isinstance(tree, (bool, int, float)) or tree is None:
+            return Leaf(tree, spec, state, tree)
+        if isinstance(tree, str) and tree != "???":
+            return Leaf(escape_interpolation(tree), spec, state, tree)
+        short = short_form(tree)
+        if isinstance(short, str) and (restores(short, tree, spec) or state == DEFAULT):
+            text = tree.target if state == DEFAULT and hasattr(tree, "target") and "enum" not in spec.kinds else short
+            return Leaf(escape_interpolation(text), spec, state, tree)
+        if state == DEFAULT:
+            return Leaf(str(tree) if tree != "???" else "", spec, state, tree)
+        if isinstance(tree, bytes):
+            return Leaf(tree, spec, state, tree)
+        return DictConfig(explicit_leaf(tree), flags={UNSET: False})
+
+    def sequence(self, tree: Seq, spec: TypeSpec, path: Path, doc: Path, state: str) -> ListConfig:
+        self.document[path] = doc
+        items = [self.node(v, item_spec(spec, i), (*path, i), (*doc, i), state) for i, v in enumerate(tree.items)]
+        flags = {UNSET: state == DEFAULT}
+        if tree.kind != "list":
+            flags[f"nph_{tree.kind}"] = True
+        if not restores(Seq(tree.items, "list"), tree, spec):
+            if not restores(tree, tree, spec):
+                flags[EXACT_SEQ] = True
+        return ListConfig(items, parent=self.scratch, flags=flags)
+
+    def map(self, tree: Map, spec: TypeSpec, path: Path, doc: Path, state: str) -> DictConfig:
+        self.document[path] = doc
+        if short_form(tree) is NOTHING or not isinstance(short_form(tree), Map):
+            below = (*doc, ARGS, 0)
+            pairs = [
+                ListConfig([self.node(k, ANY, (), ()), self.node(v, ANY, (*path, k), (*below, i, 1))])
+                for i, (k, v) in enumerate(tree.items)
+            ]
+            name = "collections.OrderedDict" if tree.kind == "OrderedDict" else "builtins.dict"
+            out = DictConfig({TARGET: name, ARGS: []}, flags={UNSET: state == DEFAULT})
+            out[ARGS].append(ListConfig(pairs))
+            return out
+        out = DictConfig({}, flags={UNSET: state == DEFAULT, NO_COPY: True})
+        for key, value in tree.items:
+            out[key] = self.node(value, item_spec(spec, key), (*path, key), (*doc, key), state)
+        return out
+
+    def call(self, tree: Call, path: Path, doc: Path) -> DictConfig:
+        self.document[path] = doc
+        signature = signature_of(tree.target) or opaque_signature(tree.target)
+        head = call_head(tree)
+        parameters = signature.parameters
+        extras = [name for name in head if name != TARGET]
+        if tree.args:
+            extras.append(ARGS)
+        extras += [name for name in tree.kwargs if name not in parameters or parameters[name].positional]
+        made = node_class(signature, tuple(extras))
+        node = made()
+        for name, value in head.items():
+            setattr(node, name, value)
+        if tree.args:
+            types = [signature.type_at(i) or ANY for i in range(len(tree.args))]
+            items = [self.node(v, types[i], (*path, ARGS, i), (*doc, ARGS, i)) for i, v in enumerate(tree.args)]
+            setattr(node, ARGS, ListConfig(items, parent=self.scratch))
+        covered = {parameter.name for parameter in signature.positional[: len(tree.args)]}
+        for name, value in tree.kwargs.items():
+            spec = signature.type_of(name) or ANY
+            setattr(node, name, self.node(value, spec, (*path, name), (*doc, name)))
+        for name, parameter in parameters.items():
+            if name not in tree.kwargs and not parameter.positional:
+                setattr(node, name, self.default(parameter, name in covered))
+        return OmegaConf.structured(node, parent=self.scratch)
+
+    def default(self, parameter: Parameter, covered: bool) -> Any:
+        default = parameter.default
+        if covered or default is REQUIRED or isinstance(default, Unknown):
+            return Leaf("???", parameter.type, DEFAULT)
+        return self.node(default, parameter.type, ("?",), ("?",), DEFAULT)  # type: ignore[arg-type]
+
+
+def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
+    """Read the recipe of a composed config, edits applied, types and policy checked.
+
+    Raises
+    ------
+    ConfigError
+        If there is not exactly one recipe.
+    ValidationError, PolicyError
+        For what the targets or the runner do not accept; all mistakes at once.
+    """
+    data, place = recipe_data(cfg)
+    return read_tree(data, allow, place=place)
+
+
+def recipe_data(cfg: Any, name: str | None = None) -> tuple[Any, Path]:
+    """Return the recipe of a config as plain data, and the path at which it stands."""
+    if not isinstance(cfg, DictConfig):
+        cfg = OmegaConf.create(cfg) if isinstance(cfg, dict) else cfg
+    if not isinstance(cfg, DictConfig):
+        raise ConfigError(f"expected a DictConfig or a dict, got {type(cfg).__name__}")
+    key = recipe_key(cfg, name)
+    place: Path = tuple(key.split(".")) if key else ()
+    node = OmegaConf.select(cfg, key) if key else cfg
+    data = _Reader(node, place).mapping(node, ())
+    if not key:
+        data.pop("hydra", None)
+    return apply_edits(data, place), place
+
+
+def recipe_key(cfg: DictConfig, name: str | None = None) -> str:
+    """Find the recipe of a config: its root, else its only Partial, else its only node with ``_target_``."""
+    if name:
+        node = OmegaConf.select(cfg, name)
+        if not isinstance(node, DictConfig) or TARGET not in node:
+            raise ConfigError(f"'{name}' is no recipe: no node with {TARGET} stands there")
+        return name
+    if TARGET in cfg:
+        return ""
+    nodes = [key for key, node in child_nodes(cfg) if isinstance(node, DictConfig) and not is_absent(node) and key != "hydra"]
+    targets = [str(key) for key in nodes if TARGET in cfg[key]]
+    partials = [key for key in targets if cfg[key].get("_partial_") is True]
+    found = partials if len(partials) == 1 else targets
+    if len(found) == 1 and len(partials) <= 1:
+        return found[0]
+    if not targets:
+        raise ConfigError(f"the config has no recipe: neither its root nor a top-level node has {TARGET}")
+    raise ConfigError(
+        f"the config has several recipes ({', '.join(partials or targets)}); "
+        f"say which one with nph.main(recipe='{(partials or targets)[0]}')"
+    )
+
+
+class _Reader:
+    """Composed config -> plain data, unset parameters left out."""
+
+    def __init__(self, root: Any, place: Path) -> None:
+        self.place = place
+        self.inside: dict[int, Path] = {}
+        self.index(root, ())
+
+    def index(self, node: Any, path: Path) -> None:
+        self.inside[id(node)] = path
+        for key, child in child_nodes(node):
+            if isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
+                self.index(child, (*path, key))
+
+    def mapping(self, node: DictConfig, path: Path) -> dict[Any, Any]:
+        out: dict[Any, Any] = {}
+        object_type = OmegaConf.get_type(node)
+        signature = object_type.signature_ if isinstance(object_type, type) and issubclass(object_type, RecipeNode) else None
+        for key, child in child_nodes(node):
+            if not self.unset(child, signature, node):
+                out[key] = self.value(child, node, key, (*path, key))
+        return out
+
+    def unset(self, node: Any, signature: Signature | None, parent: DictConfig) -> bool:
+        if isinstance(node, Leaf):
+            return node.state == DEFAULT and node.untouched(content(node))
+        if isinstance(node, (DictConfig, ListConfig)) and flag(node, UNSET) and not is_absent(node):
+            return all(
+                self.unset(child, None, parent) for _, child in child_nodes(node)
+            )
+        return False
+
+    def value(self, node: Any, parent: Any, key: Any, path: Path) -> Any:
+        if isinstance(node, (DictConfig, ListConfig)) and not is_absent(node):
+            return self.container(node, path)
+        held = content(node)
+        if isinstance(node, Leaf) and node.exact is not NOTHING and node.untouched(held):
+            return Kept(node.exact)
+        if isinstance(held, str) and "${" in held:
+            return self.interpolation(held, parent, key, path)
+        return held
+
+    def container(self, node: Any, path: Path) -> Any:
+        if isinstance(node, DictConfig):
+            return self.mapping(node, path)
+        items = [self.value(child, node, index, (*path, index)) for index, child in child_nodes(node)]
+        kind = next((kind for kind in KINDS if flag(node, f"nph_{kind}")), "list")
+        exact = bool(flag(node, EXACT_SEQ))
+        return KeptSeq(kind, items, exact) if kind != "list" or exact else items
+
+    def interpolation(self, text: str, parent: Any, key: Any, path: Path) -> Any:
+        dots = is_plain_reference(text)
+        if dots is not None and 0 < dots <= len(path):
+            return text  # relative and inside the recipe: the reader of the dialect follows it
+        try:
+            value = parent[key]
+        except OmegaConfBaseException as error:
+            raise ValidationError(placed((*self.place, *path), str(error).splitlines()[0])) from None
+        if isinstance(value, (DictConfig, ListConfig)):
+            first = self.inside.get(id(value))
+            if first is not None:
+                return relative(path, first)
+            self.inside[id(value)] = path
+            return self.container(value, path)
+        return escape_interpolation(value) if isinstance(value, str) else value
+
+
+def missing(tree: Tree, place: Path = ()) -> list[str]:
+    """List the required parameters that nobody set, with their paths."""
+    from .tree import walk
+
+    found = []
+    for path, node in walk(tree):
+        if isinstance(node, Call) and (not node.partial or not path):
+            signature = signature_of(node.target)
+            if signature is None:
+                continue
+            covered = {parameter.name for parameter in signature.positional[: len(node.args)]}
+            for name, parameter in signature.parameters.items():
+                if parameter.required and name not in node.kwargs and name not in covered:
+                    where = dotted((*place, *path, name))
+                    found.append(f"{where}: {node.target.rpartition('.')[2]} requires it ({parameter.type.text}); set {where}=...")
+    return found

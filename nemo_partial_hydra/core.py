@@ -1,0 +1,78 @@
+"""The conversions between Python objects, trees and text, joined: signatures, policy and validation included.
+
+May import: the standard library and PyYAML (through ``yamltext``). The forms that need OmegaConf are in ``config``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from . import policy
+from .build import buildables
+from .capture import capture
+from .dialect import to_data
+from .errors import Problems, ValidationError
+from .policy import names_in
+from .reading import from_data
+from .signatures import Signature, Signatures, live
+from .tree import Tree
+from .yamltext import dump, load
+
+SIGNATURES = Signatures(live)
+
+
+def signature_of(target: str) -> Signature | None:
+    """Return the signature of a target whose name has been allowed."""
+    return SIGNATURES.get(target)
+
+
+def captured(obj: Any, *, auto: bool = True) -> Tree:
+    """Capture a live object; its targets' packages are trusted in this process and their signatures read."""
+
+    def seen(target: str, fn: Any) -> None:
+        policy.trust_live(target)
+        SIGNATURES.add(target, fn)
+
+    return capture(obj, auto=auto, seen=seen)
+
+
+def read_tree(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = ()) -> Tree:
+    """Read plain data as a validated tree: policy first, then types, all mistakes in one error."""
+    policy.check_names(names_in(data), allow)
+    problems = Problems()
+    tree = from_data(data, signature_of, problems, place=place)
+    problems.check(ValidationError)
+    policy.check_tree(tree, allow)
+    return tree
+
+
+def to_yaml(partial: Any, *, auto: bool = True) -> str:
+    """Write a ``run.Partial`` or ``run.Config`` as YAML in the dialect; ``from_yaml`` gives an equal one back.
+
+    Raises
+    ------
+    CaptureError
+        With the path, for a value that has no text form.
+    """
+    return dump(to_data(captured(partial, auto=auto), signature_of))
+
+
+def from_yaml(text: str, *, allow: Iterable[str] = ()) -> Any:
+    """Read YAML in the dialect and build the ``run.Partial`` or ``run.Config`` that it describes.
+
+    Parameters
+    ----------
+    text : the YAML text.
+    allow : dotted prefixes that may be named besides what is allowed already.
+
+    Raises
+    ------
+    DialectError
+        If the text is no YAML of the dialect; with line and column.
+    PolicyError
+        If it names something that is not allowed; before anything is imported.
+    ValidationError
+        If a target does not accept a value; all mistakes at once, each with its path.
+    """
+    return buildables(read_tree(load(text), allow), allow)

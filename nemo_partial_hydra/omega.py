@@ -1,0 +1,48 @@
+"""The one place that knows Hydra's and OmegaConf's versions and looks behind OmegaConf's public API.
+
+May import: OmegaConf. OmegaConf has no public way to read a node instead of its value, nor a node's own flags; the
+three functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and the version matrix tests them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from omegaconf import Container, DictConfig, ListConfig
+
+NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
+
+
+def child_nodes(container: DictConfig | ListConfig) -> Iterator[tuple[Any, Any]]:
+    """Yield the keys and nodes of a container, nothing resolved."""
+    keys = list(container.keys()) if isinstance(container, DictConfig) else range(len(container))
+    for key in keys:
+        yield key, container._get_node(key)
+
+
+def flag(container: Container, name: str) -> bool | None:
+    """Return a flag that was set on this very container."""
+    return container._get_node_flag(name)
+
+
+def content(node: Any) -> Any:
+    """Return what a leaf holds: a value, or the text of an interpolation."""
+    return node._value()
+
+
+def detached(node: DictConfig) -> DictConfig:
+    """Make a node a root."""
+    node._set_parent(None)
+    return node
+
+
+def is_absent(container: Container) -> bool:
+    """Whether a container stands for ``None``, ``???`` or an interpolation."""
+    return bool(container._is_none() or container._is_missing() or container._is_interpolation())
+
+
+def own_child(parent: Any, key: Any) -> Any:
+    """Return the node that stands at a key of a dict node, or None."""
+    held = parent._content if isinstance(parent, DictConfig) else None
+    return held.get(key) if isinstance(held, Mapping) else None

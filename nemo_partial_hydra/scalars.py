@@ -1,0 +1,105 @@
+"""The one scalar table: how a string, number or boolean is written, and how ``${`` is escaped.
+
+May import: the standard library only. The table is OmegaConf's (PyYAML alone reads ``1e-3`` as a string), so
+that a value means the same in a YAML file, on the command line and in a job file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+FLOAT = re.compile(
+    r"^(?:[-+]?[0-9]+(?:_[0-9]+)*\.[0-9_]*(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+)"
+    r"|\.[0-9]+(?:_[0-9]+)*(?:[eE][-+][0-9]+)?"
+    r"|[-+]?[0-9]+(?:_[0-9]+)*(?::[0-5]?[0-9])+\.[0-9_]*"
+    r"|[-+]?\.(?:inf|Inf|INF)"
+    r"|\.(?:nan|NaN|NAN))$"
+)
+WORDS = frozenset("true yes on y false no off n null".split())
+# Begins with a letter: never a number. A colon or a space only where YAML cannot take it for its own.
+PLAIN = re.compile(r"^[A-Za-z_/](?:[A-Za-z0-9_./\-+@]|:(?=[^\s:])| (?=[A-Za-z0-9_./(]))*$")
+UNSAFE = re.compile("[\x00-\x1f\"\\\\\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
+
+
+def plain_text(value: str) -> bool:
+    """Whether a string may stand in YAML without quotes."""
+    return PLAIN.match(value) is not None and value.lower() not in WORDS and value[-1] != "\n"
+
+
+def quote(value: str) -> str:
+    """Write a string in YAML's double quotes."""
+    return '"' + UNSAFE.sub(lambda match: _escape(match.group()), value) + '"'
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    return SHORT.get(char) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def write_scalar(value: None | bool | int | float | str) -> str:
+    """Write one scalar so that the table reads the same value and type."""
+    if isinstance(value, str):
+        return value if plain_text(value) else quote(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _write_int(value) if isinstance(value, int) else _write_float(value)
+
+
+def _write_int(value: int) -> str:
+    # beyond Python's limit for decimal text, in hexadecimal
+    return str(value) if value.bit_length() < 14_000 else hex(value)
+
+
+def _write_float(value: float) -> str:
+    if math.isnan(value):
+        return ".nan"
+    if math.isinf(value):
+        return ".inf" if value > 0 else "-.inf"
+    return repr(value)
+
+
+def read_bool(text: str) -> bool | None:
+    """Read a boolean as OmegaConf does on the command line; None if it is none."""
+    low = text.lower()
+    if low in ("true", "yes", "on", "y", "1"):
+        return True
+    return False if low in ("false", "no", "off", "n", "0") else None
+
+
+_OPENING = re.compile(r"(\\*)\$\{")
+
+
+def escape_interpolation(text: str) -> str:
+    r"""Escape a literal text so that ``${`` in it is no interpolation: ``${x}`` -> ``\${x}``.
+
+    Backslashes before it are doubled; a text without ``${`` stands for itself, backslashes included
+    (https://omegaconf.readthedocs.io/en/2.3_branch/grammar.html#escaping).
+    """
+    return _OPENING.sub(lambda match: match.group(1) * 2 + "\\${", text)
+
+
+def unescape_interpolation(text: str) -> str | None:
+    """Undo :func:`escape_interpolation`; None if some ``${`` in it is a real interpolation."""
+    out: list[str] = []
+    position = 0
+    for match in _OPENING.finditer(text):
+        slashes = match.group(1)
+        if len(slashes) % 2 == 0:
+            return None
+        out.append(text[position : match.start()] + slashes[: len(slashes) // 2] + "${")
+        position = match.end()
+    return "".join(out) + text[position:]
+
+
+REFERENCE = re.compile(r"^\$\{(\.*)([^${}:.\[\]'\"\s]+(?:\.[^${}:.\[\]'\"\s]+)*)\}$")
+
+
+def is_plain_reference(text: str) -> int | None:
+    """Return the leading dots of an interpolation that names one node (``${..model}``: 2); None for others."""
+    match = REFERENCE.match(text)
+    return len(match.group(1)) if match else None
