@@ -1,0 +1,62 @@
+"""NeMo-Run recipes as ordinary Hydra config groups.
+
+Importing this package is light: each name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "main": "app",
+    "build": "api",
+    "run": "api",
+    "to_yaml": "core",
+    "from_yaml": "core",
+    "to_config": "config",
+    "store": "library",
+    "recipe": "library",
+    "raw": "capture",
+    "RecipeError": "errors",
+    "CaptureError": "errors",
+    "ConfigError": "errors",
+    "DialectError": "errors",
+    "PolicyError": "errors",
+    "RegistrationError": "errors",
+    "SignatureError": "errors",
+    "ValidationError": "errors",
+}
+
+__all__ = ["__version__", *_HOME]  # noqa: PLE0604  # the names are those of the table above
+
+if TYPE_CHECKING:
+    from .api import build as build
+    from .api import run as run
+    from .app import main as main
+    from .capture import raw as raw
+    from .config import to_config as to_config
+    from .core import from_yaml as from_yaml
+    from .core import to_yaml as to_yaml
+    from .errors import CaptureError as CaptureError
+    from .errors import ConfigError as ConfigError
+    from .errors import DialectError as DialectError
+    from .errors import PolicyError as PolicyError
+    from .errors import RecipeError as RecipeError
+    from .errors import RegistrationError as RegistrationError
+    from .errors import SignatureError as SignatureError
+    from .errors import ValidationError as ValidationError
+    from .library import recipe as recipe
+    from .library import store as store
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value

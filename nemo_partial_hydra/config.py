@@ -6,12 +6,13 @@ override needs no ``+``. The way back reads the sparse recipe out of the compose
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from . import session
 from .core import captured, read_tree, signature_of
 from .dialect import TARGET, call_head, explicit_leaf, item_spec, relative, restores, short_form
 from .edits import apply_edits
@@ -21,7 +22,7 @@ from .omega import NO_COPY, child_nodes, content, detached, flag, is_absent
 from .reading import Kept, KeptSeq
 from .scalars import escape_interpolation, is_plain_reference
 from .signatures import REQUIRED, Parameter, Signature, Unknown, opaque_signature
-from .tree import ARGS, PATHS, Call, Link, Map, Opaque, Seq, Tree, Value
+from .tree import ARGS, PATHS, Call, Link, Map, Opaque, Ref, Seq, Tree, Value, walk
 from .typespec import ANY, TypeSpec
 
 KINDS = ("tuple", "set", "frozenset")
@@ -52,9 +53,10 @@ def tree_to_config(tree: Tree) -> DictConfig:
 
 
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, scratch: DictConfig | None = None) -> None:
         self.document: dict[Path, Path] = {}
-        self.scratch = DictConfig({}, flags={NO_COPY: True})  # children are put in place, not copied
+        # The parent while nodes are made: with its flag, children are put in place instead of copied.
+        self.scratch = DictConfig({}, flags={NO_COPY: True}) if scratch is None else scratch
 
     def node(self, tree: Tree, spec: TypeSpec, path: Path, doc: Path, state: str = RECIPE) -> Any:
         if isinstance(tree, Call):
@@ -69,22 +71,7 @@ class _Writer:
             return Leaf(f"<raw {type(tree.value).__name__}>", spec, state, tree)
         if isinstance(tree, (Value, *PATHS)):
             self.document[path] = doc
-        return self.leaf(tree, spec, state)
-
-    def leaf(self, tree: Tree, spec: TypeSpec, state: str) -> Any:
-        if isinstance(tree, (bool, int, float)) or tree is None:
-            return Leaf(tree, spec, state, tree)
-        if isinstance(tree, str) and tree != "???":
-            return Leaf(escape_interpolation(tree), spec, state, tree)
-        short = short_form(tree)
-        if isinstance(short, str) and (restores(short, tree, spec) or state == DEFAULT):
-            text = tree.target if state == DEFAULT and hasattr(tree, "target") and "enum" not in spec.kinds else short
-            return Leaf(escape_interpolation(text), spec, state, tree)
-        if state == DEFAULT:
-            return Leaf(str(tree) if tree != "???" else "", spec, state, tree)
-        if isinstance(tree, bytes):
-            return Leaf(tree, spec, state, tree)
-        return DictConfig(explicit_leaf(tree), flags={UNSET: False})
+        return leaf_node(tree, spec, state)
 
     def sequence(self, tree: Seq, spec: TypeSpec, path: Path, doc: Path, state: str) -> ListConfig:
         self.document[path] = doc
@@ -137,14 +124,35 @@ class _Writer:
             setattr(node, name, self.node(value, spec, (*path, name), (*doc, name)))
         for name, parameter in parameters.items():
             if name not in tree.kwargs and not parameter.positional:
-                setattr(node, name, self.default(parameter, name in covered))
+                setattr(node, name, default_node(parameter, name in covered, self.scratch))
         return OmegaConf.structured(node, parent=self.scratch)
 
-    def default(self, parameter: Parameter, covered: bool) -> Any:
-        default = parameter.default
-        if covered or default is REQUIRED or isinstance(default, Unknown):
-            return Leaf("???", parameter.type, DEFAULT)
-        return self.node(default, parameter.type, ("?",), ("?",), DEFAULT)  # type: ignore[arg-type]
+
+def default_node(parameter: Parameter, covered: bool, scratch: DictConfig) -> Any:
+    """Make the node of a parameter that is not set: its default, or ``???`` where there is none to show."""
+    default = parameter.default
+    if covered or default is REQUIRED or isinstance(default, Unknown):
+        return Leaf("???", parameter.type, DEFAULT)
+    if isinstance(default, (Seq, Map)):
+        return _Writer(scratch).node(default, parameter.type, ("?",), ("?",), DEFAULT)
+    return leaf_node(default, parameter.type, DEFAULT)  # type: ignore[arg-type]
+
+
+def leaf_node(tree: Tree, spec: TypeSpec, state: str) -> Any:
+    """Make the node of a leaf: its shortest text, with the exact value behind it."""
+    if isinstance(tree, (bool, int, float)) or tree is None:
+        return Leaf(tree, spec, state, tree)
+    if isinstance(tree, str) and tree != "???":
+        return Leaf(escape_interpolation(tree), spec, state, tree)
+    short = short_form(tree)
+    if isinstance(short, str) and restores(short, tree, spec):
+        return Leaf(escape_interpolation(short), spec, state, tree)
+    if state == DEFAULT:
+        text = tree.target if isinstance(tree, (Ref, Value)) else "" if tree == "???" else str(tree)
+        return Leaf(escape_interpolation(text), spec, state, tree)
+    if isinstance(tree, bytes):
+        return Leaf(tree, spec, state, tree)
+    return DictConfig(explicit_leaf(tree), flags={UNSET: False})
 
 
 def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
@@ -167,13 +175,22 @@ def recipe_data(cfg: Any, name: str | None = None) -> tuple[Any, Path]:
         cfg = OmegaConf.create(cfg) if isinstance(cfg, dict) else cfg
     if not isinstance(cfg, DictConfig):
         raise ConfigError(f"expected a DictConfig or a dict, got {type(cfg).__name__}")
-    key = recipe_key(cfg, name)
+    key = recipe_key(cfg, name or _wanted())
     place: Path = tuple(key.split(".")) if key else ()
     node = OmegaConf.select(cfg, key) if key else cfg
     data = _Reader(node, place).mapping(node, ())
-    if not key:
-        data.pop("hydra", None)
     return apply_edits(data, place), place
+
+
+def recipe_place(cfg: Any) -> Path:
+    """Return the path of a config's recipe."""
+    key = recipe_key(cfg if isinstance(cfg, DictConfig) else OmegaConf.create(cfg), _wanted())
+    return tuple(key.split(".")) if key else ()
+
+
+def _wanted() -> str | None:
+    app = session.current()
+    return app.recipe if app is not None else None
 
 
 def recipe_key(cfg: DictConfig, name: str | None = None) -> str:
@@ -209,15 +226,21 @@ class _Reader:
 
     def index(self, node: Any, path: Path) -> None:
         self.inside[id(node)] = path
-        for key, child in child_nodes(node):
+        for key, child in self.children(node, path):
             if isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
                 self.index(child, (*path, key))
+
+    def children(self, node: Any, path: Path) -> Iterator[tuple[Any, Any]]:
+        """Yield the nodes below a node; Hydra's own settings beside the recipe are none of it."""
+        for key, child in child_nodes(node):
+            if path or self.place or key != "hydra":
+                yield key, child
 
     def mapping(self, node: DictConfig, path: Path) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
         object_type = OmegaConf.get_type(node)
         signature = object_type.signature_ if isinstance(object_type, type) and issubclass(object_type, RecipeNode) else None
-        for key, child in child_nodes(node):
+        for key, child in self.children(node, path):
             if not self.unset(child, signature, node):
                 out[key] = self.value(child, node, key, (*path, key))
         return out
@@ -268,8 +291,6 @@ class _Reader:
 
 def missing(tree: Tree, place: Path = ()) -> list[str]:
     """List the required parameters that nobody set, with their paths."""
-    from .tree import walk
-
     found = []
     for path, node in walk(tree):
         if isinstance(node, Call) and (not node.partial or not path):

@@ -46,3 +46,24 @@ def own_child(parent: Any, key: Any) -> Any:
     """Return the node that stands at a key of a dict node, or None."""
     held = parent._content if isinstance(parent, DictConfig) else None
     return held.get(key) if isinstance(held, Mapping) else None
+
+
+def full_key(container: Container) -> str:
+    """Return the path of a container from the root of its config."""
+    return str(container._get_full_key(None))
+
+
+def main_arguments(allow: tuple[str, ...]) -> dict[str, Any]:
+    """Return what ``hydra.main`` takes besides: from 1.4 on, the targets that it may execute itself."""
+    import inspect
+
+    import hydra
+
+    if "execution_whitelist" not in inspect.signature(hydra.main).parameters:
+        return {}
+    from .policy import allowed_prefixes
+
+    return {"execution_whitelist": [*sorted(allowed_prefixes(allow)), *HYDRA_OWN]}
+
+
+HYDRA_OWN = ("hydra", "hydra_plugins", "nemo_partial_hydra", "logging", "colorlog")

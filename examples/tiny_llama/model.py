@@ -69,7 +69,19 @@ class HFTinyLlamaImporter(HFLlamaImporter):  # type: ignore[misc]
         return TinyLlamaModel(self.config, tokenizer=self.tokenizer)
 
     def apply(self, output_path: Path) -> Path:
-        """Load the folder, convert it and write a NeMo checkpoint to `output_path`."""
+        """Load the folder, convert it and write a NeMo checkpoint to `output_path`.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the path is not a Hugging Face folder: transformers would take a relative path for
+            the name of a model on the hub, and try for 23 seconds to reach it.
+        """
+        if not Path(self, "config.json").is_file():
+            raise FileNotFoundError(
+                f"no Hugging Face folder {self}: it has no config.json "
+                "(python -m examples.tiny_llama.checkpoints DIR makes one)"
+            )
         with cuda_calls_without_cuda():
             return Path(super().apply(output_path))
 

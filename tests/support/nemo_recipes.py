@@ -2,8 +2,9 @@
 
 Which modules are looked at: those below a folder named ``recipes`` in ``nemo.collections.llm``,
 ``.vlm`` and ``.diffusion``, and any other module of these collections whose text registers a
-factory (``cli.factory`` or ``autoconvert``).  Importing NeMo takes 15 to 35 seconds, reading the
-1,000 files 0.1 s and building everything about 1 s, so nothing happens before the first call.
+factory (``cli.factory`` or ``autoconvert``).  Importing NeMo takes 15 to 35 seconds, finding the
+factories 1 s (most of it the import of the vlm collection) and building everything 1 s, so nothing
+happens before the first call.
 
 What counts as a recipe factory: a public function defined in such a module (not merely imported
 into it) that is registered as a factory, says that it returns a buildable, or, below ``recipes``,
@@ -72,7 +73,11 @@ class Recipe:
         return self.name.partition(".")[0]
 
     def make(self) -> Any:
-        """Calls the factory and returns what it built, a new object each time."""
+        """Calls the factory and returns what it built.
+
+        That is new each time, but for parts that the factory itself shares: the ``config`` of
+        ``vlm.llava_next_7b.model`` is a default argument, one object for all calls.
+        """
         return self.factory(
             **{k: v.make() if isinstance(v, Recipe) else v for k, v in self.kwargs.items()}
         )

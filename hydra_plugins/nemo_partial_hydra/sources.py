@@ -1,0 +1,135 @@
+"""The config sources and the search path entry.
+
+Hydra imports this module in every app of the environment, so it imports nothing but Hydra; the work is done in
+``nemo_partial_hydra``, which is imported only where an app uses it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+
+class RecipeSearchPath(SearchPathPlugin):
+    """Adds registered recipes to the search path of apps that use nemo_partial_hydra; changes no other app."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        if "nemo_partial_hydra" not in sys.modules:
+            return
+        from nemo_partial_hydra import session
+
+        search_path.append("nemo_partial_hydra", f"{session.LIBRARY_SCHEME}://")
+        app = session.current()
+        if app is None:
+            return
+        for element in search_path.get_path():
+            if element.provider == "main":
+                element.path = session.typed_entry(element.path)
+        for directory in app.config_dirs:
+            search_path.append("command-line", f"{session.FILE_SCHEME}://{directory}")
+
+
+class RegisteredRecipes(ConfigSource):
+    """Recipes that Python code registered with ``store`` or ``@recipe``."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "nph"
+
+    def _library(self) -> Any:
+        from nemo_partial_hydra.library import LIBRARY
+
+        return LIBRARY
+
+    def available(self) -> bool:
+        return True
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        path = self._name(config_path)
+        entry = self._library().entries.get(path)
+        if entry is None:
+            raise ConfigLoadError(f"Config not found : {config_path}")
+        return ConfigResult(
+            provider=self.provider,
+            path=f"{self.scheme()}://{entry.origin}",
+            config=self._library().config(path),
+            header={"package": entry.package},
+        )
+
+    def is_group(self, config_path: str) -> bool:
+        return bool(self._library().is_group(config_path))
+
+    def is_config(self, config_path: str) -> bool:
+        return self._name(config_path) in self._library().entries
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        found: list[str] = []
+        for name in self._library().names(config_path):
+            path = f"{config_path.strip('/')}/{name}".strip("/")
+            for kind, exists in ((ObjectType.GROUP, self.is_group(path)), (ObjectType.CONFIG, self.is_config(path))):
+                if exists and results_filter in (None, kind):
+                    found.append(name)
+        return sorted(set(found))
+
+    @staticmethod
+    def _name(config_path: str) -> str:
+        return config_path.strip("/").removesuffix(".yaml")
+
+
+class RecipeFiles(ConfigSource):
+    """A directory of YAML configs in which every ``_target_`` gets its full signature."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "nph-file"
+
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider=provider, path=path)
+        self.path = os.path.abspath(self.path) if self.path else self.path
+
+    def available(self) -> bool:
+        return os.path.isdir(self.path)
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        from nemo_partial_hydra import files
+
+        name = self._normalize_file_name(config_path).lstrip("/")
+        inner = self._skeleton_of(name)
+        full = os.path.join(self.path, inner or name)
+        if not os.path.isfile(full):
+            raise ConfigLoadError(f"Config not found : {full}")
+        with open(full, encoding="utf-8", errors="replace") as file:
+            header = self._get_header_dict(file.read(512))
+        if inner is not None:
+            return ConfigResult(self.provider, self.full_path(), files.read_skeleton(full, inner), {"package": None})
+        config = files.read_file(full, name, primary="/" not in name)
+        return ConfigResult(self.provider, self.full_path(), config, header)
+
+    def is_group(self, config_path: str) -> bool:
+        return os.path.isdir(os.path.join(self.path, config_path.lstrip("/")))
+
+    def is_config(self, config_path: str) -> bool:
+        name = self._normalize_file_name(config_path).lstrip("/")
+        return os.path.isfile(os.path.join(self.path, self._skeleton_of(name) or name))
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        found: list[str] = []
+        for name in os.listdir(os.path.join(self.path, config_path.lstrip("/"))):
+            self._list_add_result(
+                files=found,
+                file_path=os.path.join(config_path, name),
+                file_name=name,
+                results_filter=results_filter,
+            )
+        return sorted(set(found))
+
+    @staticmethod
+    def _skeleton_of(name: str) -> str | None:
+        prefix = "nph_signature/"
+        return name[len(prefix) :] if name.startswith(prefix) else None

@@ -1,0 +1,158 @@
+"""``nph.main``: ``hydra.main`` with typed recipe files, a policy, checks before the run, readable errors.
+
+May import: Hydra, when an app is decorated.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from . import policy, report, session
+from .errors import RecipeError
+
+_CALLBACK = "+hydra.callbacks.nemo_partial_hydra={_target_:nemo_partial_hydra.checks.CheckRecipe}"
+_SILENT = ("--help", "-h", "--hydra-help", "--version", "-sc", "--shell-completion", "--cfg", "-c", "--info", "-i")
+
+
+def main(
+    config_path: str | None = None,
+    config_name: str | None = None,
+    version_base: str | None = None,
+    allow: Iterable[str] = (),
+    recipe: str | None = None,
+) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
+    """Decorate an app's entry point: a Hydra app whose recipes are ordinary config groups.
+
+    Parameters
+    ----------
+    config_path, config_name, version_base : as in ``hydra.main``.
+    allow : dotted prefixes that recipes may name besides the NeMo stack, installed recipe libraries and the
+        packages beside the app's own file.
+    recipe : the path of the recipe in the config, where it is not the only one.
+
+    Notes
+    -----
+    The function gets the composed ``DictConfig``. A mistake in the config or on the command line ends the process
+    with one message before any directory is made: exit code 2, or 3 where the policy refuses a target.
+    """
+
+    def decorate(function: Callable[[Any], Any]) -> Callable[[], Any]:
+        @functools.wraps(function)
+        def task(cfg: Any) -> Any:
+            with session.user_environment():
+                try:
+                    return function(cfg)
+                except Exception as error:
+                    report.mark(error)
+                    raise
+
+        @functools.wraps(function)
+        def entry(cfg_passthrough: Any = None) -> Any:
+            if cfg_passthrough is not None:
+                return function(cfg_passthrough)
+            app = session.Session((*allow, *own_packages(function)), recipe)
+            policy.trust(app.allow)
+            return _run(task, app, config_path, config_name, version_base)
+
+        return entry
+
+    return decorate
+
+
+def own_packages(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the app's own package: its top-level package, or for a script the modules beside its file."""
+    module = function.__module__
+    if module != "__main__":
+        return (module.partition(".")[0],)
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None and "." in spec.name:  # python -m package.app
+        return ("__main__", spec.name.partition(".")[0])
+    folder = os.path.dirname(os.path.abspath(function.__code__.co_filename))
+    found = {"__main__"}
+    with os.scandir(folder) as entries:
+        for item in entries:
+            name, extension = os.path.splitext(item.name)
+            package = item.is_dir() and any(child.endswith(".py") for child in _listing(item.path))
+            if (extension == ".py" or package) and name.isidentifier() and not _shadows(name):
+                found.add(name)
+    return tuple(sorted(found))
+
+
+def _listing(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _shadows(name: str) -> bool:
+    return name in sys.stdlib_module_names or name in ("setup", "hydra_plugins", "tests", "conftest")
+
+
+def _run(task: Any, app: session.Session, config_path: str | None, config_name: str | None, version_base: Any) -> Any:
+    import hydra
+
+    from .omega import main_arguments
+
+    argv = sys.argv
+    try:
+        sys.argv = [argv[0], *prepared(argv[1:], app)]
+        with session.running(app), session.plain_exceptions():
+            hydra.main(config_path, config_name, version_base, **main_arguments(app.allow))(task)()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(report.INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        sys.exit(report.report(error))
+    finally:
+        sys.argv = argv
+    return None
+
+
+def prepared(args: list[str], app: session.Session) -> list[str]:
+    """Return Hydra's command line: typed config directories, the checking callback.
+
+    Raises
+    ------
+    RecipeError
+        If a config directory does not exist.
+    """
+    out: list[str] = []
+    rest = list(args)
+    while rest:
+        arg = rest.pop(0)
+        if arg in ("--config-dir", "-cd") and rest:
+            app.config_dirs = (*app.config_dirs, _directory(rest.pop(0)))
+        elif arg.startswith("--config-dir="):
+            app.config_dirs = (*app.config_dirs, _directory(arg.partition("=")[2]))
+        elif arg.lstrip("+").startswith("hydra.searchpath=["):
+            out.append(_typed_search_path(arg))
+        else:
+            out.append(arg)
+    if not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
+        out.append(_CALLBACK)
+    return out
+
+
+def _directory(path: str) -> str:
+    full = os.path.abspath(path)
+    if not os.path.isdir(full):
+        raise RecipeError(f"--config-dir: there is no directory '{path}'")
+    return full
+
+
+def _typed_search_path(arg: str) -> str:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    override = OverridesParser.create().parse_override(arg)
+    value = override.value()
+    if not isinstance(value, list):
+        return arg
+    entries = [str(session.typed_entry(str(item))).replace("'", "\\'") for item in value]
+    return f"{arg.partition('=')[0]}=[{','.join(repr(entry) for entry in entries)}]"

@@ -1,0 +1,115 @@
+"""What is checked after Hydra has composed a config and before anything is made or started.
+
+May import: OmegaConf and Hydra's public parts. ``nph.main`` adds ``CheckRecipe`` to the app's callbacks.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from . import report, session
+from .config import config_to_tree, missing, recipe_data
+from .errors import ConfigError, Problems, RecipeError, ValidationError, dotted
+from .core import read_tree
+
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
+
+
+class CheckRecipe(Callback):
+    """Hydra callback: checks the recipe before a directory is made; chooses the recipe sweeper by default."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check the job's recipe; end the process with one message if it is wrong."""
+        try:
+            check_config(config)
+        except RecipeError as error:
+            _end(error)
+        app = session.current()
+        if app is not None:
+            app.checked = True
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Put the recipe sweeper in the place of the basic one."""
+        if config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
+            OmegaConf.update(config, "hydra.sweeper._target_", RECIPE_SWEEPER)
+
+
+def _end(error: RecipeError) -> None:
+    """Leave the process: Hydra turns a callback's exception into a warning and runs the job all the same."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1" and not session.owns_full_error():
+        import traceback
+
+        traceback.print_exc()
+    raise SystemExit(report.report(error)) from None
+
+
+def check_config(config: DictConfig) -> None:
+    """Check the recipe of a composed config; an app without a recipe has nothing to check.
+
+    Raises
+    ------
+    RecipeError
+        For everything that ``build`` or ``run`` would refuse, all at once.
+    """
+    app = session.current()
+    name = app.recipe if app is not None else None
+    overridden_references(config)
+    try:
+        data, place = recipe_data(config, name)
+    except ConfigError:
+        if name is not None:
+            raise
+        return
+    tree = read_tree(data, session.allowed(), place=place)
+    problems = Problems()
+    problems.messages += missing(tree, place)
+    problems.check(ValidationError)
+
+
+def overridden_references(config: DictConfig) -> None:
+    """Refuse overrides below a reference: they would silently change the object that it names."""
+    texts = OmegaConf.select(config, "hydra.overrides.task", default=None)
+    problems = Problems()
+    for text in texts or []:
+        keys = text.partition("=")[0].lstrip("+~").partition("@")[0].split(".")
+        node: Any = config
+        for depth, key in enumerate(keys[:-1]):
+            node, target = _below(node, key)
+            if target is not None:
+                here = dotted(keys[: depth + 1])
+                rest = dotted(keys[depth + 1 :])
+                problems.add(tuple(keys), f"'{here}' is a reference to '{target}'; override {target}.{rest}= instead")
+                break
+            if node is None:
+                break
+    problems.check(ValidationError)
+
+
+def _below(node: Any, key: str) -> tuple[Any, str | None]:
+    """Return the child container of a node, or None and the name of what a reference there names."""
+    if isinstance(node, ListConfig) and key.isdigit() and int(key) < len(node):
+        index: Any = int(key)
+    elif isinstance(node, DictConfig) and key in node:
+        index = key
+    else:
+        return None, None
+    if OmegaConf.is_missing(node, index):
+        return None, None
+    child = node[index]
+    if OmegaConf.is_interpolation(node, index):
+        if isinstance(child, (DictConfig, ListConfig)):
+            return None, report.full_path(child)
+        return None, None
+    return (child if isinstance(child, (DictConfig, ListConfig)) else None), None
+
+
+def stop_on_interrupt() -> None:
+    """End quietly on Ctrl-C."""
+    print("Interrupted.", file=sys.stderr)
+    raise SystemExit(report.INTERRUPTED)

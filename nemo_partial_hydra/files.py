@@ -1,0 +1,153 @@
+"""Recipe files in YAML: read once a process, served to Hydra as typed configs.
+
+May import: OmegaConf. Used by the plugin's config source only.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from . import policy, session
+from .core import signature_of
+from .errors import DialectError, PolicyError, Problems, RecipeError, SignatureError, ValidationError
+from .signatures import Signature
+from .typed import is_node, skeleton, typed_config
+from .yamltext import load
+
+SKELETON = "nph_signature"  # the group under which the skeletons of files with a defaults list are served
+
+
+@dataclass(frozen=True)
+class Served:
+    """One file in the two forms that Hydra asks for."""
+
+    stamp: tuple[int, int]
+    config: DictConfig
+    skeleton: DictConfig | None
+
+
+_served: dict[tuple[str, bool], Served] = {}
+
+
+def read_file(path: str, name: str, *, primary: bool) -> DictConfig:
+    """Return a fresh config of a recipe file.
+
+    Parameters
+    ----------
+    path : the file.
+    name : its config path, like ``model/llama_tiny.yaml``, as messages name it.
+    primary : whether it is the app's primary config, whose search path is made typed too.
+
+    Raises
+    ------
+    RecipeError
+        If the file is no YAML, names what is not allowed, or sets what its targets do not accept.
+    """
+    return copy.deepcopy(_serve(path, name, primary).config)
+
+
+def read_skeleton(path: str, name: str) -> DictConfig:
+    """Return a fresh typed skeleton of a file with a defaults list."""
+    served = _serve(path, name, False)
+    return copy.deepcopy(served.skeleton) if served.skeleton is not None else OmegaConf.create({})
+
+
+def _serve(path: str, name: str, primary: bool) -> Served:
+    status = os.stat(path)
+    stamp = (status.st_mtime_ns, status.st_size)
+    known = _served.get((path, primary))
+    if known is None or known.stamp != stamp:
+        known = _make(path, name, stamp, primary)
+        _served[(path, primary)] = known
+    return known
+
+
+def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served:
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DialectError(f"{name}: {error}") from None
+    data = load(text, name)
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise DialectError(f"{name}: a config file is a mapping, got a {type(data).__name__}")
+    if not _has_node(data):
+        plain = OmegaConf.create(_with_search_path(data) if primary else data)
+        return Served(stamp, plain, None)
+    try:
+        policy.check_names(policy.names_in(data), session.allowed())
+    except PolicyError as error:
+        raise PolicyError(f"{name}: {error}") from None
+    problems = Problems()
+    defaults = data.pop("defaults", None)
+    hydra = data.pop("hydra", None) if primary else None
+    config = typed_config(data, signature_lookup(name), problems, defaults=defaults is None)
+    try:
+        problems.check(ValidationError)
+    except ValidationError as error:
+        raise ValidationError(f"{name}: {error}") from None
+    base = None
+    if defaults is not None:
+        base = skeleton(data, signature_lookup(name))
+        config = _sparse(data, signature_lookup(name))
+        stem = name.removesuffix(".yaml")
+        config.defaults = OmegaConf.create([f"/{SKELETON}/{stem}@_here_", *defaults])
+    if hydra is not None:
+        config.hydra = OmegaConf.create(_with_search_path({"hydra": hydra})["hydra"])
+    return Served(stamp, config, base)
+
+
+def _sparse(data: dict[Any, Any], lookup: Callable[[str], Signature | None]) -> DictConfig:
+    """Make what a file says without its nodes' unset parameters; elements of lists are complete."""
+    out: dict[Any, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            out[key] = _sparse(value, lookup)
+        elif isinstance(value, list):
+            out[key] = typed_config({key: value}, lookup, Problems())[key]
+        else:
+            out[key] = value
+    return OmegaConf.create(out)
+
+
+def _has_node(data: Any) -> bool:
+    if is_node(data):
+        return True
+    if isinstance(data, dict):
+        return any(_has_node(value) for key, value in data.items() if key not in ("hydra", "defaults"))
+    return isinstance(data, list) and any(map(_has_node, data))
+
+
+def signature_lookup(name: str) -> Callable[[str], Signature | None]:
+    """Return how a file's targets are looked up: not at all during completion, which must import nothing."""
+
+    def lookup(target: str) -> Signature | None:
+        if session.completing():
+            return None
+        try:
+            policy.load(target, session.allowed())
+            return signature_of(target)
+        except SignatureError as error:
+            session.note_unreadable(target, f"{name}: {error}")
+            return None
+        except RecipeError as error:
+            raise type(error)(f"{name}: {error}") from None
+
+    return lookup
+
+
+def _with_search_path(data: dict[Any, Any]) -> dict[Any, Any]:
+    """Make the directories of ``hydra.searchpath`` typed as well."""
+    hydra = data.get("hydra")
+    if isinstance(hydra, dict) and isinstance(hydra.get("searchpath"), list):
+        entries = [session.typed_entry(entry) for entry in hydra["searchpath"]]
+        return {**data, "hydra": {**hydra, "searchpath": entries}}
+    return data

@@ -1,0 +1,124 @@
+"""What an app prints when it ends with an error: one readable message, and the exit code.
+
+May import: Hydra's and OmegaConf's error classes, when there is an error to report.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Any
+
+from .errors import PolicyError, RecipeError, nearest
+
+USAGE, FAILED, REFUSED, INTERRUPTED = 2, 1, 3, 130
+_TASK = "__raised_by_task__"
+
+
+def mark(error: BaseException) -> None:
+    """Remember that an exception came out of the decorated function."""
+    try:
+        setattr(error, _TASK, True)
+    except AttributeError:
+        return  # an exception class with __slots__: it is reported with Hydra's frames, which is only longer
+
+
+def report(error: BaseException) -> int:
+    """Print an error for the user and return the exit code."""
+    own = find(error, RecipeError)
+    if own is not None:
+        print(f"Error: {own}", file=sys.stderr)
+        return REFUSED if isinstance(own, PolicyError) else USAGE
+    if not getattr(error, _TASK, False):
+        text = explain(error)
+        if text is not None:
+            print(f"Error: {text}", file=sys.stderr)
+            print("Set HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
+            return USAGE
+    frames = traceback.TracebackException.from_exception(error, capture_locals=False)
+    _drop_hydra(frames)
+    print("".join(frames.format()), file=sys.stderr, end="")
+    return FAILED
+
+
+def find(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+    """Return the first exception of a kind in a chain of causes."""
+    while error is not None:
+        if isinstance(error, kind):
+            return error
+        error = error.__cause__
+    return None
+
+
+def _drop_hydra(frames: traceback.TracebackException) -> None:
+    """Leave out the frames before the user's own function."""
+    names = [frame.filename for frame in frames.stack]
+    ours = [i for i, name in enumerate(names) if "/hydra/" in name or "/nemo_partial_hydra/" in name]
+    if ours and ours[0] == 0 or (ours and len(ours) < len(names)):
+        kept = [frame for i, frame in enumerate(frames.stack) if i not in ours and not (ours and i < ours[0])]
+        if kept:
+            frames.stack = traceback.StackSummary.from_list(kept)
+
+
+def explain(error: BaseException) -> str | None:
+    """Word an error of Hydra or OmegaConf; None for other errors."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not isinstance(error, (HydraException, OmegaConfBaseException)):
+        return None
+    inner: Any = error
+    while not isinstance(inner, OmegaConfBaseException) and inner.__cause__ is not None:
+        inner = inner.__cause__
+    if not isinstance(inner, OmegaConfBaseException):
+        return str(error).strip()
+    text = _place(inner)
+    head = str(error).strip().splitlines()[0] if error is not inner and str(error).strip() else ""
+    if head.startswith("In '"):
+        return f"{head.partition(':')[0]}: {text}"
+    if head.startswith(("Error merging", "Could not override", "Could not append", "Could not delete")):
+        override = head.removeprefix("Error merging override ")
+        return f"{text} (override {override})" if override != head and override.partition("=")[0] not in text else text
+    return text
+
+
+def _place(error: Any) -> str:
+    """Word an OmegaConf error with its full path, the nearest right name and the way out."""
+    from omegaconf import DictConfig, ListConfig
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+    first = str(error.msg or error).strip().splitlines()[0]
+    path = _dots(error.full_key or "")
+    parent = error.parent_node
+    if isinstance(error, (ConfigAttributeError, ConfigKeyError)) and isinstance(parent, DictConfig):
+        return unknown_key(parent, str(error.key), path)
+    if isinstance(parent, ListConfig) and ("out of range" in first or "index" in first.lower()):
+        return f"{path}: index {error.key} is out of range: the list has {len(parent)} elements"
+    return f"{path}: {first}" if path else first
+
+
+def unknown_key(parent: Any, key: str, path: str) -> str:
+    """Word "there is no such name", with what would be right."""
+    from omegaconf import OmegaConf
+
+    kind = OmegaConf.get_type(parent)
+    signature = getattr(kind, "signature_", None)
+    if signature is None:
+        hint = nearest(key, [str(name) for name in parent])
+        return f"{path}: there is no '{key}'{hint}; to add it: +{path}=..."
+    names = [name for name, parameter in signature.parameters.items() if not parameter.positional]
+    owner = signature.target.rpartition(".")[2]
+    text = f"{path}: {owner} has no parameter '{key}'{nearest(key, names)}"
+    return f"{text}; it takes further keywords with +{path}=..." if signature.extra is not None else text
+
+
+def _dots(full_key: str) -> str:
+    """``optimizers[0].lr`` as the command line writes it: ``optimizers.0.lr``."""
+    return full_key.replace("[", ".").replace("]", "").lstrip(".")
+
+
+def full_path(node: Any) -> str:
+    """Return the full path of a container as the command line writes it."""
+    from .omega import full_key
+
+    return _dots(full_key(node))

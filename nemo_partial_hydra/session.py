@@ -1,0 +1,107 @@
+"""What the running ``nph.main`` app has said: what it allows, its recipe, and whether it only completes a line.
+
+May import: the standard library only. Plain Hydra apps have no session: nothing here is active for them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+FILE_SCHEME, LIBRARY_SCHEME = "nph-file", "nph"
+
+
+@dataclass
+class Session:
+    """The settings of one ``nph.main`` app while it runs."""
+
+    allow: tuple[str, ...] = ()
+    recipe: str | None = None
+    config_dirs: tuple[str, ...] = ()
+    unreadable: dict[str, str] = field(default_factory=dict)
+    checked: bool = False
+
+
+_current: list[Session] = []
+
+
+def current() -> Session | None:
+    """Return the running app's session, or None in a plain Hydra app."""
+    return _current[-1] if _current else None
+
+
+@contextmanager
+def running(session: Session) -> Any:
+    """Make a session the current one."""
+    _current.append(session)
+    try:
+        yield session
+    finally:
+        _current.remove(session)
+
+
+def allowed(more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return what the running app allows, and ``more``."""
+    session = current()
+    return (*(session.allow if session else ()), *more)
+
+
+def completing() -> bool:
+    """Whether the process only answers the shell's question how a line goes on."""
+    return any(arg in ("-sc", "--shell-completion") for arg in sys.argv[1:])
+
+
+def note_unreadable(target: str, why: str) -> None:
+    """Remember a target whose signature cannot be read here; its node stays untyped."""
+    session = current()
+    if session is not None:
+        session.unreadable[target] = why
+
+
+def typed_entry(entry: Any) -> Any:
+    """Return a search path entry with the scheme whose files are typed: for directories only."""
+    if not isinstance(entry, str) or entry.startswith(f"{FILE_SCHEME}://"):
+        return entry
+    if entry.startswith("file://"):
+        return f"{FILE_SCHEME}://{entry.removeprefix('file://')}"
+    return entry if "://" in entry else f"{FILE_SCHEME}://{entry}"
+
+
+_FULL_ERROR: list[bool] = []
+
+
+def owns_full_error() -> bool:
+    """Whether it was ``nph.main`` that asked Hydra for plain exceptions, not the user."""
+    return bool(_FULL_ERROR)
+
+
+@contextmanager
+def plain_exceptions() -> Any:
+    """Have Hydra raise its exceptions instead of printing them, unless the user asked for it already."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        yield
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    _FULL_ERROR.append(True)
+    try:
+        yield
+    finally:
+        _FULL_ERROR.pop()
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+@contextmanager
+def user_environment() -> Any:
+    """Give the user's function the environment as the user had it."""
+    if not owns_full_error():
+        yield
+        return
+    os.environ.pop("HYDRA_FULL_ERROR", None)
+    try:
+        yield
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = "1"
