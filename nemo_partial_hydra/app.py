@@ -102,7 +102,7 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
     try:
         sys.argv = [argv[0], *prepared(argv[1:], app)]
         with session.running(app), session.plain_exceptions():
-            hydra.main(config_path, config_name, version_base, **main_arguments(app.allow))(task)()
+            hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(report.INTERRUPTED)

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
 
 from . import report, session
 from .config import config_to_tree, missing, recipe_data
@@ -37,7 +37,8 @@ class CheckRecipe(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Put the recipe sweeper in the place of the basic one."""
         if config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
-            OmegaConf.update(config, "hydra.sweeper._target_", RECIPE_SWEEPER)
+            with read_write(config.hydra.sweeper):
+                config.hydra.sweeper._target_ = RECIPE_SWEEPER
 
 
 def _end(error: RecipeError) -> None:
@@ -61,7 +62,7 @@ def check_config(config: DictConfig) -> None:
     name = app.recipe if app is not None else None
     overridden_references(config)
     try:
-        data, place = recipe_data(config, name)
+        data, place = recipe_data(config, name, before_run=True)
     except ConfigError:
         if name is not None:
             raise

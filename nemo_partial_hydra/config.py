@@ -169,8 +169,11 @@ def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
     return read_tree(data, allow, place=place)
 
 
-def recipe_data(cfg: Any, name: str | None = None) -> tuple[Any, Path]:
-    """Return the recipe of a config as plain data, and the path at which it stands."""
+def recipe_data(cfg: Any, name: str | None = None, *, before_run: bool = False) -> tuple[Any, Path]:
+    """Return the recipe of a config as plain data, and the path at which it stands.
+
+    ``before_run`` leaves open what only the running job knows: ``${hydra:runtime.output_dir}``.
+    """
     if not isinstance(cfg, DictConfig):
         cfg = OmegaConf.create(cfg) if isinstance(cfg, dict) else cfg
     if not isinstance(cfg, DictConfig):
@@ -178,7 +181,7 @@ def recipe_data(cfg: Any, name: str | None = None) -> tuple[Any, Path]:
     key = recipe_key(cfg, name or _wanted())
     place: Path = tuple(key.split(".")) if key else ()
     node = OmegaConf.select(cfg, key) if key else cfg
-    data = _Reader(node, place).mapping(node, ())
+    data = _Reader(node, place, before_run).mapping(node, ())
     return apply_edits(data, place), place
 
 
@@ -219,8 +222,9 @@ def recipe_key(cfg: DictConfig, name: str | None = None) -> str:
 class _Reader:
     """Composed config -> plain data, unset parameters left out."""
 
-    def __init__(self, root: Any, place: Path) -> None:
+    def __init__(self, root: Any, place: Path, before_run: bool) -> None:
         self.place = place
+        self.before_run = before_run
         self.inside: dict[int, Path] = {}
         self.index(root, ())
 
@@ -276,6 +280,8 @@ class _Reader:
         dots = is_plain_reference(text)
         if dots is not None and 0 < dots <= len(path):
             return text  # relative and inside the recipe: the reader of the dialect follows it
+        if self.before_run and "${hydra:" in text:
+            return Kept(Opaque(text))
         try:
             value = parent[key]
         except OmegaConfBaseException as error:

@@ -17,11 +17,11 @@ from omegaconf.errors import ValidationError as OmegaValidationError
 
 from .capture import capture_default
 from .convert import Mismatch, convert
-from .dialect import short_form
+from .dialect import restores, short_form
 from .errors import RecipeError
 from .omega import own_child
 from .signatures import Signature
-from .tree import SCALARS, Opaque, Tree
+from .tree import SCALARS, Map, Opaque, Ref, Seq, Tree
 from .typespec import ANY, TypeSpec
 
 NOTHING: Any = Opaque(None)
@@ -56,13 +56,16 @@ class Leaf(AnyNode):
         if type(value) not in SCALARS and not isinstance(value, (bytes, enum.Enum)):
             value = super().validate_and_convert(value)
         try:
-            short = short_form(convert(_as_tree(value), self.spec))
+            tree = convert(_as_tree(value), self.spec)
         except Mismatch as problem:
             raise OmegaValidationError(problem.text) from None
         except RecipeError as error:
             raise OmegaValidationError(str(error)) from None
         self.state = OVERRIDE
-        return value if isinstance(short, Opaque) else short
+        short = short_form(tree)
+        if isinstance(tree, Ref) and not restores(short, tree, self.spec):
+            return tree.target  # only an enum member is known by its last name
+        return value if isinstance(short, (Opaque, Map, Seq)) else short
 
     def untouched(self, held: Any) -> bool:
         """Whether what the leaf holds is still what it was made with."""
@@ -124,7 +127,9 @@ def node_class(signature: Signature, extras: tuple[str, ...]) -> type[RecipeNode
     key = (signature.target, extras, id(signature))
     found = _classes.get(key)
     if found is None:
-        names = ["_target_", *(n for n, p in signature.parameters.items() if not p.positional), *extras]
+        parameters = [name for name, parameter in signature.parameters.items() if not parameter.positional]
+        head = [name for name in extras if name.startswith("_") and name.endswith("_")]
+        names = ["_target_", *head, *parameters, *(name for name in extras if name not in head)]
         body: dict[str, Any] = {"__annotations__": dict.fromkeys(names, Any), "__module__": __name__}
         made = NodeType(signature.target.rpartition(".")[2], (RecipeNode,), body)
         found = dataclasses.dataclass(init=False, repr=False, eq=False)(made)

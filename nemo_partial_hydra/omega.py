@@ -53,17 +53,23 @@ def full_key(container: Container) -> str:
     return str(container._get_full_key(None))
 
 
-def main_arguments(allow: tuple[str, ...]) -> dict[str, Any]:
-    """Return what ``hydra.main`` takes besides: from 1.4 on, the targets that it may execute itself."""
+def main_arguments(version_base: str | None, allow: tuple[str, ...]) -> dict[str, Any]:
+    """Return what ``hydra.main`` takes in this version besides the config's path and name.
+
+    Before 1.4 that is ``version_base``; from 1.4 on it is deprecated, and Hydra wants to know which targets it may
+    execute itself (callbacks, launchers, logging handlers).
+    """
     import inspect
 
     import hydra
 
     if "execution_whitelist" not in inspect.signature(hydra.main).parameters:
-        return {}
+        return {"version_base": version_base}
     from .policy import allowed_prefixes
 
-    return {"execution_whitelist": [*sorted(allowed_prefixes(allow)), *HYDRA_OWN]}
+    prefixes = [*sorted(allowed_prefixes(allow)), *HYDRA_OWN]
+    out: dict[str, Any] = {"execution_whitelist": [pattern for name in prefixes for pattern in (name, f"{name}.*")]}
+    return out if version_base is None else {**out, "version_base": version_base}
 
 
 HYDRA_OWN = ("hydra", "hydra_plugins", "nemo_partial_hydra", "logging", "colorlog")

@@ -24,8 +24,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from examples.tiny_llama.checkpoints import SHAPES, make
-from examples.tiny_llama.compare import Comparison, compare
+from tiny_llama.checkpoints import SHAPES, make
+from tiny_llama.compare import Comparison, compare
 
 SCRIPT = Path("import.py")
 HF_ROOT = Path("work/hf")

@@ -80,7 +80,7 @@ class HFTinyLlamaImporter(HFLlamaImporter):  # type: ignore[misc]
         if not Path(self, "config.json").is_file():
             raise FileNotFoundError(
                 f"no Hugging Face folder {self}: it has no config.json "
-                "(python -m examples.tiny_llama.checkpoints DIR makes one)"
+                "(python -m tiny_llama.checkpoints DIR makes one)"
             )
         with cuda_calls_without_cuda():
             return Path(super().apply(output_path))

@@ -2,6 +2,6 @@
 
 ``checkpoints`` makes the Hugging Face folders, ``model`` teaches NeMo to import them without
 Transformer Engine, ``compare`` reads the result back, ``demo`` runs all of it. This package
-imports nothing, so that a recipe can name ``examples.tiny_llama.model`` on a machine that has
+imports nothing, so that a recipe can name ``tiny_llama.model`` on a machine that has
 no NeMo.
 """

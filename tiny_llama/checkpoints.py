@@ -166,9 +166,9 @@ def _write_model(folder: Path, shape: Shape) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``python -m examples.tiny_llama.checkpoints DIR``."""
+    """Run ``python -m tiny_llama.checkpoints DIR``."""
     parser = argparse.ArgumentParser(
-        prog="python -m examples.tiny_llama.checkpoints",
+        prog="python -m tiny_llama.checkpoints",
         description="Make the Hugging Face folders that the demonstration converts.",
     )
     parser.add_argument("directory", type=Path, metavar="DIR", help="parent of the folders")

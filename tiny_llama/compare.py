@@ -175,9 +175,9 @@ def _same_bits(left: Tensor, right: Tensor) -> bool:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``python -m examples.tiny_llama.compare HF_DIR NEMO_DIR``; 1 if a tensor differs."""
+    """Run ``python -m tiny_llama.compare HF_DIR NEMO_DIR``; 1 if a tensor differs."""
     parser = argparse.ArgumentParser(
-        prog="python -m examples.tiny_llama.compare",
+        prog="python -m tiny_llama.compare",
         description="Compare a NeMo checkpoint with its Hugging Face source.",
     )
     parser.add_argument("hf_dir", type=Path, metavar="HF_DIR")
