@@ -37,8 +37,10 @@ class CheckRecipe(Callback):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Put the recipe sweeper in the place of the basic one."""
         if config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
-            with read_write(config.hydra.sweeper):
+            with read_write(config.hydra):
                 config.hydra.sweeper._target_ = RECIPE_SWEEPER
+                # Each job is composed with these overrides too: Hydra 1.4 wants the same sweeper in all of them.
+                config.hydra.overrides.hydra.append(f"hydra.sweeper._target_={RECIPE_SWEEPER}")
 
 
 def _end(error: RecipeError) -> None:

@@ -174,10 +174,7 @@ def recipe_data(cfg: Any, name: str | None = None, *, before_run: bool = False) 
 
     ``before_run`` leaves open what only the running job knows: ``${hydra:runtime.output_dir}``.
     """
-    if not isinstance(cfg, DictConfig):
-        cfg = OmegaConf.create(cfg) if isinstance(cfg, dict) else cfg
-    if not isinstance(cfg, DictConfig):
-        raise ConfigError(f"expected a DictConfig or a dict, got {type(cfg).__name__}")
+    cfg = as_config(cfg)
     key = recipe_key(cfg, name or _wanted())
     place: Path = tuple(key.split(".")) if key else ()
     node = OmegaConf.select(cfg, key) if key else cfg
@@ -185,9 +182,27 @@ def recipe_data(cfg: Any, name: str | None = None, *, before_run: bool = False) 
     return apply_edits(data, place), place
 
 
+def as_config(cfg: Any) -> DictConfig:
+    """Return a config for what ``build`` and ``run`` take.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a DictConfig nor a dict that OmegaConf can hold.
+    """
+    if isinstance(cfg, DictConfig):
+        return cfg
+    if not isinstance(cfg, dict):
+        raise ConfigError(f"expected a DictConfig or a dict, got {type(cfg).__name__}")
+    try:
+        return OmegaConf.create(cfg)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from None
+
+
 def recipe_place(cfg: Any) -> Path:
     """Return the path of a config's recipe."""
-    key = recipe_key(cfg if isinstance(cfg, DictConfig) else OmegaConf.create(cfg), _wanted())
+    key = recipe_key(as_config(cfg), _wanted())
     return tuple(key.split(".")) if key else ()
 
 

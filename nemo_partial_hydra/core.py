@@ -5,6 +5,7 @@ May import: the standard library and PyYAML (through ``yamltext``). The forms th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +13,8 @@ from . import policy
 from .build import buildables
 from .capture import capture
 from .dialect import to_data
-from .errors import Problems, ValidationError
+from .edits import apply_edits
+from .errors import DialectError, Problems, ValidationError
 from .policy import names_in
 from .reading import from_data
 from .signatures import Signature, Signatures, live
@@ -75,4 +77,14 @@ def from_yaml(text: str, *, allow: Iterable[str] = ()) -> Any:
     ValidationError
         If a target does not accept a value; all mistakes at once, each with its path.
     """
-    return buildables(read_tree(load(text), allow), allow)
+    data = load(text)
+    if not isinstance(data, dict) or "_target_" not in data:
+        raise DialectError("YAML text: a recipe is a mapping with _target_")
+    if _RESOLVER.search(text):
+        from .config import config_to_tree
+
+        return buildables(config_to_tree(data, allow), allow)
+    return buildables(read_tree(apply_edits(data), allow), allow)
+
+
+_RESOLVER = re.compile(r"\$\{[^${}]*(:|\$\{)")  # an interpolation that only OmegaConf can resolve

@@ -63,12 +63,32 @@ def note_unreadable(target: str, why: str) -> None:
 
 
 def typed_entry(entry: Any) -> Any:
-    """Return a search path entry with the scheme whose files are typed: for directories only."""
+    """Return a search path entry with the scheme whose files are typed: for directories, packages included."""
     if not isinstance(entry, str) or entry.startswith(f"{FILE_SCHEME}://"):
         return entry
-    if entry.startswith("file://"):
-        return f"{FILE_SCHEME}://{entry.removeprefix('file://')}"
-    return entry if "://" in entry else f"{FILE_SCHEME}://{entry}"
+    scheme, separator, path = entry.partition("://")
+    if not separator:
+        return f"{FILE_SCHEME}://{entry}"
+    if scheme == "pkg":
+        folder = _package_folder(path)
+        return f"{FILE_SCHEME}://{folder}" if folder else entry
+    return f"{FILE_SCHEME}://{path}" if scheme == "file" else entry
+
+
+def _package_folder(path: str) -> str | None:
+    """Return the directory of a package's configs; None if it has none on disk (a zipped package)."""
+    from importlib.util import find_spec
+
+    package, *below = path.replace("/", ".").strip(".").split(".")
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    for location in (spec.submodule_search_locations or []) if spec is not None else []:
+        folder = os.path.join(location, *below)
+        if os.path.isdir(folder):
+            return folder
+    return None
 
 
 _FULL_ERROR: list[bool] = []
