@@ -97,14 +97,15 @@ class _Capture:
         self.buildable: Any = getattr(fiddle, "Buildable", ()) if fiddle else ()
 
     def tree(self, obj: Any, path: Path) -> Tree:
-        if type(obj) in SCALARS:
-            return obj  # type: ignore[no-any-return]
+        if type(obj) in SCALARS or type(obj) is bytes:
+            leaf: Tree = obj
+            return leaf
         if isinstance(obj, enum.Enum):
             return self.member(obj, path)
         if isinstance(obj, _CODE):
             return self.reference(obj, path)
-        if type(obj) is bytes or obj == () and type(obj) is tuple:
-            return obj if type(obj) is bytes else Seq((), "tuple")
+        if type(obj) is tuple and not obj:
+            return Seq((), "tuple")
         known = self.first.get(id(obj))
         if known is not None and not _constant(obj):
             return Link(known[0])
@@ -135,7 +136,8 @@ class _Capture:
         if kind is dict or kind is collections.OrderedDict:
             return self.map(obj, path)
         if kind in PATHS:
-            return obj  # type: ignore[no-any-return]
+            path_leaf: Tree = obj
+            return path_leaf
         if kind in VALUE_TYPES:
             target, args = VALUE_TYPES[kind], made_with(obj)
             return Value(target, args)
@@ -222,19 +224,19 @@ def _ordered(obj: Any) -> list[Any]:
 
 def split_arguments(obj: Any, path: Path) -> tuple[list[Any], dict[str, Any]]:
     """Split a buildable's arguments into positional and named ones, as a call would write them."""
-    arguments: dict[str | int, Any] = dict(obj.__arguments__)
+    arguments: dict[Any, Any] = dict(obj.__arguments__)
     numbered = [key for key in arguments if isinstance(key, int)]
     if not numbered:
-        return [], arguments  # type: ignore[return-value]
+        return [], arguments
     names = list(obj.__signature_info__.parameters.values())
     positional = []
     for index in range(max(numbered) + 1):
         named = names[index].name if index < len(names) and names[index].kind is names[index].POSITIONAL_OR_KEYWORD else None
-        key: str | int = named if named is not None and index not in arguments else index
+        key = named if named is not None and index not in arguments else index
         if key not in arguments:
             raise CaptureError(placed((*path, ARGS, index), "a positional argument is not set, but one after it is"))
         positional.append(arguments.pop(key))
-    return positional, arguments  # type: ignore[return-value]
+    return positional, arguments
 
 
 def buildable_name(obj: Any, path: Path) -> str:
@@ -272,7 +274,7 @@ def how_made(obj: Any) -> Any:
     if dataclasses.is_dataclass(obj):
         return (type(obj), (), _fields(obj), CONFIG) if _faithful(obj) else None
     if isinstance(obj, tuple) and hasattr(obj, "_fields"):
-        return (type(obj), (), obj._asdict(), CONFIG)
+        return (type(obj), (), {name: getattr(obj, name) for name in obj._fields}, CONFIG)
     return _reduced(obj)
 
 
@@ -298,7 +300,7 @@ def _reduced(obj: Any) -> How | None:
     if not isinstance(reduced, tuple) or len(reduced) < 2 or any(part is not None for part in reduced[2:]):
         return None
     maker, args = reduced[:2]
-    if maker is copyreg.__newobj__:  # type: ignore[attr-defined]  # documented in copyreg's source only
+    if maker is getattr(copyreg, "__newobj__", None):
         maker, args = args[0], args[1:]
         if not args and maker.__init__ is not object.__init__:
             return None

@@ -21,7 +21,7 @@ from .nodes import DEFAULT, NOTHING, RECIPE, Leaf, RecipeNode, node_class
 from .omega import NO_COPY, child_nodes, content, detached, flag, is_absent
 from .reading import Kept, KeptSeq
 from .scalars import escape_interpolation, is_plain_reference
-from .signatures import REQUIRED, Parameter, Signature, Unknown, opaque_signature
+from .signatures import Parameter, Required, Signature, Unknown, opaque_signature
 from .tree import ARGS, PATHS, Call, Link, Map, Opaque, Ref, Seq, Tree, Value, walk
 from .typespec import ANY, TypeSpec
 
@@ -125,17 +125,18 @@ class _Writer:
         for name, parameter in parameters.items():
             if name not in tree.kwargs and not parameter.positional:
                 setattr(node, name, default_node(parameter, name in covered, self.scratch))
-        return OmegaConf.structured(node, parent=self.scratch)
+        made_node: DictConfig = OmegaConf.structured(node, parent=self.scratch)
+        return made_node
 
 
 def default_node(parameter: Parameter, covered: bool, scratch: DictConfig) -> Any:
     """Make the node of a parameter that is not set: its default, or ``???`` where there is none to show."""
     default = parameter.default
-    if covered or default is REQUIRED or isinstance(default, Unknown):
+    if covered or isinstance(default, (Required, Unknown)):
         return Leaf("???", parameter.type, DEFAULT)
     if isinstance(default, (Seq, Map)):
         return _Writer(scratch).node(default, parameter.type, ("?",), ("?",), DEFAULT)
-    return leaf_node(default, parameter.type, DEFAULT)  # type: ignore[arg-type]
+    return leaf_node(default, parameter.type, DEFAULT)
 
 
 def leaf_node(tree: Tree, spec: TypeSpec, state: str) -> Any:

@@ -177,7 +177,8 @@ def _path(value: Tree, spec: TypeSpec) -> Tree:
     if isinstance(value, tuple(PATH_TARGETS.values())):
         return value
     if isinstance(value, str):
-        return PATH_TARGETS.get(spec.target, PATH_TARGETS["pathlib.Path"])(value)  # type: ignore[no-any-return]
+        path: Tree = PATH_TARGETS.get(spec.target, PATH_TARGETS["pathlib.Path"])(value)
+        return path
     raise _expected(value, spec)
 
 
@@ -210,15 +211,14 @@ def _enum(value: Tree, spec: TypeSpec) -> Tree:
 
 
 def _literal(value: Tree, spec: TypeSpec) -> Tree:
-    given = value.target if isinstance(value, Ref) else value
+    choices: dict[str, Tree] = {}
     for choice in spec.choices:
-        if type(choice) is type(given) and choice == given:
+        if type(choice) is type(value) and choice == value:
             return value
-    for choice in spec.choices:
-        if str(choice) == str(given) or isinstance(choice, str) and choice.rpartition(".")[2] == str(given):
-            return choice if str(choice) == str(given) else Ref(choice)  # type: ignore[no-any-return]
-    names = [str(choice) for choice in spec.choices]
-    raise _expected(value, spec, nearest(str(given), names).replace(";", ","))
+        choices[choice.target.rpartition(".")[2] if isinstance(choice, Ref) else str(choice)] = choice
+    if str(value) in choices:
+        return choices[str(value)]
+    raise _expected(value, spec, nearest(str(value), choices).replace(";", ","))
 
 
 def _reference(value: Tree, spec: TypeSpec) -> Tree:

@@ -76,7 +76,8 @@ class Leaf(AnyNode):
         copied.__class__ = type(self)
         for name in ("spec", "state", "exact", "first"):
             copied.__dict__[name] = self.__dict__[name]
-        return copied  # type: ignore[no-any-return]
+        leaf: Leaf = copied
+        return leaf
 
     def _set_key(self, key: Any) -> None:
         """Keep what an earlier config set where this leaf would put a mere default (see docs/design.md)."""
@@ -131,8 +132,8 @@ def node_class(signature: Signature, extras: tuple[str, ...]) -> type[RecipeNode
         head = [name for name in extras if name.startswith("_") and name.endswith("_")]
         names = ["_target_", *head, *parameters, *(name for name in extras if name not in head)]
         body: dict[str, Any] = {"__annotations__": dict.fromkeys(names, Any), "__module__": __name__}
-        made = NodeType(signature.target.rpartition(".")[2], (RecipeNode,), body)
-        found = dataclasses.dataclass(init=False, repr=False, eq=False)(made)
+        made: Any = NodeType(signature.target.rpartition(".")[2], (RecipeNode,), body)
+        found = made = dataclasses.dataclass(init=False, repr=False, eq=False)(made)
         found.signature_, found.extras_ = signature, extras
         _classes[key] = found
     return found
@@ -153,6 +154,10 @@ def _one(signature: Signature) -> Signature:
     return known
 
 
+def _reduce_class(cls: Any) -> tuple[Any, ...]:
+    return (_rebuild_class, (cls.signature_, cls.extras_))
+
+
 # A dataclass made at run time cannot be found by name: a pickle names what it was made from.
-copyreg.pickle(NodeType, lambda cls: (_rebuild_class, (cls.signature_, cls.extras_)))  # type: ignore[arg-type,return-value]
+copyreg.pickle(NodeType, _reduce_class)
 

@@ -16,9 +16,12 @@ NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
 
 def child_nodes(container: DictConfig | ListConfig) -> Iterator[tuple[Any, Any]]:
     """Yield the keys and nodes of a container, nothing resolved."""
-    keys = list(container.keys()) if isinstance(container, DictConfig) else range(len(container))
-    for key in keys:
-        yield key, container._get_node(key)
+    if isinstance(container, DictConfig):
+        for name in list(container.keys()):
+            yield name, container._get_node(name)
+    else:
+        for index in range(len(container)):
+            yield index, container._get_node(index)
 
 
 def flag(container: Container, name: str) -> bool | None:

@@ -35,6 +35,7 @@ from .values import BYTES, EXACT, MAKERS, MAPS, NONE, PATH_TARGETS, SEQUENCES, S
 
 MISSING = "???"
 Nodes = dict[Path, tuple[Path, Tree]]
+_LEAF_MAKERS: dict[str, Any] = {**EXACT, **PATH_TARGETS, BYTES: bytes.fromhex, STRIP: str.strip}
 
 
 @dataclass(frozen=True)
@@ -191,21 +192,15 @@ class _Reader:
             return self.sequence(first or [], SEQUENCES[target], ANY, below, path)
         if target in MAPS and isinstance(first, (list, tuple)):
             return self.pairs(target, first, doc, path)
-        plain = tuple(unescape_interpolation(arg) if isinstance(arg, str) else arg for arg in args)
+        plain: tuple[Any, ...] = tuple(unescape_interpolation(arg) if isinstance(arg, str) else arg for arg in args)
         try:
-            if target in EXACT and len(plain) == 1:
-                return EXACT[target](plain[0])  # type: ignore[no-any-return]
-            if target in PATH_TARGETS:
-                return PATH_TARGETS[target](*plain)  # type: ignore[no-any-return]
-            if target == BYTES:
-                return bytes.fromhex(*plain)
-            if target == STRIP:
-                return str.strip(*plain)
-            MAKERS[target](*plain)
+            made: Tree = _LEAF_MAKERS[target](*plain) if target in _LEAF_MAKERS else Value(target, plain)
+            if isinstance(made, Value):
+                MAKERS[target](*plain)
         except (TypeError, ValueError, ArithmeticError, KeyError) as error:
             self.fail(doc, f"{target}({', '.join(map(repr, args))}): {error}")
             return None
-        return Value(target, plain)
+        return made
 
     def pairs(self, target: str, pairs: Any, doc: Path, path: Path) -> Tree:
         items = []

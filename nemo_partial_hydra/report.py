@@ -78,6 +78,9 @@ def explain(error: BaseException) -> str | None:
         return f"{head.partition(':')[0]}: {text}"
     if head.startswith(("Error merging", "Could not override", "Could not append", "Could not delete")):
         override = head.removeprefix("Error merging override ")
+        if "_target_" in head and "=" in head:
+            key = head.rpartition("=")[0].split("=")[0].split()[-1].lstrip("+")
+            text += f"; this merges into what stands there: to replace it, '+_replace_.{key}={{...}}'"
         return f"{text} (override {override})" if override != head and override.partition("=")[0] not in text else text
     return text
 

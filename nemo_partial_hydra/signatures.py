@@ -31,7 +31,7 @@ class Unknown:
     text: str
 
 
-class _Required:
+class Required:
     """The mark of a parameter without a default."""
 
     def __repr__(self) -> str:
@@ -41,8 +41,8 @@ class _Required:
         return "REQUIRED"
 
 
-REQUIRED = _Required()
-Default = typing.Union[Tree, Unknown, _Required]
+REQUIRED = Required()
+Default = typing.Union[Tree, Unknown, Required]
 
 
 @dataclass(frozen=True)

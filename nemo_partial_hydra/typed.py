@@ -38,13 +38,17 @@ def typed_config(data: Mapping[Any, Any], signature: Lookup, problems: Problems,
     problems : where unknown names and wrong types are noted.
     defaults : whether parameters that the file does not set get fields too.
     """
-    made = _Typer(signature, problems, values=True, defaults=defaults).mapping(data, ANY, ())
-    return detached(made)
+    return _root(_Typer(signature, problems, values=True, defaults=defaults), data)
 
 
 def skeleton(data: Mapping[Any, Any], signature: Lookup) -> DictConfig:
     """Make the typed config of a file's nodes without any of its values; lists are left to the values."""
-    return detached(_Typer(signature, Problems(), values=False, defaults=True).mapping(data, ANY, ()))
+    return _root(_Typer(signature, Problems(), values=False, defaults=True), data)
+
+
+def _root(typer: _Typer, data: Mapping[Any, Any]) -> DictConfig:
+    made = typer.mapping(data, ANY, ())
+    return detached(made if isinstance(made, DictConfig) else DictConfig(data))
 
 
 def is_node(data: Any) -> bool:
@@ -153,7 +157,8 @@ class _Typer:
         for key, parameter in parameters.items():
             if not parameter.positional and not hasattr(node, key):
                 setattr(node, key, default_node(parameter, key in covered, self.scratch) if self.defaults else _missing(parameter))
-        return OmegaConf.structured(node, parent=self.scratch)
+        structured: DictConfig = OmegaConf.structured(node, parent=self.scratch)
+        return structured
 
 
 def _missing(parameter: Any) -> Leaf:

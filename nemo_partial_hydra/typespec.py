@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .names import name_of
+from .tree import Ref
 
 SIMPLE: dict[Any, str] = {
     type(None): "none",
@@ -166,7 +167,7 @@ def _parse(annotation: Any) -> TypeSpec:
 
 
 def _plain_choice(value: Any) -> Any:
-    return f"{name_of(type(value))}.{value.name}" if isinstance(value, enum.Enum) else value
+    return Ref(f"{name_of(type(value))}.{value.name}") if isinstance(value, enum.Enum) else value
 
 
 def _container(origin: Any, args: tuple[Any, ...], text: str) -> TypeSpec:

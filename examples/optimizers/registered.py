@@ -1,0 +1,18 @@
+import nemo_run as run
+from toy import SGD, Adam, train
+
+import nemo_partial_hydra as nph
+
+
+@nph.recipe(name="two_optimizers")
+def two_optimizers():
+    return run.Partial(train, optimizers=[run.Config(SGD, lr=0.01), Adam(betas=(0.9, 0.95))])
+
+
+@nph.main(config_name="two_optimizers")
+def main(cfg):
+    nph.run(cfg)
+
+
+if __name__ == "__main__":
+    main()
