@@ -12,6 +12,7 @@ import dataclasses
 import datetime
 import enum
 import functools
+import inspect
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -161,7 +162,9 @@ class _Capture:
     def reference(self, obj: Any, path: Path) -> Tree:
         name = name_of(obj)
         if name is None:
-            what = "a lambda" if getattr(obj, "__name__", "") == "<lambda>" else "an object that no dotted name leads to"
+            what = (
+                "a lambda" if getattr(obj, "__name__", "") == "<lambda>" else "an object that no dotted name leads to"
+            )
             return self.refused(obj, path, f"{what}; define it at the top of a module, or")
         return Ref(name)
 
@@ -231,7 +234,11 @@ def split_arguments(obj: Any, path: Path) -> tuple[list[Any], dict[str, Any]]:
     names = list(obj.__signature_info__.parameters.values())
     positional = []
     for index in range(max(numbered) + 1):
-        named = names[index].name if index < len(names) and names[index].kind is names[index].POSITIONAL_OR_KEYWORD else None
+        named = (
+            names[index].name
+            if index < len(names) and names[index].kind is names[index].POSITIONAL_OR_KEYWORD
+            else None
+        )
         key = named if named is not None and index not in arguments else index
         if key not in arguments:
             raise CaptureError(placed((*path, ARGS, index), "a positional argument is not set, but one after it is"))
@@ -272,21 +279,20 @@ def how_made(obj: Any) -> Any:
     if isinstance(obj, functools.partial):
         return (obj.func, obj.args, dict(obj.keywords), PARTIAL)
     if dataclasses.is_dataclass(obj):
-        return (type(obj), (), _fields(obj), CONFIG) if _faithful(obj) else None
+        fields = _fields(obj)
+        return None if fields is None else (type(obj), (), fields, CONFIG)
     if isinstance(obj, tuple) and hasattr(obj, "_fields"):
         return (type(obj), (), {name: getattr(obj, name) for name in obj._fields}, CONFIG)
     return _reduced(obj)
 
 
-def _fields(obj: Any) -> dict[str, Any]:
-    return {field.name: getattr(obj, field.name) for field in dataclasses.fields(obj) if field.init}
-
-
-def _faithful(obj: Any) -> bool:
-    """Whether the constructor's fields tell the whole object."""
-    names = {field.name for field in dataclasses.fields(obj)}
-    hidden = [field for field in dataclasses.fields(obj) if not field.init and field.default is dataclasses.MISSING]
-    return all(name in names for name in getattr(obj, "__dict__", {})) or not hidden
+def _fields(obj: Any) -> dict[str, Any] | None:
+    """Return the constructor's arguments of a dataclass instance; None if its fields do not tell them all."""
+    fields = [field.name for field in dataclasses.fields(obj) if field.init]
+    needed = inspect.signature(type(obj)).parameters.values()
+    if any(p.default is p.empty and p.name not in fields for p in needed if p.kind is not p.VAR_KEYWORD):
+        return None  # an InitVar, or a constructor of its own
+    return {name: getattr(obj, name) for name in fields if hasattr(obj, name)}
 
 
 def _reduced(obj: Any) -> How | None:
@@ -307,4 +313,3 @@ def _reduced(obj: Any) -> How | None:
     if getattr(maker, "__module__", "") == "copyreg" or not callable(maker):
         return None
     return (maker, tuple(args), {}, CONFIG)
-

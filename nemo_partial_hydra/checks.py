@@ -13,9 +13,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
 
 from . import report, session
-from .config import config_to_tree, missing, recipe_data
-from .errors import ConfigError, Problems, RecipeError, ValidationError, dotted
+from .config import missing, recipe_data
 from .core import read_tree
+from .errors import ConfigError, Problems, RecipeError, ValidationError, dotted
 
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"

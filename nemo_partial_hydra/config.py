@@ -17,11 +17,11 @@ from .core import captured, read_tree, signature_of
 from .dialect import TARGET, call_head, explicit_leaf, item_spec, relative, restores, short_form
 from .edits import apply_edits
 from .errors import ConfigError, Path, ValidationError, dotted, placed
-from .nodes import DEFAULT, NOTHING, RECIPE, Leaf, RecipeNode, node_class
+from .nodes import DEFAULT, NOTHING, RECIPE, Leaf, node_class
 from .omega import NO_COPY, child_nodes, content, detached, flag, is_absent
 from .reading import Kept, KeptSeq
-from .scalars import escape_interpolation, is_plain_reference
-from .signatures import Parameter, Required, Signature, Unknown, opaque_signature
+from .scalars import escape_interpolation, reference_path
+from .signatures import Parameter, Required, Unknown, opaque_signature
 from .tree import ARGS, PATHS, Call, Link, Map, Opaque, Ref, Seq, Tree, Value, walk
 from .typespec import ANY, TypeSpec
 
@@ -79,9 +79,8 @@ class _Writer:
         flags = {UNSET: state == DEFAULT}
         if tree.kind != "list":
             flags[f"nph_{tree.kind}"] = True
-        if not restores(Seq(tree.items, "list"), tree, spec):
-            if not restores(tree, tree, spec):
-                flags[EXACT_SEQ] = True
+        if not restores(Seq(tree.items, "list"), tree, spec) and not restores(tree, tree, spec):
+            flags[EXACT_SEQ] = True
         return ListConfig(items, parent=self.scratch, flags=flags)
 
     def map(self, tree: Map, spec: TypeSpec, path: Path, doc: Path, state: str) -> DictConfig:
@@ -221,7 +220,9 @@ def recipe_key(cfg: DictConfig, name: str | None = None) -> str:
         return name
     if TARGET in cfg:
         return ""
-    nodes = [key for key, node in child_nodes(cfg) if isinstance(node, DictConfig) and not is_absent(node) and key != "hydra"]
+    nodes = [
+        key for key, node in child_nodes(cfg) if isinstance(node, DictConfig) and not is_absent(node) and key != "hydra"
+    ]
     targets = [str(key) for key in nodes if TARGET in cfg[key]]
     partials = [key for key in targets if cfg[key].get("_partial_") is True]
     found = partials if len(partials) == 1 else targets
@@ -239,6 +240,7 @@ class _Reader:
     """Composed config -> plain data, unset parameters left out."""
 
     def __init__(self, root: Any, place: Path, before_run: bool) -> None:
+        self.root = root
         self.place = place
         self.before_run = before_run
         self.inside: dict[int, Path] = {}
@@ -258,20 +260,17 @@ class _Reader:
 
     def mapping(self, node: DictConfig, path: Path) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
-        object_type = OmegaConf.get_type(node)
-        signature = object_type.signature_ if isinstance(object_type, type) and issubclass(object_type, RecipeNode) else None
         for key, child in self.children(node, path):
-            if not self.unset(child, signature, node):
+            if not self.unset(child):
                 out[key] = self.value(child, node, key, (*path, key))
         return out
 
-    def unset(self, node: Any, signature: Signature | None, parent: DictConfig) -> bool:
+    def unset(self, node: Any) -> bool:
+        """Whether a node only shows a default."""
         if isinstance(node, Leaf):
             return node.state == DEFAULT and node.untouched(content(node))
         if isinstance(node, (DictConfig, ListConfig)) and flag(node, UNSET) and not is_absent(node):
-            return all(
-                self.unset(child, None, parent) for _, child in child_nodes(node)
-            )
+            return all(self.unset(child) for _, child in child_nodes(node))
         return False
 
     def value(self, node: Any, parent: Any, key: Any, path: Path) -> Any:
@@ -292,10 +291,19 @@ class _Reader:
         exact = bool(flag(node, EXACT_SEQ))
         return KeptSeq(kind, items, exact) if kind != "list" or exact else items
 
+    def names_set_leaf(self, text: str, path: Path) -> bool:
+        """Whether an interpolation is relative and names a leaf of the recipe that is set."""
+        keys = reference_path(text, path)
+        node: Any = self.root
+        for key in keys or ():
+            if not isinstance(node, (DictConfig, ListConfig)) or is_absent(node):
+                return False
+            node = next((child for name, child in child_nodes(node) if str(name) == str(key)), None)
+        return keys is not None and isinstance(node, Leaf) and not self.unset(node)
+
     def interpolation(self, text: str, parent: Any, key: Any, path: Path) -> Any:
-        dots = is_plain_reference(text)
-        if dots is not None and 0 < dots <= len(path):
-            return text  # relative and inside the recipe: the reader of the dialect follows it
+        if self.names_set_leaf(text, path):
+            return text  # the reader of the dialect follows it: two places may share one Path object
         if self.before_run and "${hydra:" in text:
             return Kept(Opaque(text))
         try:
@@ -320,8 +328,9 @@ def missing(tree: Tree, place: Path = ()) -> list[str]:
             if signature is None:
                 continue
             covered = {parameter.name for parameter in signature.positional[: len(node.args)]}
+            owner = node.target.rpartition(".")[2]
             for name, parameter in signature.parameters.items():
                 if parameter.required and name not in node.kwargs and name not in covered:
                     where = dotted((*place, *path, name))
-                    found.append(f"{where}: {node.target.rpartition('.')[2]} requires it ({parameter.type.text}); set {where}=...")
+                    found.append(f"{where}: {owner} requires it ({parameter.type.text}); set {where}=...")
     return found

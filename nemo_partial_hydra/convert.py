@@ -85,8 +85,7 @@ def same(a: Tree, b: Tree) -> bool:
             a.kind == b.kind
             and len(a.items) == len(b.items)
             and all(
-                type(k) is type(m) and k == m and same(x, y)
-                for (k, x), (m, y) in zip(a.items, b.items, strict=True)
+                type(k) is type(m) and k == m and same(x, y) for (k, x), (m, y) in zip(a.items, b.items, strict=True)
             )
         )
     if isinstance(a, Call) and isinstance(b, Call):

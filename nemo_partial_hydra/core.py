@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import policy
-from .build import buildables
 from .capture import capture
 from .dialect import to_data
 from .edits import apply_edits
 from .errors import DialectError, Problems, ValidationError
+from .objects import buildables
 from .policy import names_in
 from .reading import from_data
 from .signatures import Signature, Signatures, live

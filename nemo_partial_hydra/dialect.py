@@ -107,9 +107,7 @@ class _Writer:
         out = call_head(tree)
         if tree.args:
             types = [(signature.type_at(i) if signature else None) or ANY for i in range(len(tree.args))]
-            out[ARGS] = [
-                self.write(v, types[i], (*path, ARGS, i), (*doc, ARGS, i)) for i, v in enumerate(tree.args)
-            ]
+            out[ARGS] = [self.write(v, types[i], (*path, ARGS, i), (*doc, ARGS, i)) for i, v in enumerate(tree.args)]
         for name, value in tree.kwargs.items():
             spec = (signature.type_of(name) if signature else None) or ANY
             out[name] = self.write(value, spec, (*path, name), (*doc, name))

@@ -50,7 +50,9 @@ class Library:
         """
         for part in [*entry.group.split("/"), entry.name] if entry.group else [entry.name]:
             if not _NAME.match(part):
-                raise RegistrationError(f"'{entry.path}' cannot name a config group option: {part!r} has other characters")
+                raise RegistrationError(
+                    f"'{entry.path}' cannot name a config group option: {part!r} has other characters"
+                )
         known = self.entries.get(entry.path)
         if known is not None and known.origin != entry.origin:
             raise RegistrationError(

@@ -160,4 +160,3 @@ def _reduce_class(cls: Any) -> tuple[Any, ...]:
 
 # A dataclass made at run time cannot be found by name: a pickle names what it was made from.
 copyreg.pickle(NodeType, _reduce_class)
-

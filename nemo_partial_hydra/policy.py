@@ -7,6 +7,7 @@ from the built-in list for the NeMo stack, entry points of installed recipe libr
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -27,11 +28,10 @@ BUILT_IN = (
 )
 # Standard-library and builtin names that only make values.
 HARMLESS = frozenset(
-    f"builtins.{name}"
-    for name in "None bool bytes bytes.fromhex complex dict float frozenset int list range set str str.strip tuple".split()
-) | frozenset(
-    "collections.OrderedDict datetime.timedelta datetime.datetime datetime.date datetime.time decimal.Decimal "
-    "datetime.datetime.fromisoformat datetime.date.fromisoformat datetime.time.fromisoformat "
+    "builtins.None builtins.bool builtins.bytes builtins.bytes.fromhex builtins.complex builtins.dict builtins.float "
+    "builtins.frozenset builtins.int builtins.list builtins.range builtins.set builtins.str builtins.str.strip "
+    "builtins.tuple collections.OrderedDict decimal.Decimal datetime.timedelta datetime.datetime datetime.date "
+    "datetime.time datetime.datetime.fromisoformat datetime.date.fromisoformat datetime.time.fromisoformat "
     "fractions.Fraction uuid.UUID pathlib.Path pathlib.PosixPath pathlib.PurePath pathlib.PurePosixPath "
     "pathlib.PureWindowsPath".split()
 )
@@ -91,17 +91,12 @@ def allowed_prefixes(allow: Iterable[str] = ()) -> set[str]:
     return {*BUILT_IN, *_trusted, *allow, *_entry_points()}
 
 
-_libraries: list[str] | None = None
-
-
-def _entry_points() -> list[str]:
+@functools.lru_cache(maxsize=1)
+def _entry_points() -> tuple[str, ...]:
     """Packages of installed recipe libraries (entry points ``nemo_partial_hydra.recipes``)."""
-    global _libraries
-    if _libraries is None:
-        from importlib.metadata import entry_points
+    from importlib.metadata import entry_points
 
-        _libraries = [point.value.partition(":")[0] for point in entry_points(group="nemo_partial_hydra.recipes")]
-    return _libraries
+    return tuple(point.value.partition(":")[0] for point in entry_points(group="nemo_partial_hydra.recipes"))
 
 
 def refusal(target: str, prefixes: Iterable[str]) -> str | None:
@@ -137,7 +132,9 @@ def check_names(found: Iterable[tuple[Path, Any]], allow: Iterable[str] = ()) ->
         if text is not None:
             lines[placed(path, text)] = None
     if lines:
-        raise PolicyError("\n".join(lines) if len(lines) == 1 else "\n  - ".join([f"{len(lines)} targets are refused:", *lines]))
+        raise PolicyError(
+            "\n".join(lines) if len(lines) == 1 else "\n  - ".join([f"{len(lines)} targets are refused:", *lines])
+        )
 
 
 def check_tree(tree: Tree, allow: Iterable[str] = ()) -> None:

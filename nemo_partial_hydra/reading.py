@@ -156,7 +156,9 @@ class _Reader:
         if not isinstance(partial, bool):
             self.fail((*doc, PARTIAL_KEY), f"expected true or false, got {partial!r}")
         elif buildable not in BUILDABLES or (buildable in PARTIALS) != partial:
-            self.fail((*doc, BUILDABLE), f"{buildable!r} is none of {', '.join(BUILDABLES)}, or contradicts {PARTIAL_KEY}")
+            self.fail(
+                (*doc, BUILDABLE), f"{buildable!r} is none of {', '.join(BUILDABLES)}, or contradicts {PARTIAL_KEY}"
+            )
         args = data.pop(ARGS, [])
         if not isinstance(args, (list, tuple)):
             self.fail((*doc, ARGS), f"expected a list of positional arguments, got {args!r}")

@@ -54,7 +54,7 @@ def _drop_hydra(frames: traceback.TracebackException) -> None:
     """Leave out the frames before the user's own function."""
     names = [frame.filename for frame in frames.stack]
     ours = [i for i, name in enumerate(names) if "/hydra/" in name or "/nemo_partial_hydra/" in name]
-    if ours and ours[0] == 0 or (ours and len(ours) < len(names)):
+    if (ours and ours[0] == 0) or (ours and len(ours) < len(names)):
         kept = [frame for i, frame in enumerate(frames.stack) if i not in ours and not (ours and i < ours[0])]
         if kept:
             frames.stack = traceback.StackSummary.from_list(kept)
@@ -77,10 +77,10 @@ def explain(error: BaseException) -> str | None:
     if head.startswith("In '"):
         return f"{head.partition(':')[0]}: {text}"
     if head.startswith(("Error merging", "Could not override", "Could not append", "Could not delete")):
+        if "{_target_" in str(error) and "'" in head:
+            key = head.split("'")[1]
+            text += f"; an override merges into what stands there: to replace it, use '+_replace_.{key}={{...}}'"
         override = head.removeprefix("Error merging override ")
-        if "_target_" in head and "=" in head:
-            key = head.rpartition("=")[0].split("=")[0].split()[-1].lstrip("+")
-            text += f"; this merges into what stands there: to replace it, '+_replace_.{key}={{...}}'"
         return f"{text} (override {override})" if override != head and override.partition("=")[0] not in text else text
     return text
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 FLOAT = re.compile(
     r"^(?:[-+]?[0-9]+(?:_[0-9]+)*\.[0-9_]*(?:[eE][-+]?[0-9]+)?"
@@ -20,7 +21,7 @@ FLOAT = re.compile(
 WORDS = frozenset("true yes on y false no off n null".split())
 # Begins with a letter: never a number. A colon or a space only where YAML cannot take it for its own.
 PLAIN = re.compile(r"^[A-Za-z_/](?:[A-Za-z0-9_./\-+@]|:(?=[^\s:])| (?=[A-Za-z0-9_./(]))*$")
-UNSAFE = re.compile("[\x00-\x1f\"\\\\\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+UNSAFE = re.compile('[\x00-\x1f"\\\\\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]')
 SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
 
@@ -39,7 +40,7 @@ def _escape(char: str) -> str:
     return SHORT.get(char) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
-def write_scalar(value: None | bool | int | float | str) -> str:
+def write_scalar(value: bool | int | float | str | None) -> str:
     """Write one scalar so that the table reads the same value and type."""
     if isinstance(value, str):
         return value if plain_text(value) else quote(value)
@@ -99,7 +100,10 @@ def unescape_interpolation(text: str) -> str | None:
 REFERENCE = re.compile(r"^\$\{(\.*)([^${}:.\[\]'\"\s]+(?:\.[^${}:.\[\]'\"\s]+)*)\}$")
 
 
-def is_plain_reference(text: str) -> int | None:
-    """Return the leading dots of an interpolation that names one node (``${..model}``: 2); None for others."""
+def reference_path(text: str, path: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Return the path that a relative interpolation at ``path`` names; None for all others."""
     match = REFERENCE.match(text)
-    return len(match.group(1)) if match else None
+    dots = len(match.group(1)) if match else 0
+    if match is None or not 0 < dots <= len(path):
+        return None
+    return (*path[: len(path) - dots], *match.group(2).split("."))

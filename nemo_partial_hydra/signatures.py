@@ -42,7 +42,7 @@ class Required:
 
 
 REQUIRED = Required()
-Default = typing.Union[Tree, Unknown, Required]
+Default = Tree | Unknown | Required
 
 
 @dataclass(frozen=True)

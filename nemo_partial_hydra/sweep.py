@@ -82,7 +82,7 @@ def check_jobs(jobs: list[list[str]], config: DictConfig, loader: Any) -> None:
             lines.setdefault(text, []).append(" ".join(job))
     if first is None:
         return
-    if len(jobs) == 1 or len(lines) == 1 and len(next(iter(lines.values()))) == len(jobs):
+    if len(jobs) == 1 or (len(lines) == 1 and len(next(iter(lines.values()))) == len(jobs)):
         raise type(first)(next(iter(lines)))
     parts = [f"{text}\n  in {_some(wrong)}" for text, wrong in lines.items()]
     raise type(first)("\n".join(parts))

@@ -18,7 +18,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from .errors import Path
 
@@ -96,7 +96,7 @@ class Opaque:
     value: Any
 
 
-Tree = Union[None, bool, int, float, str, bytes, pathlib.PurePath, Value, Ref, Seq, Map, Call, Link, Opaque]
+Tree = None | bool | int | float | str | bytes | pathlib.PurePath | Value | Ref | Seq | Map | Call | Link | Opaque
 
 ARGS = "_args_"
 

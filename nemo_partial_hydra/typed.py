@@ -28,7 +28,9 @@ Lookup = Callable[[str], "Signature | None"]
 _HEAD = (TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS, "_convert_", "_recursive_")
 
 
-def typed_config(data: Mapping[Any, Any], signature: Lookup, problems: Problems, *, defaults: bool = True) -> DictConfig:
+def typed_config(
+    data: Mapping[Any, Any], signature: Lookup, problems: Problems, *, defaults: bool = True
+) -> DictConfig:
     """Make the config of a file: values where it sets them, typed fields for all else.
 
     Parameters
@@ -156,7 +158,11 @@ class _Typer:
         covered = {p.name for p in signature.positional[: len(positional)]} if isinstance(positional, list) else set()
         for key, parameter in parameters.items():
             if not parameter.positional and not hasattr(node, key):
-                setattr(node, key, default_node(parameter, key in covered, self.scratch) if self.defaults else _missing(parameter))
+                setattr(
+                    node,
+                    key,
+                    default_node(parameter, key in covered, self.scratch) if self.defaults else _missing(parameter),
+                )
         structured: DictConfig = OmegaConf.structured(node, parent=self.scratch)
         return structured
 

@@ -199,8 +199,6 @@ def _class(cls: type, text: str) -> TypeSpec:
     return TypeSpec("object", text, target=full)
 
 
-
-
 def fields(spec: TypeSpec) -> dict[str, Any]:
     """Return the parts of a spec that are not empty, for a snapshot file."""
     out: dict[str, Any] = {"kind": spec.kind, "text": spec.text}

@@ -1,7 +1,7 @@
 """Trains nothing: shows overrides in a list of two optimizers, each a recipe of its own.
 
-    python train.py optimizers.0.lr=5e-4
-    python train.py -m optimizers.0.lr=1e-4,5e-4
+python train.py optimizers.0.lr=5e-4
+python train.py -m optimizers.0.lr=1e-4,5e-4
 """
 
 from __future__ import annotations

@@ -88,7 +88,9 @@ class _Buildables(_Builder):
             raise ValidationError(placed(path, f"'{tree.target}' is not callable"))
         args, kwargs = self.arguments(tree, path)
         if fn is dict:
-            return cls(dict, bind_args=False, **kwargs) if tree.buildable.startswith("nemo_run") else cls(dict, **kwargs)
+            return (
+                cls(dict, bind_args=False, **kwargs) if tree.buildable.startswith("nemo_run") else cls(dict, **kwargs)
+            )
         named = _canonical(fn, args, kwargs) if args else kwargs
         # What fiddle itself does when it copies a buildable: no argument is bound or defaulted anew.
         return cls.__unflatten__(tuple(named.values()), metadata(fn, tuple(named), {}))
@@ -118,7 +120,11 @@ def _classes() -> Mapping[str, Any]:
             "nph.run(cfg) calls the recipe without them"
         ) from error
     found = dict(
-        zip(BUILDABLES, (nemo_run.Config, nemo_run.Partial, fiddle.Config, fiddle.Partial, fiddle.ArgFactory), strict=True)
+        zip(
+            BUILDABLES,
+            (nemo_run.Config, nemo_run.Partial, fiddle.Config, fiddle.Partial, fiddle.ArgFactory),
+            strict=True,
+        )
     )
     metadata = type(fiddle.Config(dict).__flatten__()[1])
     return {name: (cls, metadata) for name, cls in found.items()}
