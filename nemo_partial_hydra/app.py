@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from . import policy, report, session
-from .errors import RecipeError
+from .errors import UsageError
 
 _CALLBACK = "+hydra.callbacks.nemo_partial_hydra={_target_:nemo_partial_hydra.checks.CheckRecipe}"
 _SILENT = ("--help", "-h", "--hydra-help", "--version", "-sc", "--shell-completion", "--cfg", "-c", "--info", "-i")
@@ -120,14 +120,16 @@ def prepared(args: list[str], app: session.Session) -> list[str]:
 
     Raises
     ------
-    RecipeError
+    UsageError
         If a config directory does not exist.
     """
     out: list[str] = []
     rest = list(args)
     while rest:
         arg = rest.pop(0)
-        if arg in ("--config-dir", "-cd") and rest:
+        if arg in ("--config-dir", "-cd") and not rest:
+            raise UsageError(f"{arg} needs a directory")
+        if arg in ("--config-dir", "-cd"):
             app.config_dirs = (*app.config_dirs, _directory(rest.pop(0)))
         elif arg.startswith("--config-dir="):
             app.config_dirs = (*app.config_dirs, _directory(arg.partition("=")[2]))
@@ -143,7 +145,7 @@ def prepared(args: list[str], app: session.Session) -> list[str]:
 def _directory(path: str) -> str:
     full = os.path.abspath(path)
     if not os.path.isdir(full):
-        raise RecipeError(f"--config-dir: there is no directory '{path}'")
+        raise UsageError(f"--config-dir: there is no directory '{path}'")
     return full
 
 
@@ -154,5 +156,9 @@ def _typed_search_path(arg: str) -> str:
     value = override.value()
     if not isinstance(value, list):
         return arg
+    for entry in value:
+        scheme, _, path = str(entry).rpartition("://")
+        if scheme in ("", "file") and not os.path.isdir(path):
+            raise UsageError(f"hydra.searchpath: there is no directory '{entry}'")
     entries = [str(session.typed_entry(str(item))).replace("'", "\\'") for item in value]
     return f"{arg.partition('=')[0]}=[{','.join(repr(entry) for entry in entries)}]"

@@ -11,6 +11,7 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from . import report, session
 from .config import missing, recipe_data
@@ -28,7 +29,7 @@ class CheckRecipe(Callback):
         """Check the job's recipe; end the process with one message if it is wrong."""
         try:
             check_config(config)
-        except RecipeError as error:
+        except (RecipeError, OmegaConfBaseException) as error:
             _end(error)
         app = session.current()
         if app is not None:
@@ -43,7 +44,7 @@ class CheckRecipe(Callback):
                 config.hydra.overrides.hydra.append(f"hydra.sweeper._target_={RECIPE_SWEEPER}")
 
 
-def _end(error: RecipeError) -> None:
+def _end(error: Exception) -> None:
     """Leave the process: Hydra turns a callback's exception into a warning and runs the job all the same."""
     if os.environ.get("HYDRA_FULL_ERROR") == "1" and not session.owns_full_error():
         import traceback
@@ -104,7 +105,10 @@ def _below(node: Any, key: str) -> tuple[Any, str | None]:
         return None, None
     if OmegaConf.is_missing(node, index):
         return None, None
-    child = node[index]
+    try:
+        child = node[index]
+    except OmegaConfBaseException:
+        return None, None  # an interpolation that leads nowhere is reported where the value is read
     if OmegaConf.is_interpolation(node, index):
         if isinstance(child, (DictConfig, ListConfig)):
             return None, report.full_path(child)

@@ -66,7 +66,7 @@ class _Writer:
         if isinstance(tree, Map):
             return self.map(tree, spec, path, doc, state)
         if isinstance(tree, Link):
-            return Leaf(relative(doc, self.document.get(tree.path, tree.path)), spec)
+            return reference_node(relative(doc, self.document.get(tree.path, tree.path)))
         if isinstance(tree, Opaque):
             return Leaf(f"<raw {type(tree.value).__name__}>", spec, state, tree)
         if isinstance(tree, (Value, *PATHS)):
@@ -126,6 +126,11 @@ class _Writer:
                 setattr(node, name, default_node(parameter, name in covered, self.scratch))
         made_node: DictConfig = OmegaConf.structured(node, parent=self.scratch)
         return made_node
+
+
+def reference_node(text: str) -> DictConfig:
+    """Make the node of a reference: a container, or an override below it would put an empty dict in its place."""
+    return DictConfig(text, flags={UNSET: False})
 
 
 def default_node(parameter: Parameter, covered: bool, scratch: DictConfig) -> Any:

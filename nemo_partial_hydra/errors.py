@@ -43,6 +43,10 @@ class ConfigError(RecipeError):
     """A composed config in which no single recipe can be found."""
 
 
+class UsageError(RecipeError):
+    """A command line that cannot be carried out."""
+
+
 class RegistrationError(RecipeError):
     """A recipe that cannot be registered under the given group and name."""
 

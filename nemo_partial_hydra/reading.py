@@ -11,7 +11,7 @@ from typing import Any
 
 from .convert import Mismatch, convert
 from .dialect import BUILDABLE, CALL_KEY, EDITS, IGNORED, PARTIAL_KEY, TARGET, VALUE_FORMS, Lookup, item_spec
-from .errors import Path, Problems, dotted, nearest
+from .errors import Path, Problems, SignatureError, dotted, nearest
 from .scalars import REFERENCE, unescape_interpolation
 from .tree import (
     ARGS,
@@ -163,7 +163,11 @@ class _Reader:
         if not isinstance(args, (list, tuple)):
             self.fail((*doc, ARGS), f"expected a list of positional arguments, got {args!r}")
             args = []
-        signature = self.signature(target)
+        try:
+            signature = self.signature(target)
+        except SignatureError as error:
+            self.fail(doc, str(error))
+            signature = None
         name = target.rpartition(".")[2]
         positional = []
         for index, value in enumerate(args):

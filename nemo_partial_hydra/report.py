@@ -5,11 +5,12 @@ May import: Hydra's and OmegaConf's error classes, when there is an error to rep
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from typing import Any
 
-from .errors import PolicyError, RecipeError, nearest
+from .errors import PolicyError, RecipeError, nearest, one_of
 
 USAGE, FAILED, REFUSED, INTERRUPTED = 2, 1, 3, 130
 _TASK = "__raised_by_task__"
@@ -62,11 +63,13 @@ def _drop_hydra(frames: traceback.TracebackException) -> None:
 
 def explain(error: BaseException) -> str | None:
     """Word an error of Hydra or OmegaConf; None for other errors."""
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        return None
+        return _foreign(error)
+    if isinstance(error, MissingConfigException):
+        return _missing_config(error)
     inner: Any = error
     while not isinstance(inner, OmegaConfBaseException) and inner.__cause__ is not None:
         inner = inner.__cause__
@@ -85,6 +88,29 @@ def explain(error: BaseException) -> str | None:
     return text
 
 
+def _foreign(error: BaseException) -> str:
+    """Word an exception that Hydra let through while it read the command line."""
+    wrong = re.match(r"Index '(.*)' \(str\) is not an int", str(error))
+    if wrong:
+        for arg in sys.argv[1:]:
+            head = arg.partition("=")[0].lstrip("+~")
+            before, found, _ = f"{head}.".partition(f".{wrong.group(1)}.")
+            if found:
+                return f"{before}.{wrong.group(1)}: '{before}' is a list: its elements are 0, 1, ..."
+    given = " ".join(arg for arg in sys.argv[1:] if not arg.startswith("+hydra.callbacks.nemo_partial_hydra="))
+    return f"{type(error).__name__}: {error}" + (f" (command line: {given})" if given else "")
+
+
+def _missing_config(error: Any) -> str:
+    """Word "there is no such config", with the options there are."""
+    first = str(error).strip().splitlines()[0]
+    options = [str(option) for option in error.options or []]
+    if not options:
+        return first
+    name = str(error.missing_cfg_file or "").rpartition("/")[2]
+    return f"{first}{nearest(name, options)}; there is {one_of(options)}"
+
+
 def _place(error: Any) -> str:
     """Word an OmegaConf error with its full path, the nearest right name and the way out."""
     from omegaconf import DictConfig, ListConfig
@@ -97,6 +123,9 @@ def _place(error: Any) -> str:
         return unknown_key(parent, str(error.key), path)
     if isinstance(parent, ListConfig) and ("out of range" in first or "index" in first.lower()):
         return f"{path}: index {error.key} is out of range: the list has {len(parent)} elements"
+    if "does not support deletion" in first and path:
+        owner, _, name = path.rpartition(".")
+        return f"{path}: a parameter is unset with '+{owner + '.' if owner else ''}_delete_=[{name}]'"
     return f"{path}: {first}" if path else first
 
 

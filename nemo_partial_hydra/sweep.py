@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from .checks import check_config
 from .errors import RecipeError, ValidationError
@@ -76,7 +77,7 @@ def check_jobs(jobs: list[list[str]], config: DictConfig, loader: Any) -> None:
         except RecipeError as error:
             first = first or error
             lines.setdefault(str(error), []).append(" ".join(job))
-        except HydraException as error:
+        except (HydraException, OmegaConfBaseException) as error:
             text = explain(error) or str(error)
             first = first or ValidationError(text)
             lines.setdefault(text, []).append(" ".join(job))

@@ -12,19 +12,20 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from .config import default_node
+from .config import default_node, reference_node
 from .convert import Mismatch, convert
 from .dialect import BUILDABLE, CALL_KEY, EDITS, PARTIAL_KEY, TARGET, VALUE_FORMS, item_spec
 from .errors import Path, Problems, nearest
 from .nodes import RECIPE, Leaf, node_class
 from .omega import NO_COPY, detached
-from .scalars import unescape_interpolation
+from .scalars import REFERENCE, unescape_interpolation
 from .signatures import Signature
 from .tree import ARGS, SCALARS, Ref
 from .typespec import ANY, TypeSpec, loosened
 from .values import SEQUENCES
 
 Lookup = Callable[[str], "Signature | None"]
+SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
 _HEAD = (TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS, "_convert_", "_recursive_")
 
 
@@ -94,6 +95,8 @@ class _Typer:
     def leaf(self, data: Any, spec: TypeSpec, path: Path) -> Any:
         if not (type(data) in SCALARS or isinstance(data, bytes)):
             return data
+        if isinstance(data, str) and REFERENCE.match(data) and not spec.kinds <= SCALAR_KINDS:
+            return reference_node(data)
         literal = unescape_interpolation(data) if isinstance(data, str) else data
         if literal is not None and data != "???":
             try:
