@@ -13,6 +13,7 @@ from typing import Any
 
 from . import policy, report, session
 from .errors import UsageError
+from .scalars import REFERENCE
 
 _CALLBACK = "+hydra.callbacks.nemo_partial_hydra={_target_:nemo_partial_hydra.checks.CheckRecipe}"
 _SILENT = ("--help", "-h", "--hydra-help", "--version", "-sc", "--shell-completion", "--cfg", "-c", "--info", "-i")
@@ -137,9 +138,32 @@ def prepared(args: list[str], app: session.Session) -> list[str]:
             out.append(_typed_search_path(arg))
         else:
             out.append(arg)
+    refuse_below_references(out)
     if not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
         out.append(_CALLBACK)
     return out
+
+
+def refuse_below_references(args: list[str]) -> None:
+    """Refuse overrides below a place that another override makes a reference (``b=${a} b.lr=1``).
+
+    Raises
+    ------
+    UsageError
+        Naming the place to override.
+    """
+    references: dict[str, str] = {}
+    for arg in args:
+        key, _, value = arg.lstrip("+~").partition("=")
+        match = REFERENCE.match(value.strip("'\""))
+        if match and not match.group(1):
+            references[key] = match.group(2)
+    for arg in args:
+        key = arg.lstrip("+~").partition("=")[0]
+        for place, target in references.items():
+            if key.startswith(f"{place}."):
+                rest = key[len(place) + 1 :]
+                raise UsageError(f"{key}: '{place}' is a reference to '{target}'; override {target}.{rest}= instead")
 
 
 def _directory(path: str) -> str:

@@ -78,9 +78,10 @@ def check_config(config: DictConfig) -> None:
 
 def overridden_references(config: DictConfig) -> None:
     """Refuse overrides below a reference: they would silently change the object that it names."""
-    texts = OmegaConf.select(config, "hydra.overrides.task", default=None)
+    overrides = OmegaConf.select(config, "hydra.overrides.task", default=None)
+    texts: Any = OmegaConf.to_container(overrides, resolve=False) if overrides is not None else []
     problems = Problems()
-    for text in texts or []:
+    for text in texts:
         keys = text.partition("=")[0].lstrip("+~").partition("@")[0].split(".")
         node: Any = config
         for depth, key in enumerate(keys[:-1]):

@@ -13,7 +13,7 @@ from . import policy
 from .capture import capture
 from .dialect import to_data
 from .edits import apply_edits
-from .errors import DialectError, Problems, ValidationError
+from .errors import DialectError, PolicyError, Problems, ValidationError, placed
 from .objects import buildables
 from .policy import names_in
 from .reading import from_data
@@ -41,9 +41,20 @@ def captured(obj: Any, *, auto: bool = True) -> Tree:
 
 def read_tree(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = ()) -> Tree:
     """Read plain data as a validated tree: policy first, then types, all mistakes in one error."""
-    policy.check_names(names_in(data), allow)
+    policy.check_names(names_in(data, place), allow)
     problems = Problems()
-    tree = from_data(data, signature_of, problems, place=place)
+    refused: dict[str, str] = {}
+
+    def lookup(target: str) -> Signature | None:
+        try:
+            policy.load(target, allow)
+        except PolicyError as error:
+            refused[target] = str(error)
+            return None
+        return signature_of(target)
+
+    tree = from_data(data, lookup, problems, place=place)
+    policy.report((placed(path, refused[str(name)]) for path, name in names_in(data, place) if str(name) in refused))
     problems.check(ValidationError)
     policy.check_tree(tree, allow)
     return tree

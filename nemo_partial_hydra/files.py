@@ -79,6 +79,13 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         data = {}
     if not isinstance(data, dict):
         raise DialectError(f"{name}: a config file is a mapping, got a {type(data).__name__}")
+    problems = Problems()
+    for place, target in policy.names_in(data):
+        if not isinstance(target, str):
+            problems.add((*place, "_target_"), f"expected a dotted name, got {target!r}")
+    if not isinstance(data.get("defaults", []), list):
+        problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
+    _check(problems, name)
     if not _has_node(data):
         plain = OmegaConf.create(_with_search_path(data) if primary else data)
         return Served(stamp, plain, None)
@@ -86,14 +93,10 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         policy.check_names(policy.names_in(data), session.allowed())
     except PolicyError as error:
         raise PolicyError(f"{name}: {error}") from None
-    problems = Problems()
     defaults = data.pop("defaults", None)
     hydra = data.pop("hydra", None) if primary else None
     config = typed_config(data, signature_lookup(name), problems, defaults=defaults is None)
-    try:
-        problems.check(ValidationError)
-    except ValidationError as error:
-        raise ValidationError(f"{name}: {error}") from None
+    _check(problems, name)
     base = None
     if defaults is not None:
         base = skeleton(data, signature_lookup(name))
@@ -103,6 +106,13 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
     if hydra is not None:
         config.hydra = OmegaConf.create(_with_search_path({"hydra": hydra})["hydra"])
     return Served(stamp, config, base)
+
+
+def _check(problems: Problems, name: str) -> None:
+    try:
+        problems.check(ValidationError)
+    except ValidationError as error:
+        raise ValidationError(f"{name}: {error}") from None
 
 
 def _sparse(data: dict[Any, Any], lookup: Callable[[str], Signature | None]) -> DictConfig:

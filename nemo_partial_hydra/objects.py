@@ -12,9 +12,9 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .errors import Path, RecipeError, ValidationError, placed
-from .policy import load
-from .tree import ARG_FACTORY, ARGS, BUILDABLES, Call, Link, Map, Opaque, Ref, Seq, Tree, Value
+from .errors import Path, PolicyError, RecipeError, SignatureError, ValidationError, placed
+from .policy import load, report
+from .tree import ARG_FACTORY, ARGS, BUILDABLES, Call, Link, Map, Opaque, Ref, Seq, Tree, Value, at, walk
 from .values import MAKERS
 
 _KINDS: dict[str, Callable[[Iterable[Any]], Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
@@ -27,10 +27,21 @@ class _Builder:
     def __init__(self, allow: Iterable[str]) -> None:
         self.allow = tuple(allow)
         self.made: dict[Path, Any] = {}
+        self.loaded: dict[str, Any] = {}
         self.root: Tree = None
 
     def run(self, tree: Tree) -> Any:
         self.root = tree
+        refused: list[str] = []
+        for path, node in walk(tree):  # every target is found and approved before the first one is called
+            if isinstance(node, (Call, Ref)) and node.target not in self.loaded:
+                try:
+                    self.loaded[node.target] = load(node.target, self.allow)
+                except PolicyError as error:
+                    refused.append(placed(path, str(error)))
+                except SignatureError as error:
+                    raise SignatureError(placed(path, str(error))) from error
+        report(refused)
         return self.value(tree, ())
 
     def value(self, tree: Tree, path: Path) -> Any:
@@ -41,7 +52,7 @@ class _Builder:
         elif isinstance(tree, Map):
             made = _MAPS[tree.kind]((key, self.value(item, (*path, key))) for key, item in tree.items)
         elif isinstance(tree, Ref):
-            return self.load(tree.target, path)
+            return self.loaded[tree.target]
         elif isinstance(tree, Link):
             return self.linked(tree, path)
         elif isinstance(tree, Value):
@@ -55,16 +66,8 @@ class _Builder:
 
     def linked(self, link: Link, path: Path) -> Any:
         if link.path not in self.made:  # a reference forward: what it names is made first
-            from .tree import at
-
             self.made[link.path] = self.value(at(self.root, link.path), link.path)
         return self.made[link.path]
-
-    def load(self, target: str, path: Path) -> Any:
-        try:
-            return load(target, self.allow)
-        except RecipeError as error:
-            raise type(error)(placed(path, str(error))) from error
 
     def arguments(self, tree: Call, path: Path) -> tuple[list[Any], dict[str, Any]]:
         args = [self.value(item, (*path, ARGS, i)) for i, item in enumerate(tree.args)]
@@ -82,7 +85,7 @@ class _Buildables(_Builder):
     def call(self, tree: Call, path: Path) -> Any:
         if path in self.made:
             return self.made[path]
-        fn = self.load(tree.target, path)
+        fn = self.loaded[tree.target]
         cls, metadata = self.classes[tree.buildable]
         if not callable(fn):
             raise ValidationError(placed(path, f"'{tree.target}' is not callable"))
@@ -147,7 +150,7 @@ class _Objects(_Builder):
     def call(self, tree: Call, path: Path) -> Any:
         if path in self.made:
             return self.made[path]
-        fn = self.load(tree.target, path)
+        fn = self.loaded[tree.target]
         args, kwargs = self.arguments(tree, path)
         if tree.buildable == ARG_FACTORY:
             return _Factory(functools.partial(fn, *args, **kwargs))

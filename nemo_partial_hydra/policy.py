@@ -126,15 +126,21 @@ def check_names(found: Iterable[tuple[Path, Any]], allow: Iterable[str] = ()) ->
         With the path of each refused target and the line that would allow it.
     """
     prefixes = allowed_prefixes(allow)
-    lines: dict[str, None] = {}
+    lines: list[str] = []
     for path, target in found:
         text = refusal(target, prefixes) if isinstance(target, str) else None  # what is no text names nothing
         if text is not None:
-            lines[placed(path, text)] = None
+            lines.append(placed(path, text))
+    report(lines)
+
+
+def report(refusals: Iterable[str]) -> None:
+    """Raise all refusals as one error; do nothing when there is none."""
+    lines = list(dict.fromkeys(refusals))
+    if len(lines) == 1:
+        raise PolicyError(lines[0])
     if lines:
-        raise PolicyError(
-            "\n".join(lines) if len(lines) == 1 else "\n  - ".join([f"{len(lines)} targets are refused:", *lines])
-        )
+        raise PolicyError("\n  - ".join([f"{len(lines)} targets are refused:", *lines]))
 
 
 def check_tree(tree: Tree, allow: Iterable[str] = ()) -> None:

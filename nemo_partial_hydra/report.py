@@ -75,6 +75,9 @@ def explain(error: BaseException) -> str | None:
         inner = inner.__cause__
     if not isinstance(inner, OmegaConfBaseException):
         return str(error).strip()
+    through = _through_reference(error, inner)
+    if through is not None:
+        return through
     text = _place(inner)
     head = str(error).strip().splitlines()[0] if error is not inner and str(error).strip() else ""
     if head.startswith("In '"):
@@ -88,6 +91,23 @@ def explain(error: BaseException) -> str | None:
     return text
 
 
+def _through_reference(error: BaseException, inner: Any) -> str | None:
+    """Word an override that failed at another path than its own: a reference led there."""
+    match = re.search(r"(?:override |')[+~]*([A-Za-z_][\w.@-]*)", str(error).partition("\n")[0])
+    path = _dots(inner.full_key or "")
+    if match is None or not path or "." not in match.group(1):
+        return None
+    given, real = match.group(1).split("."), path.split(".")
+    if given == real or given[-1] != real[-1] or given[: len(real)] == real or real[: len(given)] == given:
+        return None
+    while len(given) > 1 and len(real) > 1 and given[-1] == real[-1]:
+        given.pop()
+        real.pop()
+    place, target = ".".join(given), ".".join(real)
+    below = match.group(1)[len(place) + 1 :]
+    return f"{match.group(1)}: '{place}' is a reference to '{target}'; override {target}.{below}= instead"
+
+
 def _foreign(error: BaseException) -> str:
     """Word an exception that Hydra let through while it read the command line."""
     wrong = re.match(r"Index '(.*)' \(str\) is not an int", str(error))
@@ -97,6 +117,10 @@ def _foreign(error: BaseException) -> str:
             before, found, _ = f"{head}.".partition(f".{wrong.group(1)}.")
             if found:
                 return f"{before}.{wrong.group(1)}: '{before}' is a list: its elements are 0, 1, ..."
+    if "Config group override must be" in str(error):
+        groups = [arg.partition("=")[0] for arg in sys.argv[1:] if arg.partition("=")[2] in ("null", "None")]
+        if groups:
+            return f"{groups[0]}: a config group takes the name of an option, not null; to leave it out: ~{groups[0]}"
     given = " ".join(arg for arg in sys.argv[1:] if not arg.startswith("+hydra.callbacks.nemo_partial_hydra="))
     return f"{type(error).__name__}: {error}" + (f" (command line: {given})" if given else "")
 
@@ -141,6 +165,8 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
     names = [name for name, parameter in signature.parameters.items() if not parameter.positional]
     owner = signature.target.rpartition(".")[2]
     text = f"{path}: {owner} has no parameter '{key}'{nearest(key, names)}"
+    if parent.get("_target_") != signature.target:
+        return f"{text}; the place was made for it: for another target's parameters use +{path}=..."
     return f"{text}; it takes further keywords with +{path}=..." if signature.extra is not None else text
 
 
