@@ -184,5 +184,5 @@ def _typed_search_path(arg: str) -> str:
         scheme, _, path = str(entry).rpartition("://")
         if scheme in ("", "file") and not os.path.isdir(path):
             raise UsageError(f"hydra.searchpath: there is no directory '{entry}'")
-    entries = [str(session.typed_entry(str(item))).replace("'", "\\'") for item in value]
-    return f"{arg.partition('=')[0]}=[{','.join(repr(entry) for entry in entries)}]"
+    quoted = ["'" + str(session.typed_entry(str(item))).replace("'", "\\'") + "'" for item in value]
+    return f"{arg.partition('=')[0]}=[{','.join(quoted)}]"

@@ -16,9 +16,9 @@ from . import session
 from .core import captured, read_tree, signature_of
 from .dialect import TARGET, call_head, explicit_leaf, item_spec, relative, restores, short_form
 from .edits import apply_edits
-from .errors import ConfigError, Path, ValidationError, dotted, placed
+from .errors import ConfigError, Path, ValidationError, dots, dotted, placed
 from .nodes import DEFAULT, NOTHING, RECIPE, Leaf, node_class
-from .omega import NO_COPY, child_nodes, content, detached, flag, is_absent
+from .omega import NO_COPY, child_nodes, content, detached, flag, full_key, is_absent, own_flags, set_flag
 from .reading import Kept, KeptSeq
 from .scalars import escape_interpolation, reference_path
 from .signatures import Parameter, Required, Unknown, opaque_signature
@@ -26,7 +26,34 @@ from .tree import ARGS, PATHS, Call, Link, Map, Opaque, Ref, Seq, Tree, Value, w
 from .typespec import ANY, TypeSpec
 
 KINDS = ("tuple", "set", "frozenset")
-UNSET, EXACT_SEQ = "nph_default", "nph_exact"
+UNSET, EXACT_SEQ, GIVEN = "nph_default", "nph_exact", "nph_given:"
+_given: list[Any] = []
+
+
+def remember(node: ListConfig | DictConfig) -> None:
+    """Mark a container that a file sets: a default merged over it later leaves the mark, by which it is found again.
+
+    Hydra merges lists as a whole and keeps the flags of both; a leaf needs no such mark (see ``Leaf._set_key``).
+    """
+    _given.append(node)
+    set_flag(node, f"{GIVEN}{len(_given) - 1}")
+
+
+def given(node: ListConfig | DictConfig) -> ListConfig | DictConfig | None:
+    """Return what a file set where a container now shows a mere default; None if no file did."""
+    if not flag(node, UNSET):
+        return None
+    marks = [name for name in own_flags(node) if name.startswith(GIVEN)]
+    if not marks:
+        return None
+    number = int(marks[-1].removeprefix(GIVEN))
+    if number >= len(_given):
+        raise ConfigError(
+            f"{dots(full_key(node))}: a file sets it, and a default of a recipe merged later hides it; "
+            "put _self_ last in the defaults list"
+        )
+    found: ListConfig | DictConfig = _given[number]
+    return found
 
 
 def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
@@ -273,14 +300,20 @@ class _Reader:
     def unset(self, node: Any) -> bool:
         """Whether a node only shows a default."""
         if isinstance(node, Leaf):
-            return node.state == DEFAULT and node.untouched(content(node))
+            return self.shows_default(node)
         if isinstance(node, (DictConfig, ListConfig)) and flag(node, UNSET) and not is_absent(node):
-            return all(self.unset(child) for _, child in child_nodes(node))
+            return all(self.unset(child) for _, child in child_nodes(node)) and given(node) is None
         return False
+
+    @staticmethod
+    def shows_default(node: Any) -> bool:
+        """Whether a node is a leaf that only shows a default."""
+        return isinstance(node, Leaf) and node.state == DEFAULT and node.untouched(content(node))
 
     def value(self, node: Any, parent: Any, key: Any, path: Path) -> Any:
         if isinstance(node, (DictConfig, ListConfig)) and not is_absent(node):
-            return self.container(node, path)
+            hidden = given(node) if all(self.shows_default(child) for _, child in child_nodes(node)) else None
+            return self.container(node if hidden is None else hidden, path)
         held = content(node)
         if isinstance(node, Leaf) and node.exact is not NOTHING and node.untouched(held):
             return Kept(node.exact)

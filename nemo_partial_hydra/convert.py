@@ -175,6 +175,8 @@ def _bytes(value: Tree, spec: TypeSpec) -> Tree:
 def _path(value: Tree, spec: TypeSpec) -> Tree:
     if isinstance(value, tuple(PATH_TARGETS.values())):
         return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # a directory named 2026 is a number to the command line
     if isinstance(value, str):
         path: Tree = PATH_TARGETS.get(spec.target, PATH_TARGETS["pathlib.Path"])(value)
         return path

@@ -7,43 +7,116 @@ They are applied in this order: replace, delete (by the indices before the edit)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .dialect import EDITS, TARGET
 from .errors import Path, Problems, dotted, nearest
 from .reading import KeptSeq
+from .scalars import REFERENCE, reference_path
 
 _APPEND, _DELETE, _REPLACE = EDITS
 
 
 def apply_edits(data: Any, place: Path = ()) -> Any:
-    """Return plain data with its edits applied and their keys gone.
+    """Return plain data with its edits applied and their keys gone; the data itself stays as it is.
+
+    A reference to an element of a list follows the element when one before it is deleted.
 
     Raises
     ------
     ValidationError
-        With the edit's full path: nothing stands at a path, an index is out of range, or a list is expected.
+        With the edit's full path: nothing stands at a path, an index is out of range, a list is expected, or what
+        is deleted is still referred to.
     """
     problems = Problems()
-    edited = _node(data, place, problems)
+    root = _copied(data)
+    _Editor(root, place, problems).node(root, ())
     problems.check()
-    return edited
+    return root
 
 
-def _node(data: Any, path: Path, problems: Problems) -> Any:
-    if isinstance(data, KeptSeq):
-        return KeptSeq(data.kind, [_node(v, (*path, i), problems) for i, v in enumerate(data.items)], data.exact)
+def _copied(data: Any) -> Any:
+    """Copy the containers: two places may share one list (YAML's aliases), an edit means one of them."""
+    if isinstance(data, dict):
+        return {key: _copied(value) for key, value in data.items()}
     if isinstance(data, list):
-        return [_node(value, (*path, index), problems) for index, value in enumerate(data)]
-    if not isinstance(data, dict):
-        return data
-    edits = {key: data[key] for key in EDITS if key in data} if TARGET in data else {}
-    out = {key: value for key, value in data.items() if key not in edits}
-    if edits:
-        _replace(out, edits.get(_REPLACE), (*path, _REPLACE), problems)
-        _delete(out, edits.get(_DELETE), (*path, _DELETE), problems)
-        _append(out, edits.get(_APPEND), (*path, _APPEND), problems)
-    return {key: _node(value, (*path, key), problems) for key, value in out.items()}
+        return [_copied(value) for value in data]
+    return KeptSeq(data.kind, _copied(data.items), data.exact) if isinstance(data, KeptSeq) else data
+
+
+class _Editor:
+    def __init__(self, root: Any, place: Path, problems: Problems) -> None:
+        self.root = root
+        self.place = place
+        self.problems = problems
+
+    def node(self, data: Any, doc: Path) -> None:
+        """Apply the edits in and below the node at a path of the document."""
+        if isinstance(data, dict):
+            if TARGET in data:
+                edits = {key: data.pop(key) for key in EDITS if key in data}
+                path = (*self.place, *doc)
+                _replace(data, edits.get(_REPLACE), (*path, _REPLACE), self.problems)
+                self.delete(data, edits.get(_DELETE), doc)
+                _append(data, edits.get(_APPEND), (*path, _APPEND), self.problems)
+            for key, value in data.items():
+                self.node(value, (*doc, key))
+        elif isinstance(data, (list, KeptSeq)):
+            for index, value in enumerate(data.items if isinstance(data, KeptSeq) else data):
+                self.node(value, (*doc, index))
+
+    def delete(self, data: dict[Any, Any], edit: Any, doc: Path) -> None:
+        path = (*self.place, *doc, _DELETE)
+        names = [edit] if isinstance(edit, str) else [] if edit is None else edit
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            self.problems.add(path, f"expected a list of paths like opts.0, got {edit!r}")
+            return
+        doomed: dict[Path, tuple[Any, set[Any]]] = {}
+        for name in names:
+            keys = tuple(name.split("."))
+            holder = _holder(data, keys, path, self.problems, must_exist=True)
+            if holder is not None:
+                last = int(keys[-1]) if isinstance(holder, list) else _real(holder, keys[-1])
+                doomed.setdefault((*doc, *keys[:-1]), (holder, set()))[1].add(last)
+        for where, (holder, gone) in doomed.items():
+            if isinstance(holder, list):
+                self.move_references(where, gone)
+            # Highest index first, so that all indices mean the list as it was.
+            for key in sorted(gone, key=lambda k: k if isinstance(k, int) else 0, reverse=True):
+                del holder[key]
+
+    def move_references(self, where: Path, gone: set[int]) -> None:
+        """Let references into the list at ``where`` follow their elements, or note that theirs is deleted."""
+        place = tuple(map(str, where))
+
+        def moved(text: str, doc: Path) -> str:
+            match = REFERENCE.match(text)
+            keys = reference_path(text, doc) or (tuple(match.group(2).split(".")) if match else ())
+            target = tuple(map(str, keys))
+            if target[: len(place)] != place or len(target) <= len(place) or not _is_index(target[len(place)]):
+                return text
+            index = int(target[len(place)])
+            if index in gone:
+                self.problems.add((*self.place, *doc), f"refers to '{dotted(target)}', which is deleted")
+            kept = index - sum(1 for other in gone if other < index)
+            return "${" + ".".join([*place, str(kept), *target[len(place) + 1 :]]) + "}"
+
+        _rewrite(self.root, (), moved)
+
+
+def _rewrite(data: Any, doc: Path, change: Callable[[str, Path], str]) -> None:
+    """Change the texts of a document in place."""
+    inner = data.items if isinstance(data, KeptSeq) else data
+    for key, value in list(inner.items() if isinstance(inner, dict) else enumerate(inner)):
+        if isinstance(value, str):
+            inner[key] = change(value, (*doc, key))
+        elif isinstance(value, (dict, list, KeptSeq)):
+            _rewrite(value, (*doc, key), change)
+
+
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdigit()
 
 
 def _flat(edit: Any, at: Path = ()) -> list[tuple[Path, Any]]:
@@ -66,25 +139,6 @@ def _replace(out: dict[Any, Any], edit: Any, path: Path, problems: Problems) -> 
         holder = _holder(out, keys, path, problems, must_exist=False)
         if holder is not None:
             _put(holder, keys[-1], value)
-
-
-def _delete(out: dict[Any, Any], edit: Any, path: Path, problems: Problems) -> None:
-    if edit is None:
-        return
-    names = [edit] if isinstance(edit, str) else edit
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        problems.add(path, f"expected a list of paths like opts.0, got {edit!r}")
-        return
-    doomed: list[tuple[Any, Any]] = []
-    for name in names:
-        keys = tuple(name.split("."))
-        holder = _holder(out, keys, path, problems, must_exist=True)
-        if holder is not None:
-            doomed.append((holder, int(keys[-1]) if isinstance(holder, list) else _real(holder, keys[-1])))
-    # Highest index first, so that all indices mean the list as it was.
-    for holder, key in sorted(doomed, key=lambda found: found[1] if isinstance(found[1], int) else -1, reverse=True):
-        if key in holder or isinstance(holder, list):
-            del holder[key]
 
 
 def _append(out: dict[Any, Any], edit: Any, path: Path, problems: Problems) -> None:
@@ -114,7 +168,7 @@ def _holder(out: Any, keys: Path, path: Path, problems: Problems, *, must_exist:
         inner = node.items if isinstance(node, KeptSeq) else node
         last = depth == len(keys) - 1
         if isinstance(inner, list):
-            if not key.isdigit() or int(key) >= len(inner):
+            if not _is_index(key) or int(key) >= len(inner):
                 where = dotted(keys[:depth]) or "it"
                 problems.add((*path, dotted(keys)), f"index {key} is out of range: '{where}' has {len(inner)} elements")
                 return None

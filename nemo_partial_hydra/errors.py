@@ -56,6 +56,11 @@ def dotted(path: Sequence[Any]) -> str:
     return ".".join(str(key) for key in path)
 
 
+def dots(full_key: str) -> str:
+    """Spell OmegaConf's full key as the command line does: ``optimizers[0].lr`` is ``optimizers.0.lr``."""
+    return full_key.replace("[", ".").replace("]", "").lstrip(".")
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of ``names``, or an empty text."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)

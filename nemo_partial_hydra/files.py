@@ -87,14 +87,13 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
     _check(problems, name)
     if not _has_node(data):
-        plain = OmegaConf.create(_with_search_path(data) if primary else data)
-        return Served(stamp, plain, None)
+        return Served(stamp, _plain(_with_search_path(data) if primary else data), None)
     try:
         policy.check_names(policy.names_in(data), session.allowed())
     except PolicyError as error:
         raise PolicyError(f"{name}: {error}") from None
     defaults = data.pop("defaults", None)
-    hydra = data.pop("hydra", None) if primary else None
+    hydra = data.pop("hydra", None)
     config = typed_config(data, signature_lookup(name), problems, defaults=defaults is None)
     _check(problems, name)
     base = None
@@ -104,7 +103,8 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         stem = name.removesuffix(".yaml")
         config.defaults = OmegaConf.create([f"/{SKELETON}/{stem}@_here_", *defaults])
     if hydra is not None:
-        config.hydra = OmegaConf.create(_with_search_path({"hydra": hydra})["hydra"])
+        typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
+        config.hydra = OmegaConf.create(typed["hydra"])
     return Served(stamp, config, base)
 
 
@@ -113,6 +113,15 @@ def _check(problems: Problems, name: str) -> None:
         problems.check(ValidationError)
     except ValidationError as error:
         raise ValidationError(f"{name}: {error}") from None
+
+
+def _plain(data: dict[Any, Any]) -> DictConfig:
+    """Make the config of a file without recipe nodes: Hydra's own keys as they are, the rest marked as set."""
+    own = {key: value for key, value in data.items() if key in ("defaults", "hydra")}
+    made = typed_config({k: v for k, v in data.items() if k not in own}, lambda target: None, Problems())
+    for key, value in own.items():
+        OmegaConf.update(made, key, OmegaConf.create({"value": value}).value, force_add=True)
+    return made
 
 
 def _sparse(data: dict[Any, Any], lookup: Callable[[str], Signature | None]) -> DictConfig:

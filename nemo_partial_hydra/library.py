@@ -65,10 +65,16 @@ class Library:
         prefix = path.strip("/") + "/" if path.strip("/") else ""
         return any(name.startswith(prefix) for name in self.entries) if prefix else bool(self.entries)
 
-    def names(self, path: str) -> list[str]:
-        """List what stands directly below a path: groups and options."""
+    def below(self, path: str) -> tuple[set[str], set[str]]:
+        """Return the names of the groups and of the options directly below a path."""
         prefix = path.strip("/") + "/" if path.strip("/") else ""
-        return sorted({name[len(prefix) :].partition("/")[0] for name in self.entries if name.startswith(prefix)})
+        groups: set[str] = set()
+        options: set[str] = set()
+        for name in self.entries:
+            if name.startswith(prefix):
+                head, slash, _ = name[len(prefix) :].partition("/")
+                (groups if slash else options).add(head)
+        return groups, options
 
     def config(self, path: str) -> Any:
         """Return a fresh structured config of an entry; the factory runs the first time only."""

@@ -140,7 +140,7 @@ def node_class(signature: Signature, extras: tuple[str, ...]) -> type[RecipeNode
 
 
 def _rebuild_class(signature: Signature | None, extras: tuple[str, ...]) -> type[RecipeNode]:
-    return RecipeNode if signature is None else node_class(_one(signature), extras)
+    return overlay_class(extras) if signature is None else node_class(_one(signature), extras)
 
 
 _pickled: dict[str, Signature] = {}
@@ -152,6 +152,21 @@ def _one(signature: Signature) -> Signature:
     if known != signature:
         _pickled[signature.target] = known = signature
     return known
+
+
+def overlay_class(names: tuple[str, ...]) -> type[RecipeNode]:
+    """Return a dataclass of the given fields: what a file says about a recipe that another file holds.
+
+    Hydra lets only a structured config add keys to one, and edits are such keys.
+    """
+    found = _classes.get(("", names, 0))
+    if found is None:
+        made: Any = NodeType(
+            "Overlay", (RecipeNode,), {"__annotations__": dict.fromkeys(names, Any), "__module__": __name__}
+        )
+        found = _classes[("", names, 0)] = dataclasses.dataclass(init=False, repr=False, eq=False)(made)
+        found.extras_ = names
+    return found
 
 
 def _reduce_class(cls: Any) -> tuple[Any, ...]:

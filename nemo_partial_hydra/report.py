@@ -10,7 +10,7 @@ import sys
 import traceback
 from typing import Any
 
-from .errors import PolicyError, RecipeError, nearest, one_of
+from .errors import PolicyError, RecipeError, dots, nearest, one_of
 
 USAGE, FAILED, REFUSED, INTERRUPTED = 2, 1, 3, 130
 _TASK = "__raised_by_task__"
@@ -94,7 +94,7 @@ def explain(error: BaseException) -> str | None:
 def _through_reference(error: BaseException, inner: Any) -> str | None:
     """Word an override that failed at another path than its own: a reference led there."""
     match = re.search(r"(?:override |')[+~]*([A-Za-z_][\w.@-]*)", str(error).partition("\n")[0])
-    path = _dots(inner.full_key or "")
+    path = dots(inner.full_key or "")
     if match is None or not path or "." not in match.group(1):
         return None
     given, real = match.group(1).split("."), path.split(".")
@@ -141,7 +141,7 @@ def _place(error: Any) -> str:
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
     first = str(error.msg or error).strip().splitlines()[0]
-    path = _dots(error.full_key or "")
+    path = dots(error.full_key or "")
     parent = error.parent_node
     if isinstance(error, (ConfigAttributeError, ConfigKeyError)) and isinstance(parent, DictConfig):
         return unknown_key(parent, str(error.key), path)
@@ -159,6 +159,10 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
 
     kind = OmegaConf.get_type(parent)
     signature = getattr(kind, "signature_", None)
+    if signature is None and isinstance(parent.get("_target_"), str):
+        from .core import SIGNATURES
+
+        signature = SIGNATURES.known(parent["_target_"])
     if signature is None:
         hint = nearest(key, [str(name) for name in parent])
         return f"{path}: there is no '{key}'{hint}; to add it: +{path}=..."
@@ -170,13 +174,8 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
     return f"{text}; it takes further keywords with +{path}=..." if signature.extra is not None else text
 
 
-def _dots(full_key: str) -> str:
-    """``optimizers[0].lr`` as the command line writes it: ``optimizers.0.lr``."""
-    return full_key.replace("[", ".").replace("]", "").lstrip(".")
-
-
 def full_path(node: Any) -> str:
     """Return the full path of a container as the command line writes it."""
     from .omega import full_key
 
-    return _dots(full_key(node))
+    return dots(full_key(node))

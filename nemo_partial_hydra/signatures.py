@@ -217,6 +217,10 @@ class Signatures:
             self._known[target] = found
         return self._known[target]
 
+    def known(self, target: str) -> Signature | None:
+        """Return a signature that has been read already."""
+        return self._known.get(target)
+
     def add(self, target: str, obj: Any) -> None:
         """Read and keep the signature of a live object, unless it is known."""
         if target not in self._known:

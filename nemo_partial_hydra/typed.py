@@ -12,11 +12,11 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from .config import default_node, reference_node
+from .config import default_node, reference_node, remember
 from .convert import Mismatch, convert
 from .dialect import BUILDABLE, CALL_KEY, EDITS, PARTIAL_KEY, TARGET, VALUE_FORMS, item_spec
 from .errors import Path, Problems, nearest
-from .nodes import RECIPE, Leaf, node_class
+from .nodes import RECIPE, Leaf, node_class, overlay_class
 from .omega import NO_COPY, detached
 from .scalars import REFERENCE, unescape_interpolation
 from .signatures import Signature
@@ -75,7 +75,9 @@ class _Typer:
         if isinstance(data, (list, tuple)):
             self.check_shape(data, spec, path)
             items = [self.full().node(v, item_spec(spec, i), (*path, i)) for i, v in enumerate(data)]
-            return ListConfig(items, parent=self.scratch)
+            made = ListConfig(items, parent=self.scratch)
+            remember(made)
+            return made
         return self.leaf(data, spec, path)
 
     def full(self) -> _Typer:
@@ -120,6 +122,8 @@ class _Typer:
         signature = self.signature(data[TARGET]) if is_node(data) else None
         if signature is not None:
             return self.call(data, signature, path)
+        if TARGET not in data and all(isinstance(key, str) for key in data) and any(key in EDITS for key in data):
+            return self.overlay(data, path)
         out = DictConfig({}, flags={NO_COPY: True})
         if TARGET in data and data.get(CALL_KEY) is False and isinstance(target, str):
             try:
@@ -133,12 +137,21 @@ class _Typer:
                     out[key] = made
         return out
 
+    def overlay(self, data: Mapping[Any, Any], path: Path) -> DictConfig:
+        """Make a node that edits a recipe of another file."""
+        node = overlay_class(tuple(data))()
+        for key, value in data.items():
+            setattr(node, key, (self.full() if key in EDITS else self).node(value, ANY, (*path, key)))
+        structured: DictConfig = OmegaConf.structured(node, parent=self.scratch)
+        return structured
+
     def explicit_sequence(self, kind: str, args: Any, path: Path) -> ListConfig:
         """In a composed config the elements of a tuple are plain paths."""
         inner = args[0] if isinstance(args, list) and args and isinstance(args[0], list) else []
         items = [self.full().node(v, ANY, (*path, i)) for i, v in enumerate(inner)]
-        flags = {} if kind == "list" else {f"nph_{kind}": True}
-        return ListConfig(items, parent=self.scratch, flags=flags)
+        made = ListConfig(items, parent=self.scratch, flags={} if kind == "list" else {f"nph_{kind}": True})
+        remember(made)
+        return made
 
     def call(self, data: Mapping[Any, Any], signature: Signature, path: Path) -> DictConfig:
         parameters = signature.parameters

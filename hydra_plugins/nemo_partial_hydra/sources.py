@@ -69,13 +69,9 @@ class RegisteredRecipes(ConfigSource):
         return self._name(config_path) in self._library().entries
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        found: list[str] = []
-        for name in self._library().names(config_path):
-            path = f"{config_path.strip('/')}/{name}".strip("/")
-            for kind, exists in ((ObjectType.GROUP, self.is_group(path)), (ObjectType.CONFIG, self.is_config(path))):
-                if exists and results_filter in (None, kind):
-                    found.append(name)
-        return sorted(set(found))
+        groups, options = self._library().below(config_path)
+        wanted = {ObjectType.GROUP: groups, ObjectType.CONFIG: options}
+        return sorted(wanted.get(results_filter, groups | options))
 
     @staticmethod
     def _name(config_path: str) -> str:
