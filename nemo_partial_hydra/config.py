@@ -13,6 +13,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from . import session
+from .convert import same
 from .core import captured, read_tree, signature_of
 from .dialect import TARGET, call_head, explicit_leaf, item_spec, relative, restores, short_form
 from .edits import apply_edits
@@ -268,6 +269,15 @@ def recipe_key(cfg: DictConfig, name: str | None = None) -> str:
     )
 
 
+def shows(node: Any, tree: Any) -> bool:
+    """Whether a node holds the values of a default list or tuple."""
+    if isinstance(tree, Seq) and isinstance(node, ListConfig):
+        return len(node) == len(tree.items) and all(
+            shows(child, item) for (_, child), item in zip(child_nodes(node), tree.items, strict=True)
+        )
+    return not isinstance(node, (DictConfig, ListConfig)) and same(content(node), tree)
+
+
 class _Reader:
     """Composed config -> plain data, unset parameters left out."""
 
@@ -292,28 +302,30 @@ class _Reader:
 
     def mapping(self, node: DictConfig, path: Path) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
+        signature = getattr(OmegaConf.get_type(node), "signature_", None)
+        parameters = signature.parameters if signature is not None else {}
         for key, child in self.children(node, path):
-            if not self.unset(child):
+            default = parameters[key].default if key in parameters else None
+            shown = self.shows_default(child, default)
+            hidden = given(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
+            if hidden is not None:
+                out[key] = self.container(hidden, (*path, key))
+            elif not shown:
                 out[key] = self.value(child, node, key, (*path, key))
         return out
 
-    def unset(self, node: Any) -> bool:
-        """Whether a node only shows a default."""
+    def shows_default(self, node: Any, default: Any = None) -> bool:
+        """Whether a node only shows a default: nobody set it, or what was set is hidden below it."""
         if isinstance(node, Leaf):
-            return self.shows_default(node)
-        if isinstance(node, (DictConfig, ListConfig)) and flag(node, UNSET) and not is_absent(node):
-            return all(self.unset(child) for _, child in child_nodes(node)) and given(node) is None
-        return False
-
-    @staticmethod
-    def shows_default(node: Any) -> bool:
-        """Whether a node is a leaf that only shows a default."""
-        return isinstance(node, Leaf) and node.state == DEFAULT and node.untouched(content(node))
+            return node.state == DEFAULT and node.untouched(content(node))
+        if not isinstance(node, (DictConfig, ListConfig)) or not flag(node, UNSET) or is_absent(node):
+            return False
+        # Merging one list over another leaves plain nodes: then only the values tell.
+        return all(self.shows_default(child) for _, child in child_nodes(node)) or shows(node, default)
 
     def value(self, node: Any, parent: Any, key: Any, path: Path) -> Any:
         if isinstance(node, (DictConfig, ListConfig)) and not is_absent(node):
-            hidden = given(node) if all(self.shows_default(child) for _, child in child_nodes(node)) else None
-            return self.container(node if hidden is None else hidden, path)
+            return self.container(node, path)
         held = content(node)
         if isinstance(node, Leaf) and node.exact is not NOTHING and node.untouched(held):
             return Kept(node.exact)
@@ -337,7 +349,7 @@ class _Reader:
             if not isinstance(node, (DictConfig, ListConfig)) or is_absent(node):
                 return False
             node = next((child for name, child in child_nodes(node) if str(name) == str(key)), None)
-        return keys is not None and isinstance(node, Leaf) and not self.unset(node)
+        return keys is not None and isinstance(node, Leaf) and not self.shows_default(node)
 
     def interpolation(self, text: str, parent: Any, key: Any, path: Path) -> Any:
         if self.names_set_leaf(text, path):
