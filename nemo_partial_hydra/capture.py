@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .dialect import RESERVED
 from .errors import CaptureError, Path, placed
 from .names import name_of, resolves_to
 from .tree import (
@@ -42,7 +43,15 @@ from .tree import (
 from .values import VALUE_TYPES
 
 WAYS_OUT = "wrap what makes it in run.Config(...), or keep it as it is with nph.raw(...)"
-_CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
+_CODE = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    type,
+)
 
 
 class Raw:
@@ -103,7 +112,10 @@ class _Capture:
             return leaf
         if isinstance(obj, enum.Enum):
             return self.member(obj, path)
+        if isinstance(obj, types.MethodType) and id(obj) in self.first:
+            return Link(self.first[id(obj)][0])  # made anew at each access: two places may share one
         if isinstance(obj, _CODE):
+            self.first[id(obj)] = (path, obj)
             return self.reference(obj, path)
         if type(obj) is tuple and not obj:
             return Seq((), "tuple")
@@ -155,9 +167,9 @@ class _Capture:
 
     def member(self, obj: enum.Enum, path: Path) -> Tree:
         owner = name_of(type(obj))
-        if owner is None or obj.name is None:
+        if owner is None or not str(obj.name).isidentifier() or getattr(type(obj), str(obj.name), None) is not obj:
             return self.refused(obj, path, "an enum member that no dotted name leads to")
-        return Ref(f"{owner}.{obj.name}")
+        return self.named(f"{owner}.{obj.name}")
 
     def reference(self, obj: Any, path: Path) -> Tree:
         name = name_of(obj)
@@ -166,6 +178,10 @@ class _Capture:
                 "a lambda" if getattr(obj, "__name__", "") == "<lambda>" else "an object that no dotted name leads to"
             )
             return self.refused(obj, path, f"{what}; define it at the top of a module, or")
+        return self.named(name)
+
+    def named(self, name: str) -> Ref:
+        self.note(name, None)
         return Ref(name)
 
     def call(self, obj: Any, path: Path) -> Call:
@@ -176,7 +192,15 @@ class _Capture:
                 placed(path, f"the target {fn!r} cannot be found by a dotted name; define it at the top of a module")
             )
         self.note(target, fn)
+        for name, tags in obj.__argument_tags__.items():
+            if tags:
+                raise CaptureError(placed((*path, name), "fiddle's argument tags have no form here; remove them"))
         positional, named = split_arguments(obj, path)
+        for name in named:
+            if name in RESERVED:
+                raise CaptureError(
+                    placed((*path, name), f"the argument name '{name}' has a meaning of its own in YAML")
+                )
         args = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(positional))
         kwargs = {name: self.tree(value, (*path, name)) for name, value in named.items()}
         return Call(target, kwargs, args, buildable_name(obj, path))
@@ -184,7 +208,7 @@ class _Capture:
     def other(self, obj: Any, path: Path) -> Tree:
         text = repr(obj) if type(obj).__module__.partition(".")[0] in ("torch", "numpy") else ""
         if text.replace(".", "").isidentifier() and resolves_to(text, obj):
-            return Ref(text)  # a dtype: torch.bfloat16
+            return self.named(text)  # a dtype: torch.bfloat16
         if not self.auto:
             return self.refused(obj, path, f"a {type(obj).__name__} object") if self.strict else Opaque(obj)
         how = how_made(obj)
@@ -292,6 +316,11 @@ def _fields(obj: Any) -> dict[str, Any] | None:
     needed = inspect.signature(type(obj)).parameters.values()
     if any(p.default is p.empty and p.name not in fields for p in needed if p.kind is not p.VAR_KEYWORD):
         return None  # an InitVar, or a constructor of its own
+    if not hasattr(obj, "__post_init__"):
+        own = {field.name: field.default for field in dataclasses.fields(obj)}
+        made_later = [name for name in own if name not in fields and own[name] is not getattr(obj, name, None)]
+        if made_later or any(name not in own for name in getattr(obj, "__dict__", {})):
+            return None  # someone changed it after it was made: the constructor would not
     return {name: getattr(obj, name) for name in fields if hasattr(obj, name)}
 
 
@@ -301,7 +330,7 @@ def _reduced(obj: Any) -> How | None:
         return None
     try:
         reduced = obj.__reduce_ex__(2)
-    except (TypeError, AttributeError, NotImplementedError, RuntimeError, ValueError):
+    except Exception:  # a foreign class may raise anything to say that it cannot tell
         return None
     if not isinstance(reduced, tuple) or len(reduced) < 2 or any(part is not None for part in reduced[2:]):
         return None
@@ -310,6 +339,6 @@ def _reduced(obj: Any) -> How | None:
         maker, args = args[0], args[1:]
         if not args and maker.__init__ is not object.__init__:
             return None
-    if getattr(maker, "__module__", "") == "copyreg" or not callable(maker):
-        return None
+    if not callable(maker) or getattr(maker, "__module__", "") in ("copyreg", "builtins", "operator"):
+        return None  # getattr and its like reach anything: they say nothing about how the object was made
     return (maker, tuple(args), {}, CONFIG)

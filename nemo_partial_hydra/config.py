@@ -15,7 +15,17 @@ from omegaconf.errors import OmegaConfBaseException
 from . import session
 from .convert import same
 from .core import captured, read_tree, signature_of
-from .dialect import TARGET, call_head, explicit_leaf, item_spec, relative, restores, short_form
+from .dialect import (
+    TARGET,
+    call_head,
+    explicit_leaf,
+    item_spec,
+    linked_paths,
+    nameable,
+    relative,
+    restores,
+    short_form,
+)
 from .edits import apply_edits
 from .errors import ConfigError, Path, ValidationError, dots, dotted, placed
 from .nodes import DEFAULT, NOTHING, RECIPE, Leaf, node_class
@@ -77,11 +87,12 @@ def tree_to_config(tree: Tree) -> DictConfig:
     """Turn a tree whose root is a Call into a structured config."""
     if not isinstance(tree, Call):
         raise ConfigError("a recipe is a run.Partial or run.Config, or something that can say how it was made")
-    return detached(_Writer().call(tree, (), ()))
+    return detached(_Writer(linked=linked_paths(tree)).call(tree, (), ()))
 
 
 class _Writer:
-    def __init__(self, scratch: DictConfig | None = None) -> None:
+    def __init__(self, scratch: DictConfig | None = None, linked: frozenset[Path] = frozenset()) -> None:
+        self.linked = linked
         self.document: dict[Path, Path] = {}
         # The parent while nodes are made: with its flag, children are put in place instead of copied.
         self.scratch = DictConfig({}, flags={NO_COPY: True}) if scratch is None else scratch
@@ -113,7 +124,7 @@ class _Writer:
 
     def map(self, tree: Map, spec: TypeSpec, path: Path, doc: Path, state: str) -> DictConfig:
         self.document[path] = doc
-        if short_form(tree) is NOTHING or not isinstance(short_form(tree), Map):
+        if not isinstance(short_form(tree), Map) or not nameable(tree, path, self.linked):
             below = (*doc, ARGS, 0)
             pairs = [
                 ListConfig([self.node(k, ANY, (), ()), self.node(v, ANY, (*path, k), (*below, i, 1))])
@@ -123,7 +134,8 @@ class _Writer:
             out = DictConfig({TARGET: name, ARGS: []}, flags={UNSET: state == DEFAULT})
             out[ARGS].append(ListConfig(pairs))
             return out
-        out = DictConfig({}, flags={UNSET: state == DEFAULT, NO_COPY: True})
+        exact = not restores(tree, tree, spec)
+        out = DictConfig({}, flags={UNSET: state == DEFAULT, NO_COPY: True, **({EXACT_SEQ: True} if exact else {})})
         for key, value in tree.items:
             out[key] = self.node(value, item_spec(spec, key), (*path, key), (*doc, key), state)
         return out
@@ -275,6 +287,8 @@ def shows(node: Any, tree: Any) -> bool:
         return len(node) == len(tree.items) and all(
             shows(child, item) for (_, child), item in zip(child_nodes(node), tree.items, strict=True)
         )
+    if isinstance(tree, Map) and isinstance(node, DictConfig):
+        return len(node) == len(tree.items) == 0
     return not isinstance(node, (DictConfig, ListConfig)) and same(content(node), tree)
 
 
@@ -320,8 +334,11 @@ class _Reader:
             return node.state == DEFAULT and node.untouched(content(node))
         if not isinstance(node, (DictConfig, ListConfig)) or not flag(node, UNSET) or is_absent(node):
             return False
+        below = [self.shows_default(child) for _, child in child_nodes(node)]
+        if not below and default is not None:
+            return shows(node, default)
         # Merging one list over another leaves plain nodes: then only the values tell.
-        return all(self.shows_default(child) for _, child in child_nodes(node)) or shows(node, default)
+        return all(below) or shows(node, default)
 
     def value(self, node: Any, parent: Any, key: Any, path: Path) -> Any:
         if isinstance(node, (DictConfig, ListConfig)) and not is_absent(node):
@@ -335,7 +352,8 @@ class _Reader:
 
     def container(self, node: Any, path: Path) -> Any:
         if isinstance(node, DictConfig):
-            return self.mapping(node, path)
+            mapping = self.mapping(node, path)
+            return KeptSeq("dict", mapping, True) if flag(node, EXACT_SEQ) else mapping
         items = [self.value(child, node, index, (*path, index)) for index, child in child_nodes(node)]
         kind = next((kind for kind in KINDS if flag(node, f"nph_{kind}")), "list")
         exact = bool(flag(node, EXACT_SEQ))

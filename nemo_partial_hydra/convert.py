@@ -7,6 +7,7 @@ twice changes nothing more.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from .scalars import read_bool
 from .tree import Call, Link, Map, Opaque, Ref, Seq, Tree, Value
 from .typespec import TypeSpec
 from .values import EXACT, PATH_TARGETS, read_duration
+
+MAX_BITS = 14_000  # Python writes no longer integers as decimal text
 
 
 class Mismatch(Exception):
@@ -36,6 +39,8 @@ def convert(value: Tree, spec: TypeSpec) -> Tree:
     """
     if isinstance(value, (Call, Link, Opaque)) or spec.kind == "any":
         return value
+    if isinstance(value, int) and value.bit_length() >= MAX_BITS and spec.kind not in ("int", "float", "union"):
+        raise _expected(value, spec)
     if isinstance(value, Value) and value.target in EXACT:
         return value  # written out on purpose: it stays what it is
     if spec.kind == "union":
@@ -108,6 +113,8 @@ def shown(value: Tree) -> str:
         return f"a {value.kind} of {len(value.items)}"
     if isinstance(value, Map):
         return "a dict"
+    if isinstance(value, int) and value.bit_length() >= MAX_BITS:
+        return "a very large integer"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -159,7 +166,7 @@ def _float(value: Tree, spec: TypeSpec) -> Tree:
 def _str(value: Tree, spec: TypeSpec) -> Tree:
     if isinstance(value, str):
         return value
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, int, float)) and (isinstance(value, float) or value.bit_length() < MAX_BITS):
         return str(value)
     if type(value) in PATH_TARGETS.values():
         return str(value)
@@ -187,10 +194,11 @@ def _timedelta(value: Tree, spec: TypeSpec) -> Tree:
     if isinstance(value, Value) and value.target == "datetime.timedelta":
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        text = f"{int(value // 86400)} days, 0:00:00"
-        days, _, _ = read_duration(text) or (0, 0, 0)
-        micro = round((value - days * 86400) * 1_000_000)
-        return Value("datetime.timedelta", (days, micro // 1_000_000, micro % 1_000_000))
+        try:
+            made = datetime.timedelta(seconds=value)
+        except (OverflowError, ValueError):
+            raise _expected(value, spec, " (as many seconds are out of range)") from None
+        return Value("datetime.timedelta", (made.days, made.seconds, made.microseconds))
     if isinstance(value, str):
         read = read_duration(value)
         if read is not None:

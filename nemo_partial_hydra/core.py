@@ -34,7 +34,8 @@ def captured(obj: Any, *, auto: bool = True) -> Tree:
 
     def seen(target: str, fn: Any) -> None:
         policy.trust_live(target)
-        SIGNATURES.add(target, fn)
+        if fn is not None:  # a target, not a mere reference
+            SIGNATURES.add(target, fn)
 
     return capture(obj, auto=auto, seen=seen)
 

@@ -26,8 +26,9 @@ from .tree import (
     Seq,
     Tree,
     Value,
+    walk,
 )
-from .typespec import ANY, TypeSpec
+from .typespec import ANY, TypeSpec, loosened
 from .values import BYTES, EXACT, MAKERS, MAPS, NONE, PATH_TARGETS, SEQUENCES, STRIP
 
 TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE = "_target_", "_partial_", "_call_", "_buildable_"
@@ -38,7 +39,7 @@ VALUE_FORMS = {*MAKERS, *EXACT, *SEQUENCES, *MAPS, *PATH_TARGETS, BYTES, STRIP}
 
 Lookup = Callable[[str], Any]  # target -> Signature | None
 _MISSING = "???"
-_SIMPLE_KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_\-]*$|^\d+$")
+_SIMPLE_KEY = re.compile(r"^[^${}:.\[\]'\"\s()\\@?=,~+]+$")
 
 
 def to_data(tree: Tree, signature: Lookup) -> Any:
@@ -54,19 +55,32 @@ def to_data(tree: Tree, signature: Lookup) -> Any:
     CaptureError
         For an opaque value, which has no text form.
     """
-    return _Writer(signature).write(tree, ANY, (), ())
+    return _Writer(signature, linked_paths(tree)).write(tree, ANY, (), ())
+
+
+def linked_paths(tree: Tree) -> frozenset[Path]:
+    """Return the paths of all nodes that links of a tree name, and of all that contain one of them."""
+    targets = [node.path for _, node in walk(tree) if isinstance(node, Link)]
+    return frozenset(path[:cut] for path in targets for cut in range(1, len(path) + 1))
+
+
+def nameable(tree: Map, path: Path, linked: frozenset[Path]) -> bool:
+    """Whether interpolations can name what links need to name below a dict; its explicit form has plain indices."""
+    odd = [key for key, _ in tree.items if not (isinstance(key, str) and _SIMPLE_KEY.match(key))]
+    return not any((*path, key) in linked for key in odd)
 
 
 class _Writer:
     """Writes a tree; remembers where in the document each node came to stand, for the links to it."""
 
-    def __init__(self, signature: Lookup) -> None:
+    def __init__(self, signature: Lookup, linked: frozenset[Path]) -> None:
         self.signature = signature
+        self.linked = linked
         self.document: dict[Path, Path] = {}
 
     def write(self, tree: Tree, spec: TypeSpec, path: Path, doc: Path) -> Any:
         """Write the value at ``path`` of the tree, which stands at ``doc`` in the document."""
-        if isinstance(tree, str) and tree != _MISSING and spec.kind in ("str", "any"):
+        if isinstance(tree, str) and tree != _MISSING and spec.kind in ("str", "any") and is_utf8(tree):
             return escape_interpolation(tree)
         if isinstance(tree, Link):
             return relative(doc, self.document.get(tree.path, tree.path))
@@ -78,6 +92,8 @@ class _Writer:
         if isinstance(tree, (Seq, Map, Value, *PATHS)):
             self.document[path] = doc
         short = short_form(tree)
+        if isinstance(tree, Map) and not nameable(tree, path, self.linked):
+            short = NO_SHORT
         if short is not NO_SHORT and restores(short, tree, spec):
             return self.plain(tree, short, spec, path, doc)
         return self.explicit(tree, path, doc)
@@ -122,7 +138,7 @@ def short_form(tree: Tree) -> Tree:
     if isinstance(tree, Seq):
         return Seq(tree.items, "list")
     if isinstance(tree, Map):
-        keys_fit = all(isinstance(key, (str, int, float, bytes)) for key, _ in tree.items)
+        keys_fit = all(_short_key(key) for key, _ in tree.items)
         plain = tree.kind == "dict" and keys_fit and not any(key in RESERVED for key, _ in tree.items)
         return tree if plain else NO_SHORT
     if isinstance(tree, Ref):
@@ -131,7 +147,19 @@ def short_form(tree: Tree) -> Tree:
         return duration(tree) if tree.target == "datetime.timedelta" else NO_SHORT
     if isinstance(tree, PATHS):
         return str(tree)
-    return NO_SHORT if isinstance(tree, bytes) or tree == _MISSING else tree
+    if isinstance(tree, str):
+        return tree if tree != _MISSING and is_utf8(tree) else NO_SHORT
+    return NO_SHORT if isinstance(tree, bytes) else tree
+
+
+def _short_key(key: Any) -> bool:
+    """Whether a key may stand in YAML as it is: YAML takes no long keys, and an escaped text is longer."""
+    return len(key) <= 160 and is_utf8(key) if isinstance(key, str) else isinstance(key, (int, float))
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written at all (a lone surrogate cannot)."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def explicit_leaf(tree: Tree) -> dict[str, Any]:
@@ -148,6 +176,9 @@ def explicit_leaf(tree: Tree) -> dict[str, Any]:
         return {TARGET: NONE, CALL_KEY: False}
     if tree == _MISSING:
         return {TARGET: STRIP, ARGS: [f" {_MISSING}"]}
+    if isinstance(tree, str) and not is_utf8(tree):
+        hexed = {TARGET: BYTES, ARGS: [tree.encode("utf-8", "surrogatepass").hex()]}
+        return {TARGET: "builtins.str", ARGS: [hexed, "utf-8", "surrogatepass"]}
     text = escape_interpolation(tree) if isinstance(tree, str) else tree
     return {TARGET: f"builtins.{type(tree).__name__}", ARGS: [text]}
 
@@ -164,9 +195,12 @@ def call_head(tree: Call) -> dict[str, Any]:
 
 
 def restores(short: Tree, tree: Tree, spec: TypeSpec) -> bool:
-    """Whether reading ``short`` where ``spec`` is expected gives ``tree`` again, links and calls left aside."""
+    """Whether reading ``short`` where ``spec`` is expected gives ``tree`` again.
+
+    Of a container only the shape counts: its elements are read, and so written, each by its own type.
+    """
     try:
-        return same(convert(short, spec), tree)
+        return same(convert(short, loosened(spec)), tree)
     except Mismatch:
         return False
 

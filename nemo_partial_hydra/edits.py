@@ -63,8 +63,9 @@ class _Editor:
             for key, value in data.items():
                 self.node(value, (*doc, key))
         elif isinstance(data, (list, KeptSeq)):
-            for index, value in enumerate(data.items if isinstance(data, KeptSeq) else data):
-                self.node(value, (*doc, index))
+            inner = data.items if isinstance(data, KeptSeq) else data
+            for key, value in inner.items() if isinstance(inner, dict) else enumerate(inner):
+                self.node(value, (*doc, key))
 
     def delete(self, data: dict[Any, Any], edit: Any, doc: Path) -> None:
         path = (*self.place, *doc, _DELETE)
@@ -153,7 +154,7 @@ def _append(out: dict[Any, Any], edit: Any, path: Path, problems: Problems) -> N
             continue
         now = _get(holder, keys[-1])
         more = value if isinstance(value, list) else [value]
-        if isinstance(now, KeptSeq):
+        if isinstance(now, KeptSeq) and isinstance(now.items, list):
             _put(holder, keys[-1], KeptSeq(now.kind, [*now.items, *more], now.exact))
         elif isinstance(now, list) or now is None:
             _put(holder, keys[-1], [*(now or []), *more])

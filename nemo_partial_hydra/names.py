@@ -119,6 +119,9 @@ def name_of(obj: Any) -> str | None:
         return _checked(f"{owner.__module__}.{owner.__qualname__}.{name.rpartition('.')[2]}", obj)
     if module is None and isinstance(owner, ModuleType):
         module = owner.__name__
+    holder = getattr(obj, "__objclass__", None)  # a method of a type: str.upper
+    if module is None and isinstance(holder, type):
+        module = holder.__module__
     if not isinstance(module, str) or not isinstance(name, str) or "<" in name:
         return None
     full = _checked(f"{module}.{name}", obj)

@@ -16,7 +16,7 @@ from omegaconf import AnyNode
 from omegaconf.errors import ValidationError as OmegaValidationError
 
 from .capture import capture_default
-from .convert import Mismatch, convert
+from .convert import Mismatch, convert, same
 from .dialect import restores, short_form
 from .errors import RecipeError
 from .omega import own_child
@@ -69,7 +69,7 @@ class Leaf(AnyNode):
 
     def untouched(self, held: Any) -> bool:
         """Whether what the leaf holds is still what it was made with."""
-        return self.state != OVERRIDE and held is self.first
+        return self.state != OVERRIDE and type(held) is type(self.first) and same(held, self.first)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Leaf:
         copied: Any = super().__deepcopy__(memo)

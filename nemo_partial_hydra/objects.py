@@ -9,10 +9,12 @@ from __future__ import annotations
 import collections
 import functools
 import inspect
+import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .errors import Path, PolicyError, RecipeError, SignatureError, ValidationError, placed
+from .names import resolve
 from .policy import load, report
 from .tree import ARG_FACTORY, ARGS, BUILDABLES, Call, Link, Map, Opaque, Ref, Seq, Tree, Value, at, walk
 from .values import MAKERS
@@ -45,6 +47,8 @@ class _Builder:
         return self.value(tree, ())
 
     def value(self, tree: Tree, path: Path) -> Any:
+        if path in self.made:
+            return self.made[path]  # a link to it came first
         if isinstance(tree, Call):
             made = self.call(tree, path)
         elif isinstance(tree, Seq):
@@ -52,7 +56,9 @@ class _Builder:
         elif isinstance(tree, Map):
             made = _MAPS[tree.kind]((key, self.value(item, (*path, key))) for key, item in tree.items)
         elif isinstance(tree, Ref):
-            return self.loaded[tree.target]
+            made = self.loaded[tree.target]
+            if isinstance(made, types.MethodType):
+                made = resolve(tree.target)  # a bound method of its own at each place
         elif isinstance(tree, Link):
             return self.linked(tree, path)
         elif isinstance(tree, Value):
@@ -83,8 +89,6 @@ class _Buildables(_Builder):
         self.classes = _classes()
 
     def call(self, tree: Call, path: Path) -> Any:
-        if path in self.made:
-            return self.made[path]
         fn = self.loaded[tree.target]
         cls, metadata = self.classes[tree.buildable]
         if not callable(fn):
@@ -148,8 +152,6 @@ def buildables(tree: Tree, allow: Iterable[str] = ()) -> Any:
 
 class _Objects(_Builder):
     def call(self, tree: Call, path: Path) -> Any:
-        if path in self.made:
-            return self.made[path]
         fn = self.loaded[tree.target]
         args, kwargs = self.arguments(tree, path)
         if tree.buildable == ARG_FACTORY:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import functools
 import sys
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .errors import Path, PolicyError, placed
+from .errors import Path, PolicyError, RecipeError, placed
 from .names import public, resolve
+from .reading import KeptSeq
 from .tree import Call, Ref, Tree, walk
 
 BUILT_IN = (
@@ -78,7 +80,10 @@ def trust(names: Iterable[str]) -> None:
 def trust_live(target: str) -> None:
     """Trust where a live object came from: its top-level package; of the standard library that name only."""
     top = target.partition(".")[0]
-    _trusted.add(target if top in sys.stdlib_module_names or top == "builtins" else top)
+    stdlib = top in sys.stdlib_module_names or top == "builtins"
+    _trusted.add(target if stdlib or not public(target) else top)
+    if not stdlib:
+        _trusted.add(top)
 
 
 def within(name: str, prefix: str) -> bool:
@@ -158,6 +163,8 @@ def names_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     elif isinstance(data, (list, tuple)):
         for index, value in enumerate(data):
             yield from names_in(value, (*path, index))
+    elif isinstance(data, KeptSeq):
+        yield from names_in(data.items, path)
 
 
 def load(target: str, allow: Iterable[str] = ()) -> Any:
@@ -172,15 +179,35 @@ def load(target: str, allow: Iterable[str] = ()) -> Any:
     text = refusal(target, prefixes)
     if text is not None:
         raise PolicyError(text)
+    refuse_detours(target, prefixes)
     obj = resolve(target)
     if isinstance(obj, type(sys)):
         raise PolicyError(f"'{target}' is a module; a target is a function, a class or a constant")
+    if isinstance(obj, types.BuiltinMethodType) and not isinstance(obj.__self__, (type, type(sys), type(None))):
+        raise PolicyError(f"'{target}' is a method of one object; a target is a function, a class or a constant")
     module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", None)
     if isinstance(module, str) and isinstance(name, str) and target not in HARMLESS and target not in prefixes:
         real = f"{module}.{name}"
         if real != target and not _same_home(real, target) and refusal(real, prefixes) is not None:
             raise PolicyError(f"'{target}' is another name of '{real}': {refusal(real, prefixes)}")
     return obj
+
+
+def refuse_detours(target: str, prefixes: Iterable[str]) -> None:
+    """Refuse a name that leads through a module of another package (``mine.sys.modules.clear``)."""
+    if target in prefixes:
+        return
+    parts = target.split(".")
+    for cut in range(len(parts) - 1, 1, -1):
+        try:
+            module = resolve(".".join(parts[:cut]))
+        except RecipeError:
+            return  # the name itself will say what is missing
+        if isinstance(module, type(sys)) and module.__name__ != ".".join(parts[:cut]):
+            real = ".".join([module.__name__, *parts[cut:]])
+            text = refusal(real, prefixes)
+            if text is not None:
+                raise PolicyError(f"'{target}' is another name of '{real}': {text}")
 
 
 def _same_home(real: str, target: str) -> bool:

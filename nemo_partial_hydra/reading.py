@@ -27,6 +27,7 @@ from .tree import (
     Seq,
     Tree,
     Value,
+    at,
     rebuild,
     walk,
 )
@@ -47,10 +48,13 @@ class Kept:
 
 @dataclass(frozen=True)
 class KeptSeq:
-    """A sequence in plain data whose kind is known; ``exact`` if its type contradicts its annotation."""
+    """A sequence in plain data whose kind is known; ``exact`` if its type contradicts its annotation.
+
+    A ``dict`` among them is one that contradicts its annotation.
+    """
 
     kind: str
-    items: list[Any]
+    items: Any
     exact: bool = False
 
 
@@ -74,6 +78,7 @@ class _Reader:
         self.signature = signature
         self.problems = problems
         self.place = place
+        self.wanted: dict[Path, TypeSpec] = {}  # the type of the parameter at which a link stands
         self.moved: dict[Path, Path] = {}  # where explicit forms put a node: document path -> tree path
 
     def fail(self, doc: Path, text: str) -> None:
@@ -83,7 +88,7 @@ class _Reader:
         """Read the data at ``doc`` of the document, which becomes the node ``here`` of the tree."""
         path = doc if here is None else here
         if isinstance(data, str):
-            return self.text(data, spec, doc)
+            return self.text(data, spec, doc, path)
         if isinstance(data, Mapping):
             if TARGET in data:
                 return self.node(data, spec, doc, path)
@@ -93,6 +98,8 @@ class _Reader:
         if isinstance(data, Kept):
             return data.tree
         if isinstance(data, KeptSeq):
+            if data.kind == "dict":
+                return self.map(data.items, spec, doc, path)
             tree = self.sequence(data.items, data.kind, spec, doc, path)
             return tree if data.exact else self.typed(tree, loosened(spec), doc)
         return self.typed(data, spec, doc)
@@ -105,7 +112,8 @@ class _Reader:
             return tree
 
     def sequence(self, items: Any, kind: str, spec: TypeSpec, doc: Path, path: Path) -> Seq:
-        ordered = sorted(items, key=lambda i: (type(i).__name__, repr(i))) if kind in ("set", "frozenset") else items
+        is_set = isinstance(items, (set, frozenset))  # a set has no order: give it one that is always the same
+        ordered = sorted(items, key=lambda i: (type(i).__name__, repr(i))) if is_set else items
         read = (self.read(v, item_spec(spec, i), (*doc, i), (*path, i)) for i, v in enumerate(ordered))
         return Seq(tuple(read), kind)
 
@@ -116,7 +124,7 @@ class _Reader:
         inner = item_spec(spec, None)
         return Map(tuple((key, self.read(v, inner, (*doc, key), (*path, key))) for key, v in data.items()))
 
-    def text(self, data: str, spec: TypeSpec, doc: Path) -> Tree:
+    def text(self, data: str, spec: TypeSpec, doc: Path, path: Path) -> Tree:
         if data == MISSING:
             self.fail(doc, f"a value of type {spec.text} is required here (???)")
             return None
@@ -133,6 +141,7 @@ class _Reader:
         if dots > len(doc):
             self.fail(doc, f"the reference {data} points above the recipe")
             return None
+        self.wanted[path] = spec
         return Link((*doc[: len(doc) - dots], *keys) if dots else keys)
 
     def node(self, data: Mapping[Any, Any], spec: TypeSpec, doc: Path, path: Path) -> Tree:
@@ -140,11 +149,13 @@ class _Reader:
         if not isinstance(target, str) or not target:
             self.fail((*doc, TARGET), f"expected a dotted name, got {target!r}")
             return None
+        if not isinstance(data.get(CALL_KEY, True), bool):
+            self.fail((*doc, CALL_KEY), f"expected true or false, got {data[CALL_KEY]!r}")
         if data.get(CALL_KEY) is False:
             rest = [key for key in data if key not in (TARGET, CALL_KEY)]
             if rest:
                 self.fail(doc, f"{CALL_KEY}: false names an object and takes no '{rest[0]}'")
-            return None if target == NONE else self.typed(Ref(target), spec, doc)
+            return None if target == NONE else Ref(target)  # what an object is, only importing it tells
         kept = {key: value for key, value in data.items() if key not in (TARGET, CALL_KEY, *IGNORED)}
         if target in VALUE_FORMS and set(kept) == {ARGS} and isinstance(kept[ARGS], (list, tuple)):
             return self.explicit(target, list(kept[ARGS]), spec, doc, path)
@@ -193,11 +204,16 @@ class _Reader:
         """Read an explicit form: the value is what it says, whatever the annotation."""
         first = args[0] if len(args) == 1 else None
         below = (*doc, ARGS, 0)
-        if target in SEQUENCES and (first is None or isinstance(first, (list, tuple))):
+        if target in SEQUENCES:
+            if args and not isinstance(first, (list, tuple)):
+                self.fail((*doc, ARGS), f"{target} takes one list, got {args!r}")
+                return None
             self.moved[_texts(below)] = path
             return self.sequence(first or [], SEQUENCES[target], ANY, below, path)
         if target in MAPS and isinstance(first, (list, tuple)):
             return self.pairs(target, first, doc, path)
+        if target == "builtins.str" and len(args) == 3:  # a text that is no UTF-8, by its bytes
+            args = [self.read(args[0], ANY, below), *args[1:]]
         plain: tuple[Any, ...] = tuple(unescape_interpolation(arg) if isinstance(arg, str) else arg for arg in args)
         try:
             made: Tree = _LEAF_MAKERS[target](*plain) if target in _LEAF_MAKERS else Value(target, plain)
@@ -230,28 +246,52 @@ class _Reader:
                 return self.follow(node.path, path, nodes, ())
             return rebuild(node, change, path)
 
-        return change((), tree)
+        settled = change((), tree)
+        self.refuse_cycles(settled)
+        return settled
 
-    def follow(self, link: Path, at: Path, nodes: Nodes, seen: tuple[Path, ...]) -> Tree:
-        """Return what a link at the path ``at`` stands for: a scalar, or a link to the object itself."""
+    def refuse_cycles(self, tree: Tree) -> None:
+        """Note links by which a container would contain itself."""
+        done: set[Path] = set()
+        open_paths: list[Path] = []
+
+        def visit(path: Path, node: Tree) -> Tree:
+            if path in done:
+                return node
+            if path in open_paths:
+                self.fail(path, "a cyclic interpolation: the references below it lead back to it")
+                return node
+            open_paths.append(path)
+            if isinstance(node, Link):
+                visit(node.path, at(tree, node.path))
+            else:
+                rebuild(node, visit, path)
+            open_paths.pop()
+            done.add(path)
+            return node
+
+        visit((), tree)
+
+    def follow(self, link: Path, place: Path, nodes: Nodes, seen: tuple[Path, ...]) -> Tree:
+        """Return what a link at a path stands for: a scalar, or a link to the object itself."""
         wanted = _texts(self.translated(link))
         if wanted in seen:
-            self.fail(at, f"a cyclic interpolation: {' -> '.join(dotted(p) for p in (*seen, wanted))}")
+            self.fail(place, f"a cyclic interpolation: {' -> '.join(dotted(p) for p in (*seen, wanted))}")
             return None
-        if wanted == _texts(at)[: len(wanted)]:
-            self.fail(at, f"a cyclic interpolation: it names '{dotted(wanted)}', which contains it")
+        if wanted == _texts(place)[: len(wanted)]:
+            self.fail(place, f"a cyclic interpolation: it names '{dotted(wanted)}', which contains it")
             return None
         if wanted in nodes:
             path, node = nodes[wanted]
             if isinstance(node, Link):
-                return self.follow(node.path, at, nodes, (*seen, wanted))
-            return node if type(node) in SCALARS else Link(path)
+                return self.follow(node.path, place, nodes, (*seen, wanted))
+            return self.typed(node, self.wanted.get(place, ANY), place) if type(node) in SCALARS else Link(path)
         for cut in range(len(wanted) - 1, 0, -1):
             _, node = nodes.get(wanted[:cut], ((), None))
             if isinstance(node, Link):  # the path leads through another link
-                return self.follow((*self.translated(node.path), *wanted[cut:]), at, nodes, (*seen, wanted))
+                return self.follow((*self.translated(node.path), *wanted[cut:]), place, nodes, (*seen, wanted))
         hint = nearest(dotted(wanted), [dotted(path) for path in nodes])
-        self.fail(at, f"the interpolation names '{dotted(wanted)}', which is not there{hint}")
+        self.fail(place, f"the interpolation names '{dotted(wanted)}', which is not there{hint}")
         return None
 
     def translated(self, path: Path) -> Path:

@@ -53,6 +53,7 @@ class Parameter:
     type: TypeSpec
     default: Default = REQUIRED
     positional: bool = False
+    keyword_only: bool = False
 
     @property
     def required(self) -> bool:
@@ -78,7 +79,7 @@ class Signature:
     @property
     def positional(self) -> tuple[Parameter, ...]:
         """The parameters that a positional argument can fill, in order."""
-        return tuple(self.parameters.values())
+        return tuple(parameter for parameter in self.parameters.values() if not parameter.keyword_only)
 
     def type_of(self, name: str) -> TypeSpec | None:
         """Return the type of a keyword argument, or None if the target does not accept it."""
@@ -117,7 +118,10 @@ def read(obj: Any, target: str) -> Signature:
             if default is None and "none" not in spec.kinds and "any" not in spec.kinds:
                 none = TypeSpec("none", "None")  # ``x: int = None`` means Optional, whatever it says
                 spec = TypeSpec("union", f"Optional[{spec.text}]", args=(spec, none))
-            parameters[name] = Parameter(name, spec, default, parameter.kind is parameter.POSITIONAL_ONLY)
+            kind = parameter.kind
+            parameters[name] = Parameter(
+                name, spec, default, kind is parameter.POSITIONAL_ONLY, kind is parameter.KEYWORD_ONLY
+            )
     return Signature(target, parameters, extra, rest)
 
 
@@ -134,7 +138,7 @@ def _factories(obj: Any) -> dict[str, Any]:
 def _default(parameter: inspect.Parameter, factory: Any) -> Default:
     if parameter.default is parameter.empty:
         return REQUIRED
-    if factory is not None or repr(parameter.default) == "<factory>":
+    if factory is not None or _short_repr(parameter.default) == "<factory>":
         if factory in (list, dict, set, tuple, frozenset):
             return capture_default(_FACTORIES[factory])
         name = getattr(factory, "__qualname__", "")
@@ -157,10 +161,8 @@ class _Hints:
     """Annotations of a callable, resolved one by one, so that one that fails does not take the rest along."""
 
     def __init__(self, obj: Any) -> None:
-        self.scopes = list(_scopes(obj))
-        self.resolved: dict[str, Any] = {}
-        if any("__annotations__" in vars(scope) for scope in self.scopes if isinstance(scope, type)):
-            self.resolved = _all_hints(obj)
+        self.scopes = _scopes(obj)
+        self.resolved = _all_hints(self.scopes[0])
 
     def spec(self, name: str, annotation: Any) -> TypeSpec:
         if annotation is inspect.Parameter.empty:
@@ -174,23 +176,26 @@ class _Hints:
             holder = types.SimpleNamespace(__annotations__={name: annotation})
             try:
                 return parse(typing.get_type_hints(holder, namespace)[name])
-            except (NameError, TypeError, AttributeError, SyntaxError):
-                continue  # a name imported only for type checking: try the module of the next class
+            except Exception:  # evaluating a foreign annotation may raise anything: try the next class's module
+                continue
         return TypeSpec("any", annotation)
 
 
 def _all_hints(obj: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(obj, include_extras=False)
-    except (NameError, TypeError, AttributeError, SyntaxError):
+    except Exception:  # as above; then each annotation is tried alone
         return {}
 
 
 def _scopes(obj: Any) -> list[Any]:
-    function = inspect.unwrap(obj) if callable(obj) and not isinstance(obj, type) else obj
-    if isinstance(function, type):
-        return list(function.__mro__[:-1])
-    return [function]
+    """Return what holds the annotations of a callable: a function, or a dataclass and its bases."""
+    if not isinstance(obj, type):
+        return [inspect.unwrap(obj)]
+    init: Any = inspect.unwrap(obj.__init__)  # type: ignore[misc]  # the class's own, not an instance's
+    code = getattr(init, "__code__", None)
+    generated = code is None or code.co_filename == "<string>"  # what @dataclass writes
+    return list(obj.__mro__[:-1]) if generated else [init]
 
 
 def _namespace(scope: Any) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def spell(annotation: Any) -> str:
     if origin is collections.abc.Callable:
         if not args:
             return "Callable"
-        head = "..." if args[0] is Ellipsis else f"[{', '.join(map(spell, args[0]))}]"
+        head = f"[{', '.join(map(spell, args[0]))}]" if isinstance(args[0], (list, tuple)) else "..."
         return f"Callable[{head}, {spell(args[-1])}]"
     if origin is not None:
         name = getattr(annotation, "_name", None) or getattr(origin, "__name__", str(origin))

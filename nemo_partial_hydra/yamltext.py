@@ -30,8 +30,8 @@ class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
             if key_node.tag != "tag:yaml.org,2002:merge":
                 key = self.construct_object(key_node, deep=True)
                 try:
-                    twice = (type(key), key) in seen
-                    seen.add((type(key), key))
+                    twice = key in seen  # to Python, 1 and true are one key
+                    seen.add(key)
                 except TypeError:
                     raise _problem(key_node, f"a {type(key).__name__} cannot be a key") from None
                 if twice:
@@ -80,6 +80,8 @@ def load(text: str, source: str = "") -> Any:
         raise DialectError(f"{name}{place}: {_explain(error.problem or str(error))}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise DialectError(f"{name}: {error}") from None
+    except (KeyError, IndexError, TypeError, AttributeError) as error:  # PyYAML's way to say that a tag does not fit
+        raise DialectError(f"{name}: a value does not fit its tag ({type(error).__name__}: {error})") from None
     except RecursionError:
         raise DialectError(f"{name}: nested more than {MAX_DEPTH} levels deep") from None
     finally:
