@@ -1,7 +1,6 @@
 """Import Hugging Face checkpoints into NeMo: one recipe, its models a config group.
 
-    python import.py model=llama_tiny
-    python import.py -m model=llama3_8b,llama3_70b
+Usage: python import.py model=llama_tiny, or python import.py -m model=llama3_8b,llama3_70b
 """
 
 from __future__ import annotations

@@ -225,6 +225,9 @@ def _literal(value: Tree, spec: TypeSpec) -> Tree:
         if type(choice) is type(value) and choice == value:
             return value
         choices[choice.target.rpartition(".")[2] if isinstance(choice, Ref) else str(choice)] = choice
+    for choice in spec.choices:
+        if isinstance(choice, Ref) and choice.target == value:
+            return choice
     if str(value) in choices:
         return choices[str(value)]
     raise _expected(value, spec, nearest(str(value), choices).replace(";", ","))
@@ -271,7 +274,10 @@ def _map(value: Tree, spec: TypeSpec) -> Tree:
     key_spec, item_spec = spec.args if len(spec.args) == 2 else (None, None)
     if key_spec is None or item_spec is None:
         return value
-    return Map(tuple((_key(k, key_spec), _item(v, item_spec, k)) for k, v in value.items), value.kind)
+    items = tuple((_key(k, key_spec), _item(v, item_spec, k)) for k, v in value.items)
+    if len({key for key, _ in items}) < len(items):
+        raise Mismatch(f"expected {spec.text}, and two of the keys mean the same")
+    return Map(items, value.kind)
 
 
 def _key(key: Any, spec: TypeSpec) -> Any:

@@ -231,6 +231,9 @@ class _Reader:
                 self.fail((*doc, ARGS, 0, index), f"{target} takes a list of [key, value] pairs")
                 continue
             key = self.read(pair[0], ANY, (*doc, ARGS, 0, index, 0))
+            if type(key) not in (*SCALARS, bytes):
+                self.fail((*doc, ARGS, 0, index, 0), "a key of a dict must be a plain value")
+                continue
             self.moved[_texts((*doc, ARGS, 0, index, 1))] = (*path, key)
             items.append((key, self.read(pair[1], ANY, (*doc, ARGS, 0, index, 1), (*path, key))))
         return Map(tuple(items), MAPS[target])

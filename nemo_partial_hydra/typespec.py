@@ -187,6 +187,10 @@ def _container(origin: Any, args: tuple[Any, ...], text: str) -> TypeSpec:
 
 
 def _class(cls: type, text: str) -> TypeSpec:
+    if typing.is_typeddict(cls):
+        return TypeSpec("dict", text, args=(ANY, ANY))
+    if issubclass(cls, enum.Enum) and not cls.__members__:
+        return TypeSpec("any", text)  # a base of enums: its subclasses have the members
     if issubclass(cls, enum.Enum):
         return TypeSpec("enum", text, choices=tuple(cls.__members__), target=name_of(cls) or text)
     if issubclass(cls, pathlib.PurePath):

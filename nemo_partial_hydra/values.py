@@ -63,5 +63,8 @@ def read_duration(text: str) -> tuple[int, int, int] | None:
         return None
     part = {name: int(found or 0) for name, found in match.groupdict(default="0").items() if name != "us"}
     micro = int((match["us"] or "0").ljust(6, "0"))
-    made = datetime.timedelta(part["days"], part["h"] * 3600 + part["m"] * 60 + part["s"], micro)
+    try:
+        made = datetime.timedelta(part["days"], part["h"] * 3600 + part["m"] * 60 + part["s"], micro)
+    except OverflowError:
+        return None
     return made.days, made.seconds, made.microseconds

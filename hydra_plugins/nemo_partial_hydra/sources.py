@@ -70,8 +70,9 @@ class RegisteredRecipes(ConfigSource):
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         groups, options = self._library().below(config_path)
-        wanted = {ObjectType.GROUP: groups, ObjectType.CONFIG: options}
-        return sorted(wanted.get(results_filter, groups | options))
+        if results_filter is None:
+            return sorted({*groups, *options})
+        return sorted(groups if results_filter == ObjectType.GROUP else options)
 
     @staticmethod
     def _name(config_path: str) -> str:

@@ -32,8 +32,8 @@ class RecipeSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         from hydra.core.plugins import Plugins
 
-        self.hydra_context = hydra_context
-        self.config = config
+        self.context = hydra_context
+        self.settings = config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -44,8 +44,8 @@ class RecipeSweeper(Sweeper):
         lines = [f"{key}={value}" for key, value in self.params.items()]
         return sweep(
             [*lines, *arguments],
-            config=self.config,
-            loader=self.hydra_context.config_loader,
+            config=self.settings,
+            loader=self.context.config_loader,
             launcher=self.launcher,
             max_batch_size=self.max_batch_size,
         )

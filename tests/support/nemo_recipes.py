@@ -46,9 +46,7 @@ STAND_INS = ("torchvision", "boto3", "botocore", "qwen_vl_utils", "megatron.ener
 """Packages that ``nemo.collections.vlm`` imports at its top and no recipe uses."""
 
 AVOIDED = {
-    "nemo.collections.diffusion.data.prepare_energon_dataset": (
-        "not imported: downloads a data set when imported"
-    ),
+    "nemo.collections.diffusion.data.prepare_energon_dataset": ("not imported: downloads a data set when imported"),
 }
 """Modules that must not be imported, and why."""
 
@@ -78,9 +76,7 @@ class Recipe:
         That is new each time, but for parts that the factory itself shares: the ``config`` of
         ``vlm.llava_next_7b.model`` is a default argument, one object for all calls.
         """
-        return self.factory(
-            **{k: v.make() if isinstance(v, Recipe) else v for k, v in self.kwargs.items()}
-        )
+        return self.factory(**{k: v.make() if isinstance(v, Recipe) else v for k, v in self.kwargs.items()})
 
 
 @dataclass(frozen=True)
@@ -148,9 +144,7 @@ def constructible() -> Iterator[tuple[Recipe, Any]]:
 
 def failures() -> list[Refusal]:
     """What was refused and why: modules that do not import, then factories that do not build."""
-    refused = [
-        Refusal(recipe.name, reason) for recipe in recipes() if (reason := _attempt(recipe)[1])
-    ]
+    refused = [Refusal(recipe.name, reason) for recipe in recipes() if (reason := _attempt(recipe)[1])]
     return [*_find()[1], *refused]
 
 
@@ -195,9 +189,7 @@ def _find() -> tuple[tuple[Recipe, ...], tuple[Refusal, ...], tuple[str, ...]]:
     return tuple(found[name] for name in sorted(found)), tuple(refused), tuple(sorted(used))
 
 
-def _add(
-    name: str, functions: Mapping[str, Callable[..., Any]], found: dict[str, Recipe]
-) -> Recipe:
+def _add(name: str, functions: Mapping[str, Callable[..., Any]], found: dict[str, Recipe]) -> Recipe:
     """Puts the recipe called ``name``, and those that its arguments need, into ``found``."""
     if name in found:
         return found[name]

@@ -1,0 +1,56 @@
+# Needs make, pip and Python 3.10, 3.11 or 3.12; everything else goes into .venv and .venvs here.
+#
+#   PYTHON=/path/to/python   the interpreter of .venv (default: the best that runs)
+#   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS   passed on
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint matrix bench clean
+
+PYTHON ?=
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+MATRIX_ARGS ?=
+VENV_PYTHON := .venv/bin/python
+LINTED := $(wildcard nemo_partial_hydra hydra_plugins tiny_llama import.py examples tests benchmarks tools)
+
+# Any Python from 3.10 on can start the tools. Each candidate is tried, since a pyenv shim may exist and not run.
+BOOT = $(shell for p in "$(PYTHON)" python3.11 python3.12 python3.13 python3.10 python3 \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[0-3].*/bin/python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null </dev/null && { echo "$$p"; break; }; done)
+
+define boot
+	@test -n "$(BOOT)" || { echo "no Python 3.10 or later that runs: install one, or say PYTHON=/path/to/it" >&2; exit 1; }
+endef
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+run:  ## two Hugging Face checkpoints to NeMo on CPU, every tensor compared
+	$(boot)
+	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
+	$(VENV_PYTHON) -m tiny_llama.demo
+
+test:  ## all tests, in the NeMo environment
+	$(boot)
+	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
+	@echo "not in this run, but in make matrix:"; $(BOOT) -m tools.matrix --list | sed 's/^/  /'
+	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+
+matrix:  ## the tests without NeMo, under each supported Python and Hydra
+	$(boot)
+	@$(BOOT) -m tools.matrix $(MATRIX_ARGS)
+
+lint:  ## ruff and mypy --strict
+	$(boot)
+	@$(BOOT) -m tools.venvs lint
+	.venvs/lint/bin/ruff check $(LINTED) setup.py
+	.venvs/lint/bin/mypy $(LINTED)
+
+bench:  ## the benchmarks, in the NeMo environment
+	$(boot)
+	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
+	$(VENV_PYTHON) -m benchmarks $(BENCH_ARGS)
+
+clean:  ## environments, caches, builds and what the runs wrote
+	rm -rf .venv .venvs .ci-logs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis multirun outputs
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
