@@ -139,6 +139,7 @@ def short_form(tree: Tree) -> Tree:
         return Seq(tree.items, "list")
     if isinstance(tree, Map):
         keys_fit = all(_short_key(key) for key, _ in tree.items)
+        keys_fit = keys_fit and len({str(key) for key, _ in tree.items}) == len(tree.items)  # 1 beside "1"
         plain = tree.kind == "dict" and keys_fit and not any(key in RESERVED for key, _ in tree.items)
         return tree if plain else NO_SHORT
     if isinstance(tree, Ref):

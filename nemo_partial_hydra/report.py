@@ -74,7 +74,10 @@ def explain(error: BaseException) -> str | None:
     while not isinstance(inner, OmegaConfBaseException) and inner.__cause__ is not None:
         inner = inner.__cause__
     if not isinstance(inner, OmegaConfBaseException):
-        return str(error).strip()
+        lines = str(error).strip().splitlines()
+        if len(lines) > 1 and lines[0].startswith("Error when parsing index"):
+            lines = lines[1:]  # it lists the whole command line, what nph.main added to it too
+        return "\n".join(lines)
     through = _through_reference(error, inner)
     if through is not None:
         return through
