@@ -33,7 +33,7 @@ def build(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     ValidationError
         If a target does not accept a value; all mistakes at once, each with its full path.
     """
-    from .config import config_to_tree
+    from .composed import config_to_tree
     from .objects import buildables
 
     allowed = session.allowed(allow)
@@ -46,7 +46,7 @@ def run(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     Parameters and errors are those of :func:`build`; besides, a required parameter that nobody set is an error
     before anything is made. Returns what the recipe's function returns; for a ``run.Config``, the object.
     """
-    from .config import config_to_tree, missing, recipe_place
+    from .composed import config_to_tree, missing, recipe_place
     from .objects import make
     from .tree import Call
 

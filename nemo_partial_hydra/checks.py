@@ -14,11 +14,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from . import report, session
-from .config import missing, recipe_data
+from .composed import missing, recipe_data
 from .core import read_tree
 from .errors import ConfigError, Problems, RecipeError, ValidationError, dotted
 
-BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
 
 
@@ -37,7 +36,8 @@ class CheckRecipe(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Put the recipe sweeper in the place of the basic one."""
-        if config.hydra.sweeper.get("_target_") == BASIC_SWEEPER:
+        target = str(config.hydra.sweeper.get("_target_"))
+        if config.hydra.runtime.choices.get("hydra/sweeper") == "basic" and target.endswith(".BasicSweeper"):
             with read_write(config.hydra):
                 config.hydra.sweeper._target_ = RECIPE_SWEEPER
                 # Each job is composed with these overrides too: Hydra 1.4 wants the same sweeper in all of them.

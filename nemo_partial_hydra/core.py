@@ -93,7 +93,7 @@ def from_yaml(text: str, *, allow: Iterable[str] = ()) -> Any:
     if not isinstance(data, dict) or "_target_" not in data:
         raise DialectError("YAML text: a recipe is a mapping with _target_")
     if _RESOLVER.search(text):
-        from .config import config_to_tree
+        from .composed import config_to_tree
 
         return buildables(config_to_tree(data, allow), allow)
     return buildables(read_tree(apply_edits(data), allow), allow)

@@ -233,7 +233,7 @@ def test_a_name_is_refused_wherever_it_stands_and_nothing_is_imported(module: Mo
 
 @pytest.mark.parametrize("place", _places({}))
 def test_a_config_is_checked_the_same_way(module: Modules, place: str) -> None:
-    from nemo_partial_hydra.config import config_to_tree
+    from nemo_partial_hydra.composed import config_to_tree
 
     evil = module()
     with pytest.raises(PolicyError, match=rf"{evil}.f"):
@@ -243,7 +243,7 @@ def test_a_config_is_checked_the_same_way(module: Modules, place: str) -> None:
 
 @pytest.mark.parametrize("key", ["_append_", "_replace_"])
 def test_edits_are_checked_before_an_import_too(module: Modules, key: str) -> None:
-    from nemo_partial_hydra.config import config_to_tree
+    from nemo_partial_hydra.composed import config_to_tree
 
     evil = module()
     with pytest.raises(PolicyError, match=rf"{evil}.f"):
@@ -347,7 +347,7 @@ def test_a_target_hidden_in_a_target_is_refused(module: Modules) -> None:
 
 
 def test_an_interpolated_target_is_checked_as_what_it_becomes(module: Modules) -> None:
-    from nemo_partial_hydra.config import config_to_tree
+    from nemo_partial_hydra.composed import config_to_tree
 
     evil = module()
     cfg = OmegaConf.create({"name": f"{evil}.f", "job": recipe(a={"_target_": "${name}"})})
