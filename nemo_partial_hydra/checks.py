@@ -6,7 +6,6 @@ May import: OmegaConf and Hydra's public parts. ``nph.main`` adds ``CheckRecipe`
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -115,9 +114,3 @@ def _below(node: Any, key: str) -> tuple[Any, str | None]:
             return None, report.full_path(child)
         return None, None
     return (child if isinstance(child, (DictConfig, ListConfig)) else None), None
-
-
-def stop_on_interrupt() -> None:
-    """End quietly on Ctrl-C."""
-    print("Interrupted.", file=sys.stderr)
-    raise SystemExit(report.INTERRUPTED)

@@ -201,17 +201,3 @@ def _class(cls: type, text: str) -> TypeSpec:
     if full in ("torch.dtype", "numpy.dtype"):
         return TypeSpec("dtype", full, target=full)
     return TypeSpec("object", text, target=full)
-
-
-def fields(spec: TypeSpec) -> dict[str, Any]:
-    """Return the parts of a spec that are not empty, for a snapshot file."""
-    out: dict[str, Any] = {"kind": spec.kind, "text": spec.text}
-    if spec.args:
-        out["args"] = [fields(arg) for arg in spec.args]
-    if spec.choices:
-        out["choices"] = list(spec.choices)
-    if spec.target:
-        out["target"] = spec.target
-    if spec.variadic:
-        out["variadic"] = True
-    return out
