@@ -18,6 +18,8 @@ _HOME = {
     "to_config": "config",
     "store": "library",
     "recipe": "library",
+    "paths": "listing",
+    "PathInfo": "pathinfo",
     "raw": "capture",
     "RecipeError": "errors",
     "CaptureError": "errors",
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from .errors import ValidationError as ValidationError
     from .library import recipe as recipe
     from .library import store as store
+    from .listing import paths as paths
+    from .pathinfo import PathInfo as PathInfo
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,8 @@ from .errors import UsageError
 from .scalars import REFERENCE
 
 _CALLBACK = "+hydra.callbacks.nemo_partial_hydra={_target_:nemo_partial_hydra.checks.CheckRecipe}"
+FLAG = "--cfg-paths"
+_LISTING = {"-p": "package", "--package": "package", "--filter": "filter"}
 _SILENT = ("--help", "-h", "--hydra-help", "--version", "-sc", "--shell-completion", "--cfg", "-c", "--info", "-i")
 
 
@@ -125,7 +127,7 @@ def prepared(args: list[str], app: session.Session) -> list[str]:
         If a config directory does not exist.
     """
     out: list[str] = []
-    rest = list(args)
+    listing, rest = cfg_paths_flag(args)
     while rest:
         arg = rest.pop(0)
         if arg in ("--config-dir", "-cd") and not rest:
@@ -139,9 +141,44 @@ def prepared(args: list[str], app: session.Session) -> list[str]:
         else:
             out.append(arg)
     refuse_below_references(out)
-    if not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
+    if listing is not None:
+        out.append(listing)
+    elif not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
         out.append(_CALLBACK)
     return out
+
+
+def cfg_paths_flag(args: list[str]) -> tuple[str | None, list[str]]:
+    """Take ``--cfg-paths`` and its options out of a command line: return the callback they mean, and the rest.
+
+    Raises
+    ------
+    UsageError
+        For an unknown format, or an option without its value.
+    """
+    if not any(arg == FLAG or arg.startswith(f"{FLAG}=") for arg in args):
+        return None, list(args)
+    from .printing import check_format
+    from .spelling import value_text
+
+    settings: dict[str, Any] = {"_target_": "nemo_partial_hydra.cfg_paths.CfgPaths"}
+    left: list[str] = []
+    rest = list(args)
+    while rest:
+        arg = rest.pop(0)
+        name, equals, value = arg.partition("=")
+        key = _LISTING.get(name)
+        if arg == "--set-only":
+            settings["set_only"] = True
+        elif name == FLAG:
+            settings["format"] = check_format(value) if equals else "table"
+        elif key is not None and not equals and not rest:
+            raise UsageError(f"{name} needs a value")
+        elif key is not None:
+            settings[key] = value if equals else rest.pop(0)
+        else:
+            left.append(arg)
+    return f"+hydra.callbacks.nemo_partial_hydra={value_text(settings)}", left
 
 
 def refuse_below_references(args: list[str]) -> None:

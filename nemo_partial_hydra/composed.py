@@ -5,13 +5,16 @@ May import: OmegaConf; neither Hydra nor fiddle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import enum
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from . import session
+from .capture import capture_default
 from .config import EXACT_SEQ, KINDS, UNSET, given
 from .convert import same
 from .core import read_tree, signature_of
@@ -19,10 +22,10 @@ from .dialect import TARGET, relative
 from .edits import apply_edits
 from .errors import ConfigError, Path, ValidationError, dotted, placed
 from .nodes import DEFAULT, NOTHING, Leaf
-from .omega import child_nodes, content, flag, is_absent
+from .omega import child_nodes, content, flag, is_absent, is_missing
 from .reading import Kept, KeptSeq
-from .scalars import escape_interpolation, reference_path
-from .tree import Call, Map, Opaque, Seq, Tree, walk
+from .scalars import escape_interpolation, reference_path, unescape_interpolation
+from .tree import PATHS, SCALARS, Call, Map, Opaque, Seq, Tree, walk
 
 
 def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
@@ -50,6 +53,30 @@ def recipe_data(cfg: Any, name: str | None = None, *, before_run: bool = False) 
     node = OmegaConf.select(cfg, key) if key else cfg
     data = _Reader(node, place, before_run).mapping(node, ())
     return apply_edits(data, place), place
+
+
+@dataclass(frozen=True)
+class Loose:
+    """A whole config as plain data for a listing, which shows what is missing or unresolved instead of refusing it.
+
+    ``follows`` has the texts of interpolations, ``required`` the places that say ``???``, by path.
+    """
+
+    data: Any
+    follows: Mapping[Path, str]
+    required: frozenset[Path]
+
+
+def loose_data(node: DictConfig, place: Path) -> Loose:
+    """Read a config, or the part of one at ``place``, beyond its recipe."""
+    reader = _Reader(node, place, before_run=True, loose=True)
+    data = reader.mapping(node, ())
+    return Loose(data, reader.follows, frozenset(reader.required))
+
+
+def set_data(config: DictConfig) -> Any:
+    """Return what a recipe's own config sets, as plain data."""
+    return _Reader(config, (), before_run=True).mapping(config, ())
 
 
 def as_config(cfg: Any) -> DictConfig:
@@ -120,10 +147,13 @@ def shows(node: Any, tree: Any) -> bool:
 class _Reader:
     """Composed config -> plain data, unset parameters left out."""
 
-    def __init__(self, root: Any, place: Path, before_run: bool) -> None:
+    def __init__(self, root: Any, place: Path, before_run: bool, loose: bool = False) -> None:
         self.root = root
         self.place = place
         self.before_run = before_run
+        self.loose = loose
+        self.follows: dict[Path, str] = {}
+        self.required: set[Path] = set()
         self.inside: dict[int, Path] = {}
         self.index(root, ())
 
@@ -149,6 +179,8 @@ class _Reader:
             hidden = given(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
             if hidden is not None:
                 out[key] = self.container(hidden, (*path, key))
+            elif self.loose and not shown and is_missing(child):
+                self.required.add((*path, key))
             elif not shown:
                 out[key] = self.value(child, node, key, (*path, key))
         return out
@@ -173,7 +205,16 @@ class _Reader:
             return Kept(node.exact)
         if isinstance(held, str) and "${" in held:
             return self.interpolation(held, parent, key, path)
+        if self.loose:
+            return self.leaf(held)
         return held
+
+    @staticmethod
+    def leaf(held: Any) -> Any:
+        """Return a leaf of a config beside the recipe, which may hold what OmegaConf's own types convert to."""
+        if held == "???" or type(held) in (*SCALARS, bytes, *PATHS):
+            return Kept(Opaque(held)) if held == "???" else held
+        return Kept(capture_default(held) if isinstance(held, enum.Enum) else Opaque(held))
 
     def container(self, node: Any, path: Path) -> Any:
         if isinstance(node, DictConfig):
@@ -195,6 +236,8 @@ class _Reader:
         return keys is not None and isinstance(node, Leaf) and not self.shows_default(node)
 
     def interpolation(self, text: str, parent: Any, key: Any, path: Path) -> Any:
+        if self.loose and unescape_interpolation(text) is None:
+            self.follows[path] = text
         if self.names_set_leaf(text, path):
             return text  # the reader of the dialect follows it: two places may share one Path object
         if self.before_run and "${hydra:" in text:
@@ -202,6 +245,8 @@ class _Reader:
         try:
             value = parent[key]
         except OmegaConfBaseException as error:
+            if self.loose:
+                return Kept(Opaque(text))
             raise ValidationError(placed((*self.place, *path), str(error).splitlines()[0])) from None
         if isinstance(value, (DictConfig, ListConfig)):
             first = self.inside.get(id(value))

@@ -6,14 +6,15 @@ May import: the standard library and PyYAML (through ``yamltext``). The forms th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import policy
 from .capture import capture
 from .dialect import to_data
 from .edits import apply_edits
-from .errors import DialectError, PolicyError, Problems, ValidationError, placed
+from .errors import DialectError, PolicyError, Problems, SignatureError, ValidationError, placed
+from .names import resolve
 from .objects import buildables
 from .policy import names_in
 from .reading import from_data
@@ -59,6 +60,43 @@ def read_tree(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = 
     problems.check(ValidationError)
     policy.check_tree(tree, allow)
     return tree
+
+
+class Lookups:
+    """Signatures for a listing: a target that is refused or cannot be imported has none; ``unreadable`` says why."""
+
+    def __init__(self, allow: Iterable[str] = ()) -> None:
+        self.allow = tuple(allow)
+        self.unreadable: dict[str, str] = {}
+        self._found: dict[str, Signature | None] = {}
+
+    def __call__(self, target: str) -> Signature | None:
+        if target not in self._found:
+            self._found[target] = None
+            try:
+                policy.load(target, self.allow)
+                self._found[target] = signature_of(target)
+            except (PolicyError, SignatureError) as error:
+                self.unreadable[target] = str(error)
+        return self._found[target]
+
+
+def docs_of(target: str) -> Mapping[str, str]:
+    """Return what a target's docstring says about its parameters, and its first line under ``""``."""
+    if target not in _docs:
+        from .signatures import doc_of
+
+        try:
+            obj = resolve(target)
+        except SignatureError:
+            return {}
+        first = str(getattr(obj, "__doc__", None) or "").strip().partition("\n\n")[0]
+        own = first.startswith(f"{getattr(obj, '__name__', '')}(")  # what @dataclass writes where there is none
+        _docs[target] = {**doc_of(obj), "": "" if own else " ".join(first.split())}
+    return _docs[target]
+
+
+_docs: dict[str, Mapping[str, str]] = {}
 
 
 def to_yaml(partial: Any, *, auto: bool = True) -> str:

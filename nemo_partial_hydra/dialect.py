@@ -55,7 +55,7 @@ def to_data(tree: Tree, signature: Lookup) -> Any:
     CaptureError
         For an opaque value, which has no text form.
     """
-    return _Writer(signature, linked_paths(tree)).write(tree, ANY, (), ())
+    return Writer(signature, linked_paths(tree)).write(tree, ANY, (), ())
 
 
 def linked_paths(tree: Tree) -> frozenset[Path]:
@@ -70,7 +70,7 @@ def nameable(tree: Map, path: Path, linked: frozenset[Path]) -> bool:
     return not any((*path, key) in linked for key in odd)
 
 
-class _Writer:
+class Writer:
     """Writes a tree; remembers where in the document each node came to stand, for the links to it."""
 
     def __init__(self, signature: Lookup, linked: frozenset[Path]) -> None:

@@ -8,6 +8,7 @@ They are applied in this order: replace, delete (by the indices before the edit)
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .dialect import EDITS, TARGET
@@ -18,8 +19,50 @@ from .scalars import REFERENCE, reference_path
 _APPEND, _DELETE, _REPLACE = EDITS
 
 
-def apply_edits(data: Any, place: Path = ()) -> Any:
+@dataclass(frozen=True)
+class Move:
+    """One step of an edit: what stands below ``where`` now stood elsewhere before.
+
+    ``source`` is where a new value was written (None if no path can name that place); elements from index
+    ``start`` on are new; ``gone`` are the indices that were deleted.
+    """
+
+    where: Path
+    source: Path | None = None
+    start: int | None = None
+    gone: frozenset[int] = frozenset()
+
+    def before(self, path: Path) -> Path | None:
+        """Return where a path led before this step."""
+        depth = len(self.where)
+        if path[:depth] != self.where or (len(path) == depth and (self.gone or self.start is not None)):
+            return path
+        if self.gone:
+            index = int(path[depth])
+            for other in sorted(self.gone):
+                index += other <= index
+            return (*self.where, str(index), *path[depth + 1 :])
+        if self.start is None:
+            return None if self.source is None else (*self.source, *path[depth:])
+        if int(path[depth]) < self.start:
+            return path
+        if self.source is None:
+            return None
+        return (*self.source, str(int(path[depth]) - self.start), *path[depth + 1 :])
+
+
+def origin(path: Path, moves: list[Move]) -> Path | None:
+    """Return where what stands at a path after all edits stood before them; None if no path names it."""
+    here: Path | None = tuple(map(str, path))
+    for move in reversed(moves):
+        here = here if here is None else move.before(here)
+    return here
+
+
+def apply_edits(data: Any, place: Path = (), moves: list[Move] | None = None) -> Any:
     """Return plain data with its edits applied and their keys gone; the data itself stays as it is.
+
+    What is moved on the way is added to ``moves``, from which :func:`origin` tells where it came from.
 
     A reference to an element of a list follows the element when one before it is deleted.
 
@@ -31,7 +74,7 @@ def apply_edits(data: Any, place: Path = ()) -> Any:
     """
     problems = Problems()
     root = _copied(data)
-    _Editor(root, place, problems).node(root, ())
+    _Editor(root, place, problems, [] if moves is None else moves).node(root, ())
     problems.check()
     return root
 
@@ -46,26 +89,63 @@ def _copied(data: Any) -> Any:
 
 
 class _Editor:
-    def __init__(self, root: Any, place: Path, problems: Problems) -> None:
+    def __init__(self, root: Any, place: Path, problems: Problems, moves: list[Move]) -> None:
         self.root = root
         self.place = place
         self.problems = problems
+        self.moves = moves
 
     def node(self, data: Any, doc: Path) -> None:
         """Apply the edits in and below the node at a path of the document."""
         if isinstance(data, dict):
             if TARGET in data:
                 edits = {key: data.pop(key) for key in EDITS if key in data}
-                path = (*self.place, *doc)
-                _replace(data, edits.get(_REPLACE), (*path, _REPLACE), self.problems)
+                self.replace(data, edits.get(_REPLACE), doc)
                 self.delete(data, edits.get(_DELETE), doc)
-                _append(data, edits.get(_APPEND), (*path, _APPEND), self.problems)
+                self.append(data, edits.get(_APPEND), doc)
             for key, value in data.items():
                 self.node(value, (*doc, key))
         elif isinstance(data, (list, KeptSeq)):
             inner = data.items if isinstance(data, KeptSeq) else data
             for key, value in inner.items() if isinstance(inner, dict) else enumerate(inner):
                 self.node(value, (*doc, key))
+
+    def replace(self, data: dict[Any, Any], edit: Any, doc: Path) -> None:
+        path = (*self.place, *doc, _REPLACE)
+        if edit is None:
+            return
+        if not isinstance(edit, dict):
+            self.problems.add(path, f"expected a mapping from a path to its new value, got {edit!r}")
+            return
+        for keys, value, written in _flat(edit):
+            holder = _holder(data, keys, path, self.problems, must_exist=False)
+            if holder is not None:
+                _put(holder, keys[-1], value)
+                self.moves.append(Move((*map(str, doc), *keys), _place(doc, _REPLACE, written)))
+
+    def append(self, data: dict[Any, Any], edit: Any, doc: Path) -> None:
+        path = (*self.place, *doc, _APPEND)
+        if edit is None:
+            return
+        if not isinstance(edit, dict):
+            self.problems.add(path, f"expected a mapping from a list's path to the elements to append, got {edit!r}")
+            return
+        for keys, value, written in _flat(edit):
+            holder = _holder(data, keys, path, self.problems, must_exist=False)
+            if holder is None:
+                continue
+            now = _get(holder, keys[-1])
+            more = value if isinstance(value, list) else [value]
+            before = now.items if isinstance(now, KeptSeq) else now or []
+            if isinstance(now, KeptSeq) and isinstance(now.items, list):
+                _put(holder, keys[-1], KeptSeq(now.kind, [*now.items, *more], now.exact))
+            elif isinstance(now, list) or now is None:
+                _put(holder, keys[-1], [*before, *more])
+            else:
+                self.problems.add((*path, *keys), f"'{dotted(keys)}' is no list, nothing can be appended to it")
+                continue
+            source = _place(doc, _APPEND, written) if isinstance(value, list) else None
+            self.moves.append(Move((*map(str, doc), *keys), source, len(before)))
 
     def delete(self, data: dict[Any, Any], edit: Any, doc: Path) -> None:
         path = (*self.place, *doc, _DELETE)
@@ -83,6 +163,7 @@ class _Editor:
         for where, (holder, gone) in doomed.items():
             if isinstance(holder, list):
                 self.move_references(where, gone)
+                self.moves.append(Move(tuple(map(str, where)), gone=frozenset(gone)))
             # Highest index first, so that all indices mean the list as it was.
             for key in sorted(gone, key=lambda k: k if isinstance(k, int) else 0, reverse=True):
                 del holder[key]
@@ -120,46 +201,19 @@ def _is_index(key: str) -> bool:
     return key.isascii() and key.isdigit()
 
 
-def _flat(edit: Any, at: Path = ()) -> list[tuple[Path, Any]]:
-    """List an edit's paths: ``{opt: {...}}``, ``{'a.b': [...]}`` or nested dicts down to the first value."""
-    found: list[tuple[Path, Any]] = []
+def _place(doc: Path, edit: str, written: Path) -> Path | None:
+    """Return the path at which an edit's value stands; None if one of its keys is a path itself."""
+    return None if any("." in key for key in written) else (*map(str, doc), edit, *written)
+
+
+def _flat(edit: Any, at: Path = (), written: Path = ()) -> list[tuple[Path, Any, Path]]:
+    """List an edit's paths with the keys as written: ``{opt: {...}}``, ``{'a.b': [...]}`` or nested dicts."""
+    found: list[tuple[Path, Any, Path]] = []
     for key, value in edit.items():
-        here = (*at, *str(key).split("."))
-        nested = isinstance(value, dict) and TARGET not in value and value and at is not None
-        found += _flat(value, here) if nested else [(here, value)]
+        here, keys = (*at, *str(key).split(".")), (*written, str(key))
+        nested = isinstance(value, dict) and TARGET not in value and value
+        found += _flat(value, here, keys) if nested else [(here, value, keys)]
     return found
-
-
-def _replace(out: dict[Any, Any], edit: Any, path: Path, problems: Problems) -> None:
-    if edit is None:
-        return
-    if not isinstance(edit, dict):
-        problems.add(path, f"expected a mapping from a path to its new value, got {edit!r}")
-        return
-    for keys, value in _flat(edit):
-        holder = _holder(out, keys, path, problems, must_exist=False)
-        if holder is not None:
-            _put(holder, keys[-1], value)
-
-
-def _append(out: dict[Any, Any], edit: Any, path: Path, problems: Problems) -> None:
-    if edit is None:
-        return
-    if not isinstance(edit, dict):
-        problems.add(path, f"expected a mapping from a list's path to the elements to append, got {edit!r}")
-        return
-    for keys, value in _flat(edit):
-        holder = _holder(out, keys, path, problems, must_exist=False)
-        if holder is None:
-            continue
-        now = _get(holder, keys[-1])
-        more = value if isinstance(value, list) else [value]
-        if isinstance(now, KeptSeq) and isinstance(now.items, list):
-            _put(holder, keys[-1], KeptSeq(now.kind, [*now.items, *more], now.exact))
-        elif isinstance(now, list) or now is None:
-            _put(holder, keys[-1], [*(now or []), *more])
-        else:
-            problems.add((*path, *keys), f"'{dotted(keys)}' is no list, nothing can be appended to it")
 
 
 def _holder(out: Any, keys: Path, path: Path, problems: Problems, *, must_exist: bool) -> Any:

@@ -80,6 +80,10 @@ class Library:
         """Return a fresh structured config of an entry; the factory runs the first time only."""
         import copy
 
+        return copy.deepcopy(self.prototype(path))
+
+    def prototype(self, path: str) -> Any:
+        """Return the structured config of an entry, which must not be changed."""
         from .config import to_config
         from .errors import RecipeError
 
@@ -91,7 +95,7 @@ class Library:
             except RecipeError as error:
                 raise type(error)(f"the recipe '{path}' (registered at {entry.origin}): {error}") from error
             self._prototypes[path] = known
-        return copy.deepcopy(known[1])
+        return known[1]
 
 
 LIBRARY = Library()

@@ -55,6 +55,11 @@ def is_absent(container: Container) -> bool:
     return bool(container._is_none() or container._is_missing() or container._is_interpolation())
 
 
+def is_missing(node: Any) -> bool:
+    """Whether a node says ``???``."""
+    return bool(node._is_missing())
+
+
 def own_child(parent: Any, key: Any) -> Any:
     """Return the node that stands at a key of a dict node, or None."""
     held = parent._content if isinstance(parent, DictConfig) else None

@@ -73,6 +73,15 @@ def from_data(data: Any, signature: Lookup, problems: Problems, *, place: Path =
     return reader.settled(tree)
 
 
+def from_data_placed(
+    data: Any, signature: Lookup, problems: Problems, *, place: Path = ()
+) -> tuple[Tree, dict[Path, Path]]:
+    """As :func:`from_data`; also where in the data those parts of the tree stand that have another path there."""
+    reader = _Reader(signature, problems, place)
+    tree = reader.settled(reader.read(data, ANY, ()))
+    return tree, {_texts(path): doc for doc, path in reader.moved.items()}
+
+
 class _Reader:
     def __init__(self, signature: Lookup, problems: Problems, place: Path) -> None:
         self.signature = signature

@@ -70,12 +70,12 @@ def typed_entry(entry: Any) -> Any:
     if not separator:
         return f"{FILE_SCHEME}://{entry}"
     if scheme == "pkg":
-        folder = _package_folder(path)
+        folder = package_folder(path)
         return f"{FILE_SCHEME}://{folder}" if folder else entry
     return f"{FILE_SCHEME}://{path}" if scheme == "file" else entry
 
 
-def _package_folder(path: str) -> str | None:
+def package_folder(path: str) -> str | None:
     """Return the directory of a package's configs; None if it has none on disk (a zipped package)."""
     from importlib.util import find_spec
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from .errors import DialectError
+from .errors import DialectError, Path
 from .scalars import FLOAT, write_scalar
 
 MAX_NODES = 1_000_000
@@ -50,7 +50,13 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+0123456789."))
 
 
-def load(text: str, source: str = "") -> Any:
+def load_marked(text: str, source: str = "") -> tuple[Any, dict[Path, int]]:
+    """Read one YAML document, with the line (from 1) of each key and element by its path; else as :func:`load`."""
+    lines: dict[Path, int] = {}
+    return load(text, source, lines), lines
+
+
+def load(text: str, source: str = "", lines: dict[Path, int] | None = None) -> Any:
     """Read one YAML document as plain data.
 
     Parameters
@@ -73,7 +79,10 @@ def load(text: str, source: str = "") -> Any:
         if node is None:
             return None
         _bounded(node)
-        return loader.construct_document(node)
+        data = loader.construct_document(node)
+        if lines is not None:
+            _mark(loader, node, (), lines)
+        return data
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -86,6 +95,20 @@ def load(text: str, source: str = "") -> Any:
         raise DialectError(f"{name}: nested more than {MAX_DEPTH} levels deep") from None
     finally:
         loader.dispose()
+
+
+def _mark(loader: Any, node: Any, path: Path, lines: dict[Path, int]) -> None:
+    """Note lines; constructing the document has put merged keys (``<<``) in their places already."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*path, loader.construct_object(key, deep=True))
+            lines[here] = key.start_mark.line + 1
+            _mark(loader, value, here, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            here = (*path, index)
+            lines[here] = value.start_mark.line + 1
+            _mark(loader, value, here, lines)
 
 
 def _explain(problem: str) -> str:
