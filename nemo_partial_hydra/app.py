@@ -74,8 +74,12 @@ def own_packages(function: Callable[..., Any]) -> tuple[str, ...]:
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None and "." in spec.name:  # python -m package.app
         return ("__main__", spec.name.partition(".")[0])
-    folder = os.path.dirname(os.path.abspath(function.__code__.co_filename))
-    found = {"__main__"}
+    return ("__main__", *modules_in(os.path.dirname(os.path.abspath(function.__code__.co_filename))))
+
+
+def modules_in(folder: str) -> tuple[str, ...]:
+    """Return the names of the modules and packages in a folder, but those that hide others."""
+    found: set[str] = set()
     with os.scandir(folder) as entries:
         for item in entries:
             name, extension = os.path.splitext(item.name)
@@ -102,10 +106,21 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
     from .omega import main_arguments
 
     argv = sys.argv
+
+    def run(args: list[str]) -> None:
+        sys.argv = [argv[0], *args]
+        hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
+
     try:
-        sys.argv = [argv[0], *prepared(argv[1:], app)]
+        args = prepared(argv[1:], app)
         with session.running(app), session.plain_exceptions():
-            hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
+            if session.completing():
+                from .completing import answer
+
+                if answer(args, run):
+                    return None
+                app.completes = False
+            run(args)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(report.INTERRUPTED)

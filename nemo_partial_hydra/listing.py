@@ -156,6 +156,10 @@ class _Listing:
             here = (*path, name), (*real, name)
             if name in tree.kwargs:
                 yield from self.node(tree.kwargs[name], *here, argument)
+            elif name in self.required.get(real, ()):  # the config says ``???``, whatever the default
+                missing = Parameter(name, parameter.type)
+                argument = dataclasses.replace(argument, parameter=missing, unset=True)
+                yield from self.node(Opaque(missing), *here, argument)
             elif name not in covered:
                 default = parameter.default
                 shown = Opaque(parameter) if isinstance(default, (Required, Unknown)) else default

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from .dialect import VALUE_FORMS
 from .errors import UsageError, nearest, one_of
 from .pathinfo import GROUP, PathInfo
+from .report import end_of_pipe
 from .spelling import value_text
 from .yamltext import dump
 
@@ -50,8 +51,7 @@ def print_jobs(jobs: Sequence[Job], format: str, *, many: bool, out: TextIO | No
                 stream.write(text)
         stream.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more at its end, into nothing now.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        end_of_pipe()
 
 
 def _json(jobs: Sequence[Job], many: bool) -> Iterator[str]:

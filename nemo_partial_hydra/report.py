@@ -5,6 +5,7 @@ May import: Hydra's and OmegaConf's error classes, when there is an error to rep
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import traceback
@@ -40,6 +41,11 @@ def report(error: BaseException) -> int:
     _drop_hydra(frames)
     print("".join(frames.format()), file=sys.stderr, end="")
     return FAILED
+
+
+def end_of_pipe() -> None:
+    """Let the process end quietly whose reader has closed the pipe: Python flushes stdout once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def find(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:

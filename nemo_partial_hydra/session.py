@@ -24,6 +24,7 @@ class Session:
     config_dirs: tuple[str, ...] = ()
     unreadable: dict[str, str] = field(default_factory=dict)
     checked: bool = False
+    completes: bool = False
 
 
 _current: list[Session] = []
@@ -52,6 +53,9 @@ def allowed(more: Iterable[str] = ()) -> tuple[str, ...]:
 
 def completing() -> bool:
     """Whether the process only answers the shell's question how a line goes on."""
+    app = current()
+    if app is not None and app.completes:
+        return True
     return any(arg in ("-sc", "--shell-completion") for arg in sys.argv[1:])
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .capture import capture_default
+from .convert import fits
 from .errors import RecipeError
 from .names import resolve
 from .tree import Tree
@@ -118,11 +119,20 @@ def read(obj: Any, target: str) -> Signature:
             if default is None and "none" not in spec.kinds and "any" not in spec.kinds:
                 none = TypeSpec("none", "None")  # ``x: int = None`` means Optional, whatever it says
                 spec = TypeSpec("union", f"Optional[{spec.text}]", args=(spec, none))
+            spec = _widened(spec, default)
             kind = parameter.kind
             parameters[name] = Parameter(
                 name, spec, default, kind is parameter.POSITIONAL_ONLY, kind is parameter.KEYWORD_ONLY
             )
     return Signature(target, parameters, extra, rest)
+
+
+def _widened(spec: TypeSpec, default: Default) -> TypeSpec:
+    """Return a type that takes its own default too: ``std: int = 0.02`` has to accept 0.02 once more."""
+    kind = type(default).__name__
+    if not isinstance(default, (bool, int, float, str)) or fits(default, spec):
+        return spec
+    return TypeSpec("union", spec.text, args=(spec, TypeSpec(kind, kind)))
 
 
 _FACTORIES: dict[Any, Any] = {list: [], dict: {}, set: set(), tuple: (), frozenset: frozenset()}

@@ -351,10 +351,11 @@ def test_none_as_a_default_means_optional_whatever_the_annotation_says() -> None
     assert signature(t.unresolvable).parameters["a"].type.kind == "any"
 
 
-def test_a_default_that_contradicts_its_annotation_is_kept() -> None:
+def test_a_default_that_contradicts_its_annotation_is_kept_and_accepted() -> None:
     found = signature(t.contradicting).parameters
     assert found["x"].default is False
-    assert found["x"].type.kind == "float"
+    assert found["x"].type.kinds == {"float", "bool"}
+    assert found["x"].type.text == "float"
     assert found["y"].default == "auto"
 
 

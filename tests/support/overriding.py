@@ -1,0 +1,164 @@
+"""The law of the listing: every path that it calls overridable is set by an override, and the recipe shows it.
+
+``check_every_path`` overrides all of them with a new value of their types: first every leaf in one composition, then
+every list, tuple and dict, each level in a composition of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nemo_partial_hydra.composed import config_to_tree
+from nemo_partial_hydra.convert import convert, same
+from nemo_partial_hydra.core import signature_of
+from nemo_partial_hydra.dialect import item_spec
+from nemo_partial_hydra.errors import Problems
+from nemo_partial_hydra.listing import paths
+from nemo_partial_hydra.pathinfo import GROUP, PathInfo
+from nemo_partial_hydra.reading import from_data
+from nemo_partial_hydra.spelling import value_text
+from nemo_partial_hydra.tree import Call, Tree, at
+from nemo_partial_hydra.typespec import ANY, TypeSpec
+
+Compose = Callable[[Sequence[str]], Any]
+KINDS: dict[str, Any] = {"bool": True, "int": 7, "float": 0.25, "str": "new", "path": "/new", "timedelta": 77}
+
+
+def spec_at(tree: Tree, path: tuple[Any, ...]) -> TypeSpec:
+    """Return the type of the value at a path."""
+    spec, node = ANY, tree
+    for depth, key in enumerate(path):
+        if isinstance(node, Call):
+            signature = signature_of(node.target)
+            if key == "_args_":
+                node = at(tree, path[: depth + 1])
+                continue
+            spec = (signature.type_of(key) if signature else None) or ANY
+        else:
+            spec = item_spec(spec, int(key) if str(key).isdigit() else key)
+        try:
+            node = at(tree, path[: depth + 1])
+        except KeyError:
+            node = None
+    return spec
+
+
+def new_value(old: Any, spec: TypeSpec, node: str, name: str) -> Any:
+    """Return another value of a type, as plain data; ``node`` and ``name`` are targets that stand for any."""
+    if isinstance(old, bool) and spec.kinds & {"bool", "any"}:
+        return not old
+    if isinstance(old, int) and spec.kinds & {"int", "float", "any", "str", "timedelta"}:
+        return old + 1
+    if isinstance(old, float) and spec.kinds & {"float", "any"}:
+        return 0.5 if old != 0.5 else 0.25
+    for member in spec.members():
+        if member.kind in ("enum", "literal"):
+            other = [choice for choice in member.choices if choice != old and str(choice) != str(old)]
+            return other[0] if other else old
+    for kind in sorted(spec.kinds - {"none"}):
+        if kind in KINDS:
+            return KINDS[kind] if KINDS[kind] != old else f"{old}x" if isinstance(old, str) else not old
+        if kind in ("callable", "type"):
+            return name
+        if kind == "dtype":
+            return "torch.float64"
+        if kind == "object":
+            return {"_target_": node}
+        if kind in ("list", "tuple", "set", "frozenset", "dict"):
+            return fresh(member_of(spec, kind), node, name)
+    return f"{old}x" if isinstance(old, str) else "new"
+
+
+def member_of(spec: TypeSpec, kind: str) -> TypeSpec:
+    """Return the alternative of a kind."""
+    return next(member for member in spec.members() if member.kind == kind)
+
+
+def fresh(spec: TypeSpec, node: str, name: str) -> Any:
+    """Return a value of a container's type."""
+    if spec.kind == "dict":
+        return {"new": new_value(None, spec.args[-1] if spec.args else ANY, node, name)}
+    count = len(spec.args) if spec.kind == "tuple" and not spec.variadic else 1
+    return [new_value(None, item_spec(spec, index), node, name) for index in range(count)]
+
+
+def key_of(info: PathInfo) -> str:
+    """Return the key of a record's override, prefix included."""
+    assert info.override is not None
+    return shlex.split(info.override)[0].partition("=")[0]
+
+
+def split(path: str) -> tuple[Any, ...]:
+    """Return a path's keys."""
+    return tuple(int(key) if re.fullmatch(r"\d+", key) else key for key in path.split("."))
+
+
+def is_container(info: PathInfo) -> bool:
+    """Whether a record has others below it."""
+    return isinstance(info.value, list) or (isinstance(info.value, dict) and "_target_" not in info.value)
+
+
+def check_every_path(compose: Compose, *, node: str, name: str, allow: Sequence[str] = ()) -> int:
+    """Override every path that the listing calls overridable; return how many there were."""
+    config = compose([])
+    infos = [info for info in paths(config, allow=allow) if info.type != GROUP]
+    tree = config_to_tree(config, allow)
+    for info in infos:
+        assert info.overridable == (info.override is not None) == (info.why_not is None), info
+    able = [info for info in infos if info.overridable]
+    leaves = [info for info in able if not (is_container(info) and info.value)]
+    check_same(compose, leaves, allow)
+    check_new(compose, leaves, tree, node, name, allow)
+    deeper = [info for info in able if is_container(info) and info.value]
+    while deeper:
+        level = [info for info in deeper if not any(info.path.startswith(f"{o.path}.") for o in deeper)]
+        check_same(compose, level, allow)
+        check_new(compose, level, tree, node, name, allow)
+        deeper = [info for info in deeper if info not in level]
+    return len(able)
+
+
+def check_same(compose: Compose, able: list[PathInfo], allow: Sequence[str]) -> None:
+    """The texts as they are listed change no value."""
+    texts = [shlex.split(str(info.override))[0] for info in able]
+    after = {info.path: info for info in paths(compose(texts), allow=allow)}
+    for info in able:
+        assert after[info.path].value == info.value, (info, after[info.path])
+
+
+def check_new(compose: Compose, able: list[PathInfo], tree: Tree, node: str, name: str, allow: Sequence[str]) -> None:
+    """Other values of the right types arrive in the recipe."""
+    wanted: dict[str, tuple[Any, TypeSpec]] = {}
+    texts = []
+    for info in able:
+        spec = spec_at(tree, split(info.path))
+        if isinstance(info.value, list) and info.value:
+            value: Any = [*info.value, info.value[-1]]
+            if len(value) != len(info.value) and any(m.kind == "tuple" and not m.variadic for m in spec.members()):
+                value = [new_value(old, item_spec(spec, i), node, name) for i, old in enumerate(info.value)]
+        elif isinstance(info.value, dict) and "_target_" not in info.value and info.value:
+            key, old = next(iter(info.value.items()))
+            value = {key: new_value(old, item_spec(spec, key), node, name)}
+        else:
+            value = new_value(info.value, spec, node, name)
+        wanted[info.path] = value, spec
+        texts.append(f"{key_of(info)}={value_text(value)}")
+    changed = config_to_tree(compose(texts), allow)
+    for path, (value, spec) in wanted.items():
+        found = at(changed, split(path))
+        problems = Problems()
+        expected = from_data({"_target_": "builtins.dict", "x": value}, lambda target: None, problems)
+        assert isinstance(expected, Call)
+        read = expected.kwargs["x"]
+        if not isinstance(value, dict):
+            assert same(found, read) or same(found, convert(read, spec)), (path, value, found)
+        elif "_target_" in value:
+            assert isinstance(found, Call), (path, value, found)
+            assert found.target == value["_target_"], (path, value, found)
+        else:
+            for key, item in value.items():
+                below = at(found, (key,))
+                assert same(below, convert(item, item_spec(spec, key))), (path, key, item, below)
