@@ -9,10 +9,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .errors import RecipeError, UsageError
+
+if TYPE_CHECKING:
+    from .core import Lookups
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +57,17 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("--json", action="store_true", help="print JSON")
     diff.set_defaults(command=_diff)
 
+    snapshot = commands.add_parser(
+        "snapshot",
+        parents=[shared],
+        help="keep the signatures of all targets that recipe files name in one file",
+        description="Run it where the targets can be imported. In a config directory the file is used where they "
+        "cannot, or are of the same version: nothing is imported there to list, override and check recipes.",
+    )
+    snapshot.add_argument("files", nargs="+", metavar="FILE", help="recipe files (YAML)")
+    snapshot.add_argument("--out", "-o", metavar="FILE", required=True, help="conf/signatures.json, or with .gz")
+    snapshot.set_defaults(command=_snapshot)
+
     schema = commands.add_parser(
         "schema",
         parents=[shared],
@@ -78,19 +92,44 @@ def _diff(options: argparse.Namespace) -> int:
     return 0
 
 
-def _schema(options: argparse.Namespace) -> int:
-    from .core import Lookups, docs_of
+def _targets(files: Sequence[str], allow: Sequence[str]) -> tuple[list[str], Lookups]:
+    """Return the targets that recipe files name and can be read here, with their signatures; say which cannot."""
+    from .core import Lookups
     from .diffing import allow_folder, read_recipe_file
-    from .schema import file_targets, schema
+    from .schema import file_targets
 
-    targets: list[str] = []
-    for name in options.files:
+    found: set[str] = set()
+    for name in files:
         allow_folder(name)
-        targets += file_targets(read_recipe_file(name))
-    lookup = Lookups((*options.allow, *_own(options.files)))
-    made: dict[str, Any] = schema(sorted(set(targets)), lookup, docs_of)
+        found.update(file_targets(read_recipe_file(name)))
+    lookup = Lookups((*allow, *_own(files)))
+    targets = [target for target in sorted(found) if lookup(target) is not None]
     for target, why in lookup.unreadable.items():
         print(f"{target} is left out: {why}", file=sys.stderr)
+    return targets, lookup
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    from .core import docs_of
+    from .snapshot import encode, read_packages, save
+
+    targets, lookup = _targets(options.files, options.allow)
+    found = [signature for signature in map(lookup, targets) if signature is not None]
+    text = encode(found, {target: docs_of(target) for target in targets}, read_packages(targets))
+    try:
+        save(text, options.out)
+    except OSError as error:
+        raise UsageError(f"--out {options.out}: {error.strerror}") from None
+    print(f"{options.out}: {len(targets)} targets, {sum(len(each.parameters) for each in found)} parameters")
+    return int(bool(lookup.unreadable))
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from .core import docs_of
+    from .schema import schema
+
+    targets, lookup = _targets(options.files, options.allow)
+    made: dict[str, Any] = schema(targets, lookup, docs_of)
     text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
     if options.out is None:
         sys.stdout.write(text)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import policy
+from . import policy, snapshots
 from .capture import capture
 from .dialect import to_data
 from .edits import apply_edits
@@ -19,10 +19,29 @@ from .objects import buildables
 from .policy import names_in
 from .reading import from_data
 from .signatures import Signature, Signatures, live
+from .snapshot import docs_of as live_docs
 from .tree import Tree
 from .yamltext import dump, load
 
-SIGNATURES = Signatures(live)
+SIGNATURES = Signatures(snapshots.signature, live)
+
+
+def approved(target: str, allow: Iterable[str] = ()) -> Signature | None:
+    """Return the signature of a target that may be named; where a snapshot covers it, nothing is imported.
+
+    Raises
+    ------
+    PolicyError
+        If the target is not allowed.
+    SignatureError
+        If it cannot be imported, and no snapshot covers it.
+    """
+    text = policy.refusal(target, policy.allowed_prefixes(allow))
+    if text is not None:
+        raise PolicyError(text)
+    if not snapshots.covers(target):
+        policy.load(target, allow)
+    return signature_of(target)
 
 
 def signature_of(target: str) -> Signature | None:
@@ -49,11 +68,10 @@ def read_tree(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = 
 
     def lookup(target: str) -> Signature | None:
         try:
-            policy.load(target, allow)
+            return approved(target, allow)
         except PolicyError as error:
             refused[target] = str(error)
             return None
-        return signature_of(target)
 
     tree = from_data(data, lookup, problems, place=place)
     policy.report((placed(path, refused[str(name)]) for path, name in names_in(data, place) if str(name) in refused))
@@ -74,8 +92,7 @@ class Lookups:
         if target not in self._found:
             self._found[target] = None
             try:
-                policy.load(target, self.allow)
-                self._found[target] = signature_of(target)
+                self._found[target] = approved(target, self.allow)
             except (PolicyError, SignatureError) as error:
                 self.unreadable[target] = str(error)
         return self._found[target]
@@ -84,15 +101,11 @@ class Lookups:
 def docs_of(target: str) -> Mapping[str, str]:
     """Return what a target's docstring says about its parameters, and its first line under ``""``."""
     if target not in _docs:
-        from .signatures import doc_of
-
+        known = snapshots.doc(target)
         try:
-            obj = resolve(target)
+            _docs[target] = live_docs(resolve(target)) if known is None else known
         except SignatureError:
             return {}
-        first = str(getattr(obj, "__doc__", None) or "").strip().partition("\n\n")[0]
-        own = first.startswith(f"{getattr(obj, '__name__', '')}(")  # what @dataclass writes where there is none
-        _docs[target] = {**doc_of(obj), "": "" if own else " ".join(first.split())}
     return _docs[target]
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from . import policy, session
-from .core import signature_of
+from . import policy, session, snapshots
+from .core import approved
 from .errors import DialectError, PolicyError, Problems, RecipeError, SignatureError, ValidationError
 from .signatures import Signature
 from .typed import is_node, skeleton, typed_config
@@ -59,6 +59,7 @@ def read_skeleton(path: str, name: str) -> DictConfig:
 
 
 def _serve(path: str, name: str, primary: bool) -> Served:
+    snapshots.use(path.removesuffix(name).rstrip(os.sep) or os.sep)
     status = os.stat(path)
     stamp = (status.st_mtime_ns, status.st_size)
     known = _served.get((path, primary))
@@ -149,11 +150,10 @@ def signature_lookup(name: str) -> Callable[[str], Signature | None]:
     """Return how a file's targets are looked up: not at all during completion, which must import nothing."""
 
     def lookup(target: str) -> Signature | None:
-        if session.completing():
+        if session.completing() and not snapshots.covers(target):
             return None
         try:
-            policy.load(target, session.allowed())
-            return signature_of(target)
+            return approved(target, session.allowed())
         except SignatureError as error:
             session.note_unreadable(target, f"{name}: {error}")
             return None

@@ -210,11 +210,11 @@ def test_what_is_missing_says_that_it_is_required(app: App) -> None:
 
 
 def test_a_target_that_cannot_be_imported_is_listed_as_such(app: App) -> None:
-    add(app, "conf/gone.yaml", "_target_: shop.train\nopt:\n  _target_: shop.Gone\n  lr: 1\n")
+    add(app, "conf/gone.yaml", "_target_: shop.train\nmodel:\n  _target_: shop.Gone\n  lr: 1\n")
     found = listed(app, config_name="gone")
-    assert "shop" in found["opt"]["why_not"]
-    assert "Gone" in found["opt"]["why_not"]
-    assert found["opt.lr"]["value"] == 1
+    assert "shop" in found["model"]["why_not"]
+    assert "Gone" in found["model"]["why_not"]
+    assert found["model.lr"]["value"] == 1
 
 
 def test_edits_are_listed_as_they_turn_out(app: App) -> None:
@@ -235,7 +235,7 @@ def test_part_of_it(app: App) -> None:
     assert set(listed(app, "--package=opt", "--filter", "*.lr")) == {"opt.lr"}
     assert "limit" not in listed(app, "--set-only")
     own = listed(app, "-p", "hydra.job")
-    assert own["hydra.job.chdir"]["type"] == "Optional[bool]"
+    assert "bool" in own["hydra.job.chdir"]["type"]
     assert all(path.startswith(("hydra.job.", "hydra.job")) for path in own)
 
 

@@ -1,0 +1,73 @@
+"""The snapshots in use: those in the directories that recipes are served from.
+
+May import: the standard library. A snapshot is read when a target is first asked for. It counts where the target's
+package is absent or is of the version that was read; otherwise the live signature does, and that is said once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+
+from .signatures import Signature
+from .snapshot import NAME, Snapshot, load
+
+_folders: dict[str, Snapshot | None] = {}
+_said: set[str] = set()
+
+
+def use(folder: str) -> None:
+    """Use the snapshot in a directory, if there is one."""
+    if folder not in _folders and _file(folder) is not None:
+        _folders[folder] = None
+
+
+def _file(folder: str) -> str | None:
+    names = (os.path.join(folder, name) for name in (NAME, f"{NAME}.gz"))
+    return next((name for name in names if os.path.isfile(name)), None)
+
+
+def _all() -> Iterator[Snapshot]:
+    for folder, known in list(_folders.items()):
+        snapshot = known
+        file = _file(folder)
+        if snapshot is None and file is not None:
+            _folders[folder] = snapshot = load(file)
+        if snapshot is not None:
+            yield snapshot
+
+
+def signature(target: str) -> Signature | None:
+    """Return the signature of a target from the first snapshot that covers it."""
+    found = _covering(target)
+    return found.get(target) if found is not None else None
+
+
+def doc(target: str) -> Mapping[str, str] | None:
+    """Return what is said about a target's parameters; None if no snapshot covers it."""
+    found = _covering(target)
+    return found.doc(target) if found is not None else None
+
+
+def covers(target: str) -> bool:
+    """Whether a target's signature is known without importing it."""
+    return _covering(target) is not None
+
+
+def _covering(target: str) -> Snapshot | None:
+    for snapshot in _all():
+        if target in snapshot.targets:
+            if snapshot.usable(target):
+                return snapshot
+            text = snapshot.difference(target)
+            if text is not None and text not in _said:
+                _said.add(text)
+                print(f"{text}: what is installed counts", file=sys.stderr)
+    return None
+
+
+def forget() -> None:
+    """Use no snapshot any more."""
+    _folders.clear()
+    _said.clear()
