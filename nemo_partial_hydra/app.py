@@ -6,6 +6,7 @@ May import: Hydra, when an app is decorated.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -107,20 +108,25 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
 
     argv = sys.argv
 
-    def run(args: list[str]) -> None:
-        sys.argv = [argv[0], *args]
-        hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
+    def opened(args: list[str]) -> Any:
+        from .lines import composed, parse
+
+        return composed(parse(args), inspect.unwrap(task), config_path, config_name, version_base)
 
     try:
-        args = prepared(argv[1:], app)
+        listing, rest = cfg_paths_flag(argv[1:])
+        args = prepared(rest, app, checked=listing is None)
         with session.running(app), session.plain_exceptions():
+            if listing is not None:
+                return _list(listing, args, opened)
             if session.completing():
                 from .completing import answer
 
-                if answer(args, run):
+                app.completes = True
+                if answer(args, opened):
                     return None
-                app.completes = False
-            run(args)
+            sys.argv = [argv[0], *args]
+            hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(report.INTERRUPTED)
@@ -133,8 +139,18 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
     return None
 
 
-def prepared(args: list[str], app: session.Session) -> list[str]:
-    """Return Hydra's command line: typed config directories, the checking callback.
+def _list(settings: dict[str, Any], args: list[str], opened: Callable[[list[str]], Any]) -> None:
+    """Print the listing of a command line instead of running the app."""
+    from .cfg_paths import CfgPaths
+    from .lines import parse
+
+    listing = CfgPaths(**settings)
+    with opened(args) as config:
+        listing.show(config, multirun=parse(args).multirun)
+
+
+def prepared(args: list[str], app: session.Session, *, checked: bool = True) -> list[str]:
+    """Return Hydra's command line: typed config directories, and the callback by which a run is checked.
 
     Raises
     ------
@@ -142,7 +158,7 @@ def prepared(args: list[str], app: session.Session) -> list[str]:
         If a config directory does not exist.
     """
     out: list[str] = []
-    listing, rest = cfg_paths_flag(args)
+    rest = list(args)
     while rest:
         arg = rest.pop(0)
         if arg in ("--config-dir", "-cd") and not rest:
@@ -156,15 +172,13 @@ def prepared(args: list[str], app: session.Session) -> list[str]:
         else:
             out.append(arg)
     refuse_below_references(out)
-    if listing is not None:
-        out.append(listing)
-    elif not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
+    if checked and not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
         out.append(_CALLBACK)
     return out
 
 
-def cfg_paths_flag(args: list[str]) -> tuple[str | None, list[str]]:
-    """Take ``--cfg-paths`` and its options out of a command line: return the callback they mean, and the rest.
+def cfg_paths_flag(args: list[str]) -> tuple[dict[str, Any] | None, list[str]]:
+    """Take ``--cfg-paths`` and its options out of a command line: return what they say, and the rest.
 
     Raises
     ------
@@ -174,9 +188,8 @@ def cfg_paths_flag(args: list[str]) -> tuple[str | None, list[str]]:
     if not any(arg == FLAG or arg.startswith(f"{FLAG}=") for arg in args):
         return None, list(args)
     from .printing import check_format
-    from .spelling import value_text
 
-    settings: dict[str, Any] = {"_target_": "nemo_partial_hydra.cfg_paths.CfgPaths"}
+    settings: dict[str, Any] = {}
     left: list[str] = []
     rest = list(args)
     while rest:
@@ -193,7 +206,7 @@ def cfg_paths_flag(args: list[str]) -> tuple[str | None, list[str]]:
             settings[key] = value if equals else rest.pop(0)
         else:
             left.append(arg)
-    return f"+hydra.callbacks.nemo_partial_hydra={value_text(settings)}", left
+    return settings, left
 
 
 def refuse_below_references(args: list[str]) -> None:

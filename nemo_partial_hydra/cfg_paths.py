@@ -44,19 +44,30 @@ class CfgPaths(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """List the paths of the config; never returns."""
-        self._end(lambda: [(0, [], self.listed(config))], many=False)
+        self._end(config, multirun=False)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """List the paths of each distinct job of the sweep; never returns."""
-        self._end(lambda: list(self.jobs(config)), many=True)
+        self._end(config, multirun=True)
 
-    def _end(self, make: Any, *, many: bool) -> None:
+    def show(self, config: DictConfig, *, multirun: bool) -> None:
+        """Print the listing.
+
+        Raises
+        ------
+        RecipeError
+            If the format or the package does not exist, or a job of a sweep does not compose.
+        """
+        check_format(self.format)
+        jobs = list(self.jobs(config)) if multirun else [(0, [], self.listed(config))]
+        print_jobs(jobs, self.format, many=multirun)
+
+    def _end(self, config: DictConfig, *, multirun: bool) -> None:
         """Leave the process: Hydra would turn an exception into a warning and run the job."""
         from hydra.errors import HydraException
 
         try:
-            check_format(self.format)
-            print_jobs(make(), self.format, many=many)
+            self.show(config, multirun=multirun)
         except (RecipeError, OmegaConfBaseException, HydraException) as error:
             raise SystemExit(report.report(error)) from None
         raise SystemExit(0)

@@ -1,21 +1,21 @@
 """Shell completion of values: after ``key=``, the members of an enum, Literal values, true and false.
 
 May import: Hydra's public parts and OmegaConf. Hydra completes keys and config groups; where the last word is the value
-of a path, the line is composed once more and the listing's record tells the choices. Nothing is imported for it.
+of a path, the line is composed here and the listing's record tells the choices. Nothing is imported for it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import session
+from .listing import describe
 from .spelling import value_text
 
 QUERY = "query="
+Open = Callable[[list[str]], Any]
 
 
 def words_of(line: str) -> list[str]:
@@ -37,28 +37,38 @@ def question(args: list[str]) -> tuple[str, list[str], str] | None:
     return shell, others, words[-1]
 
 
-def answer(args: list[str], run: Callable[[list[str]], Any]) -> bool:
+def answer(args: list[str], compose: Open) -> bool:
     """Print the values that complete the last word; return False where Hydra has to answer.
 
     Parameters
     ----------
     args : the app's arguments, of a completion query.
-    run : runs the app with other arguments.
+    compose : opens the composed config of a command line.
     """
     asked = question(args)
     if asked is None:
         return False
     shell, others, word = asked
-    found: list[str] = []
     key = word.partition("=")[0]
-    callback = {"_target_": "nemo_partial_hydra.completing_callback.CompleteValue", "key": key.lstrip("+")}
-    with _asking(found), _silence():
-        run([*others, f"+hydra.callbacks.nemo_partial_hydra={value_text(callback)}"])
-    matches = [f"{key}={value}" for value in found if f"{key}={value}".startswith(word)]
-    if not found:
-        return False
-    print(("\n" if shell == "fish" else " ").join(matches))
-    return True
+    found: list[str] = []
+    with _silence(), compose(others) as config:
+        found += values(config, key.lstrip("+"))
+    if found:
+        matches = [f"{key}={value}" for value in found if f"{key}={value}".startswith(word)]
+        print(("\n" if shell == "fish" else " ").join(matches))
+    return bool(found)
+
+
+def values(config: Any, key: str) -> list[str]:
+    """Return the values that a path's type names one by one."""
+    for info in describe(config, docs=False):
+        if info.path == key:
+            kind = info.type.removeprefix("Optional[").removesuffix("]")
+            found = [*info.choices, *((True, False) if kind == "bool" else ())]
+            if found and info.type.startswith("Optional["):
+                found.append(None)
+            return [str(value_text(value)) for value in found]
+    return []
 
 
 @contextlib.contextmanager
@@ -70,29 +80,3 @@ def _silence() -> Iterator[None]:
         stack.enter_context(contextlib.redirect_stderr(nothing))
         stack.enter_context(contextlib.redirect_stdout(nothing))
         yield
-
-
-_answers: list[list[str]] = []
-
-
-@contextlib.contextmanager
-def _asking(found: list[str]) -> Iterator[None]:
-    from hydra.core.global_hydra import GlobalHydra
-
-    _answers.append(found)
-    argv = sys.argv
-    app = session.current()
-    try:
-        if app is not None:
-            app.completes = True
-        yield
-    finally:
-        _answers.remove(found)
-        sys.argv = argv
-        GlobalHydra.instance().clear()
-
-
-def tell(values: list[str]) -> None:
-    """Note the values that may stand after the key that is asked for."""
-    if _answers:
-        _answers[-1].extend(values)

@@ -117,14 +117,14 @@ def _composed(folder: str, name: str, overrides: list[str], allow: Iterable[str]
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from .omega import main_arguments
+    from .omega import initialize_arguments
     from .report import explain
 
     if not os.path.isdir(folder):
         raise UsageError(f"--config-dir: there is no directory '{folder}'")
     allow_folder(os.path.join(folder, name))
     more = (*allow, *folder_packages(os.path.join(folder, name)))
-    base = {key: value for key, value in main_arguments(None, ()).items() if key == "version_base"}
+    base = initialize_arguments(None)
     try:
         with session.running(session.Session(more)), initialize_config_dir(os.path.abspath(folder), **base):
             config = compose(name.removesuffix(".yaml"), overrides=overrides)

@@ -90,4 +90,10 @@ def main_arguments(version_base: str | None, allow: tuple[str, ...]) -> dict[str
     return out if version_base is None else {**out, "version_base": version_base}
 
 
+def initialize_arguments(version_base: str | None) -> dict[str, Any]:
+    """Return what ``hydra.initialize`` and its like take in this version for a version base."""
+    arguments = main_arguments(version_base, ())
+    return {"version_base": version_base} if "version_base" in arguments else {}
+
+
 HYDRA_OWN = ("hydra", "hydra_plugins", "nemo_partial_hydra", "logging", "colorlog")

@@ -10,6 +10,7 @@ In a default, a plain JSON value is itself, an array is a list, and an object ha
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 import gzip
@@ -32,7 +33,7 @@ from .typespec import TypeSpec
 
 FORMAT = 1
 NAME = "signatures.json"
-LIMIT = 64 * 2**20  # bytes of JSON text; all of NeMo takes about two of them
+LIMIT = 64 * 2**20  # bytes of JSON text; all of NeMo takes about two million of them
 
 _GZIP = b"\x1f\x8b"
 _Path = str | os.PathLike[str]
@@ -67,8 +68,9 @@ def encode(
         f'"format": {FORMAT}',
         _block("packages", {name: p and p._asdict() for name, p in packages.items()}),
         _block("types", table),
+        _block("docs", common := _common_docs(targets.values(), docs)),
     ]
-    written = [_target(targets[name], docs.get(name, {}), keys) for name in sorted(targets)]
+    written = [_target(targets[name], docs.get(name, {}), common, keys) for name in sorted(targets)]
     return "{\n" + ",\n".join(head) + ',\n"targets": {\n' + ",\n".join(written) + "\n}\n}\n"
 
 
@@ -77,8 +79,22 @@ def _block(name: str, items: Mapping[str, Any]) -> str:
     return f'"{name}": {{\n' + ",\n".join(lines) + "\n}"
 
 
-def _target(signature: Signature, docs: Mapping[str, str], keys: Mapping[str, str]) -> str:
+def _common_docs(signatures: Iterable[Signature], docs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return what most targets say of a parameter of the same name: 150 models of NeMo inherit the same fields."""
+    said: dict[str, collections.Counter[str]] = {}
+    for signature in signatures:
+        for name in signature.parameters:
+            said.setdefault(name, collections.Counter())[docs.get(signature.target, {}).get(name, "")] += 1
+    best = {name: max(sorted(texts), key=texts.__getitem__) for name, texts in said.items()}
+    return {name: text for name, text in best.items() if text and said[name][text] > 1}
+
+
+def _target(signature: Signature, docs: Mapping[str, str], common: Mapping[str, str], keys: Mapping[str, str]) -> str:
     parameters = signature.parameters.values()
+    own: dict[str, str | None] = {
+        name: text for name, text in docs.items() if name not in signature.parameters or common.get(name) != text
+    }
+    own |= {name: None for name in signature.parameters if name in common and name not in docs}
     rows = []
     for parameter in parameters:
         row = [parameter.name, keys[_canonical(parameter.type)]]
@@ -89,11 +105,11 @@ def _target(signature: Signature, docs: Mapping[str, str], keys: Mapping[str, st
         "extra": keys[_canonical(signature.extra)] if signature.extra else None,
         "rest": keys[_canonical(signature.rest)] if signature.rest else None,
     }
-    lines = [f'  "{name}": {json.dumps(value)}' for name, value in fields.items() if value]
+    lines = [f'  "{name}": {json.dumps(value)}' for name, value in fields.items() if value not in (None, [])]
     if not signature.known:
         lines.append('  "known": false')
-    if docs:
-        lines.append("  " + _block("docs", docs).replace("\n", "\n  "))
+    if own:
+        lines.append("  " + _block("docs", own).replace("\n", "\n  "))
     lines.append('  "parameters": [\n' + ",\n".join(f"    {json.dumps(row)}" for row in rows) + "\n  ]")
     return f"{json.dumps(signature.target)}: {{\n" + ",\n".join(lines) + "\n}"
 
@@ -122,7 +138,8 @@ def _type_table(signatures: Iterable[Signature]) -> tuple[dict[str, str], dict[s
             add(found)
     keys: dict[str, str] = {}
     taken: set[str] = set()
-    for canonical in sorted(specs):
+    # ``Sequence[int]`` is the union of list and tuple, both spelled like it: the one that parameters have goes first.
+    for canonical in sorted(specs, key=lambda key: (specs[key].kind != "union", key)):
         text, number = specs[canonical].text.encode("utf-8", "backslashreplace").decode(), 1
         while (key := text if number == 1 else f"{text} #{number}") in taken:
             number += 1
@@ -202,12 +219,15 @@ class Snapshot:
     def __init__(self, data: Any, path: str) -> None:
         self._path = path
         try:
-            if _need(_need(data, dict, "it").get("format"), int, "format") > FORMAT:
-                newer = f"was written by a newer version (format {data['format']}, this one reads {FORMAT})"
+            version = _need(_need(data, dict, "it").get("format"), int, "format")
+            if version > FORMAT:
+                newer = f"was written by a newer version (format {version}, this one reads {FORMAT})"
                 raise SignatureError(f"{path} {newer}: update nemo_partial_hydra")
-            self._types, self._targets = (_need(data.get(key), dict, key) for key in ("types", "targets"))
-            packages = _need(data.get("packages"), dict, "packages").items()
-            self.packages: Mapping[str, Package | None] = {name: _package(name, found) for name, found in packages}
+            if version < FORMAT:
+                raise ValueError(f"there is no format {version}")
+            parts = (_need(data.get(key), dict, key) for key in ("packages", "types", "docs", "targets"))
+            packages, self._types, self._docs, self._targets = parts
+            self.packages: Mapping[str, Package | None] = {name: _package(name, p) for name, p in packages.items()}
         except ValueError as error:
             raise SignatureError(f"{path}: this is no snapshot of signatures: {error}") from None
         self._specs: dict[str, TypeSpec] = {}
@@ -233,10 +253,12 @@ class Snapshot:
     def doc(self, target: str) -> Mapping[str, str]:
         """Return the docs of a target's parameters by their names, and its own first line under ``""``."""
         try:
-            docs = _need(_need(self._targets.get(target, {}), dict, "it").get("docs", {}), dict, "docs")
-            for name, text in docs.items():
-                _need(text, str, f"the doc of '{name}'")
-        except ValueError as error:
+            data = _need(self._targets.get(target, {}), dict, "it")
+            rows = _list(data.get("parameters", []), "parameters")
+            docs = {row[0]: self._docs[row[0]] for row in rows if _row(row)[0] in self._docs}
+            docs |= _need(data.get("docs", {}), dict, "docs")
+            docs = {name: _text(text, f"the doc of '{name}'") for name, text in docs.items() if text is not None}
+        except (ValueError, RecursionError) as error:
             raise SignatureError(f"{self._path}: the docs of '{target}' are broken: {error}") from None
         return types.MappingProxyType(docs)
 
@@ -261,9 +283,7 @@ class Snapshot:
         positional, keyword_only = (_list(data.get(key, []), key) for key in ("positional", "keyword_only"))
         parameters: dict[str, Parameter] = {}
         for row in _list(data.get("parameters"), "parameters"):
-            if type(row) is not list or len(row) not in (2, 3):
-                raise ValueError(f"{_brief(row)} is no parameter (name, type, default)")
-            name, spec = _text(row[0], "the name of a parameter"), self._spec(row[1])
+            name, spec = _row(row)[0], self._spec(row[1])
             default = _default(row[2]) if len(row) == 3 else REQUIRED
             parameters[name] = Parameter(name, spec, default, name in positional, name in keyword_only)
         extra, rest = (self._spec(data[key]) if key in data else None for key in ("extra", "rest"))
@@ -304,6 +324,12 @@ def _text(data: Any, what: str = "it") -> str:
 
 def _list(data: Any, what: str = "it") -> list[Any]:
     return data if type(data) is list else list(_need(data, list, what))
+
+
+def _row(row: Any) -> list[Any]:
+    if type(row) is not list or len(row) not in (2, 3) or type(row[0]) is not str:
+        raise ValueError(f"{_brief(row)} is no parameter (name, type, default)")
+    return row
 
 
 def _package(name: str, data: Any) -> Package | None:

@@ -32,8 +32,9 @@ _KEY = re.compile(rf"(?!{_LITERAL}\Z)[A-Za-z0-9_/.+@%$*?|\\()\[\]{{}}:=, \t-]+")
 _ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")
 # An argument of a process ends at NUL and is UTF-8.
 _NO_ARGUMENT = re.compile("[\0\ud800-\udfff]")
-# In quotes a backslash stands for itself, but before a quote (the closing one too) it escapes.
-_BEFORE_QUOTE = {'"': re.compile(r'(\\*)("|\Z)'), "'": re.compile(r"(\\*)('|\Z)")}
+# In quotes a backslash stands for itself, but before a quote (the closing one too) it escapes. The look behind: a run
+# of backslashes is tried once, not from each of them.
+_BEFORE_QUOTE = {mark: re.compile(rf"(?<!\\)(\\*)({mark}|\Z)") for mark in "\"'"}
 _LONGEST_INT = 14_000  # bits; Python reads no decimal text of more than 4,300 digits
 
 

@@ -134,6 +134,12 @@ def test_hydra_reads_the_same_data(data: Any) -> None:
     check_value(data)
 
 
+def test_a_long_run_of_backslashes_is_looked_at_once() -> None:
+    run = "\\" * 100_000  # takes a minute otherwise
+    assert value_text(f"{run}a") == f'"{run}a"'
+    assert value_text(run) == f'"{run}{run}"'
+
+
 class Colour(str, enum.Enum):
     RED = "red"
 
