@@ -71,7 +71,7 @@ class Comparison:
             seconds(statistics.median(self.ours)),
             seconds(statistics.median(self.theirs)),
             f"{self.ratio:.2f}x",
-            "none" if self.target is None else f"<= {self.target:.1f}x",
+            "none" if self.target is None else f"<= {self.target:.2g}x",
             verdict(self.met, self.target is not None),
         )
 

@@ -223,7 +223,7 @@ def _value(spec: TypeSpec) -> Schema:
     if "any" in spec.kinds:
         return _all_of("any")
     members = list(spec.members())
-    choices = [choice for member in members for choice in _choices(member)]
+    choices = list({(isinstance(c, bool), c): c for m in members for c in _choices(m)}.values())  # no two alike
     types = [name for member in members for name in _KINDS[member.kind][0]]
     texts = [pattern for member in members for pattern in (*_KINDS[member.kind][1], *_texts(member))]
     text: Schema = {"pattern": _either(*texts), "patternErrorMessage": f"expected {spec.text}"}

@@ -298,7 +298,7 @@ class Snapshot:
 
     def _type(self, key: str, data: Any) -> TypeSpec:
         data = {"kind": data} if isinstance(data, str) else _need(data, dict, f"the type '{key}'")
-        kind, text = _text(data.get("kind"), f"the kind of '{key}'"), _text(_tree(data.get("text", key)), "text")
+        kind, text = _text(data.get("kind"), f"the kind of '{key}'"), _words(data.get("text", key), "text")
         args = tuple(self._spec(arg) for arg in _list(data.get("args", []), "args"))
         choices = tuple(_tree(choice) for choice in _list(data.get("choices", []), "choices"))
         if (kind == "union" and not args) or (kind == "enum" and not all(isinstance(c, str) for c in choices)):
@@ -344,7 +344,7 @@ def _package(name: str, data: Any) -> Package | None:
 
 def _default(data: Any) -> Default:
     if type(data) is dict and data.keys() == {"unknown"}:
-        return Unknown(_text(_tree(data["unknown"])))
+        return Unknown(_words(data["unknown"]))
     return _tree(data)
 
 
@@ -374,7 +374,13 @@ def _seq(kind: str, body: Any) -> Seq:
 
 
 def _path(kind: type[pathlib.PurePath], body: Any) -> pathlib.PurePath:
-    return kind(_text(_tree(body)))
+    return kind(_words(body))
+
+
+def _words(data: Any, what: str = "it") -> str:
+    """Read a text that may hold halves of characters."""
+    text = _tree(data)
+    return text if isinstance(text, str) else _text(data, what)
 
 
 def _value(body: Any) -> Value:
@@ -495,7 +501,7 @@ def docs_of(obj: Any) -> dict[str, str]:
 
 
 def read_packages(targets: Iterable[str]) -> dict[str, Package | None]:
-    """Return the distributions that the targets come from here; None for what belongs to no distribution.
+    """Return the distributions that the targets come from here; None for what belongs to none or is installed editable.
 
     The keys are top-level packages; of one that several distributions share (``google``), the modules in it. Reads
     the lists of files of all distributions: a second or so.
@@ -521,14 +527,11 @@ class _Listing:
 
         self.origins = {top: _origin(top) for top in tops}
         self.files: dict[str, importlib.metadata.Distribution] = {}
-        self.declared: dict[str, importlib.metadata.Distribution] = {}  # installed editable: they list no such file
         for distribution in importlib.metadata.distributions():
-            files = [str(file) for file in distribution.files or () if file.suffix == ".py" and file.parts]
-            mine = {file: distribution for file in files if _top(file.split("/")[0]) in tops}
-            listed = {_top(file.split("/")[0]) for file in mine}
-            for top in tops.intersection((distribution.read_text("top_level.txt") or "").split()) - listed:
-                self.declared.setdefault(top, distribution)
-            self.files = {**mine, **self.files}
+            if distribution.read_text("RECORD"):  # a folder under development changes while its version does not
+                for file in distribution.files or ():
+                    if file.suffix == ".py" and _top(file.parts[0]) in tops:
+                        self.files.setdefault(str(file), distribution)  # the first on sys.path is what is imported
 
     def owner(self, target: str) -> tuple[str, Package | None]:
         """Return the module that a target is in, as far as it is known, and the distribution that has it."""
@@ -537,8 +540,7 @@ class _Listing:
             for file in _files_of(parts[:cut]):
                 if file in self.files and self.from_here(parts[0], self.files[file]):
                     return ".".join(parts[:cut]), _named(self.files[file])
-        editable = self.declared.get(parts[0])
-        return ".".join(parts[:-1]) or target, _named(editable) if editable else None
+        return ".".join(parts[:-1]) or target, None
 
     def from_here(self, top: str, distribution: Any) -> bool:
         """Whether what is imported is what was installed: packages install a ``tests`` or ``examples`` too."""

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 
+from .errors import ConfigError, SignatureError
 from .signatures import Signature
 from .snapshot import NAME, Snapshot, load
 
@@ -33,7 +34,10 @@ def _all() -> Iterator[Snapshot]:
         snapshot = known
         file = _file(folder)
         if snapshot is None and file is not None:
-            _folders[folder] = snapshot = load(file)
+            try:
+                _folders[folder] = snapshot = load(file)
+            except SignatureError as error:  # no target is to blame
+                raise ConfigError(str(error)) from None
         if snapshot is not None:
             yield snapshot
 

@@ -55,7 +55,7 @@ def matches(shown: list[str], real: list[str]) -> bool:
 
 
 def test_pages_have_blocks() -> None:
-    assert {name.partition("-")[0] for name, _ in BLOCKS} >= {"README.md", "guide.md"}
+    assert {name.partition("-")[0] for name, _ in BLOCKS} >= {"README.md", "guide.md", "listing.md"}
 
 
 @pytest.mark.parametrize(("name", "steps"), BLOCKS, ids=[name for name, _ in BLOCKS])
@@ -68,11 +68,12 @@ def test_console_block(name: str, steps: list[Step], tmp_path: Path) -> None:
     for step in steps:
         words = shlex.split(step.command)
         if words[0] == "cd":
-            folder = folder / words[1]
+            folder = (folder / words[1]).resolve()
             continue
-        assert words[0] == "python", f"{name}: only python is run here, not {words[0]}"
+        commands = {"python": [], "nemo-hydra": ["-m", "nemo_partial_hydra.cli"]}
+        assert words[0] in commands, f"{name}: {words[0]} is not run here"
         done = subprocess.run(
-            [sys.executable, *words[1:]],
+            [sys.executable, *commands[words[0]], *words[1:]],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -83,6 +83,13 @@ def test_it_is_a_schema_and_json(made: dict[str, Any]) -> None:
     jsonschema.Draft7Validator.check_schema(made)
     jsonschema.Draft7Validator.check_schema(schema([], live, docs))
     assert json.loads(json.dumps(made, allow_nan=False)) == made
+
+
+def test_no_choice_is_named_twice() -> None:
+    """Editors refuse such a schema; to JSON, 1 and 1.0 are one number, true is none."""
+    spec = parse(Literal["16", 16, "1", "1.0", True, 1] | Literal[16, None])
+    shown = of_type(spec)["definitions"]["x.f"]["properties"]["p"]["anyOf"][0]["enum"]
+    assert shown == ["16", 16, "1", "1.0", True, 1, None]
 
 
 def test_the_order_of_the_targets_does_not_matter(made: dict[str, Any]) -> None:

@@ -21,8 +21,10 @@ class SGD:
 
     Parameters
     ----------
-    lr : the learning rate.
-    momentum : how much of the last step is kept.
+    lr
+        The learning rate.
+    momentum
+        How much of the last step is kept.
     """
 
     lr: float = 0.1
@@ -36,8 +38,10 @@ class Adam:
 
     Parameters
     ----------
-    lr : the learning rate.
-    betas : decay of the two running means.
+    lr
+        The learning rate.
+    betas
+        Decay of the two running means.
     """
 
     lr: float = 1e-3
