@@ -54,16 +54,18 @@ def _union(value: Tree, spec: TypeSpec) -> Tree:
         if fits(value, member):
             return value
     problems: list[Mismatch] = []
+    meant: Mismatch | None = None  # what the only member that is not None says
     # A text is the last resort: ``Union[str, int]`` must not turn a number into a text.
     for member in sorted(members, key=lambda m: m.kind == "str"):
         try:
             return convert(value, member)
         except Mismatch as problem:
             problems.append(problem)
+            meant = problem if member.kind != "none" else meant
     deepest = max(problems, key=lambda problem: len(problem.path))
     real = [m for m in members if m.kind != "none"]
     if deepest.path or len(real) == 1 or any(p.text.startswith("index") for p in problems):
-        raise deepest if deepest.path else problems[0 if members[0].kind != "none" else -1]
+        raise deepest if deepest.path or meant is None else meant
     choices = [c for m in real if m.kind in ("enum", "literal") for c in m.choices]
     raise _expected(value, spec, f" ({one_of(choices)})" if choices else "")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 import sys
 import types
 import typing
@@ -159,9 +160,12 @@ def _default(parameter: inspect.Parameter, factory: Any) -> Default:
         return Unknown(_short_repr(parameter.default))
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
 def _short_repr(value: Any) -> str:
     try:
-        text = repr(value)
+        text = _ADDRESS.sub("", repr(value))  # which differs from process to process
     except Exception as error:  # a foreign __repr__ may raise anything; the listing must go on
         return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -20,7 +20,7 @@ from .nodes import RECIPE, Leaf, node_class, overlay_class
 from .omega import NO_COPY, detached
 from .scalars import REFERENCE, unescape_interpolation
 from .signatures import Signature
-from .tree import ARGS, SCALARS, Ref
+from .tree import ARGS, SCALARS
 from .typespec import ANY, TypeSpec, loosened
 from .values import SEQUENCES
 
@@ -125,11 +125,6 @@ class _Typer:
         if TARGET not in data and all(isinstance(key, str) for key in data) and any(key in EDITS for key in data):
             return self.overlay(data, path)
         out = DictConfig({}, flags={NO_COPY: True})
-        if TARGET in data and data.get(CALL_KEY) is False and isinstance(target, str):
-            try:
-                convert(Ref(target), spec)
-            except Mismatch as problem:
-                self.problems.add(path, problem.text)
         for key, value in data.items():
             if self.values or isinstance(value, Mapping):
                 made = self.node(value, item_spec(spec, key) if TARGET not in data else ANY, (*path, key))
