@@ -111,7 +111,8 @@ def _targets(files: Sequence[str], allow: Sequence[str]) -> tuple[list[str], Loo
 
 def _snapshot(options: argparse.Namespace) -> int:
     from .core import docs_of
-    from .snapshot import encode, read_packages, save
+    from .installed import read_packages
+    from .snapshot import encode, save
 
     targets, lookup = _targets(options.files, options.allow)
     found = [signature for signature in map(lookup, targets) if signature is not None]

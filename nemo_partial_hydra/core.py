@@ -14,12 +14,12 @@ from .capture import capture
 from .dialect import to_data
 from .edits import apply_edits
 from .errors import DialectError, PolicyError, Problems, SignatureError, ValidationError, placed
+from .installed import docs_of as live_docs
 from .names import resolve
 from .objects import buildables
 from .policy import names_in
 from .reading import from_data
 from .signatures import Signature, Signatures, live
-from .snapshot import docs_of as live_docs
 from .tree import Tree
 from .yamltext import dump, load
 

@@ -25,11 +25,12 @@ pytest.importorskip("nemo_run")
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nemo_partial_hydra import snapshot
+from nemo_partial_hydra import jsontree, snapshot
 from nemo_partial_hydra.capture import capture_default, raw
 from nemo_partial_hydra.errors import SignatureError
+from nemo_partial_hydra.installed import Package, docs_of, read_packages
 from nemo_partial_hydra.signatures import REQUIRED, Parameter, Signature, Signatures, Unknown, doc_of, read
-from nemo_partial_hydra.snapshot import Package, Snapshot, docs_of, encode, load, read_packages, save
+from nemo_partial_hydra.snapshot import Snapshot, encode, load, save
 from nemo_partial_hydra.tree import BUILDABLES, Call, Link, Map, Opaque, Ref, Seq, Value
 from nemo_partial_hydra.typespec import ANY, TypeSpec, parse
 from tests.support import strategies as make
@@ -511,7 +512,7 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from((1.5, "", "int", "x", "a.b", "call", "union")),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from((*snapshot._READERS, "unknown", "kind", "args")), inner, max_size=2)
+        | st.dictionaries(st.sampled_from((*jsontree._READERS, "unknown", "kind", "args")), inner, max_size=2)
     ),
     max_leaves=6,
 )
