@@ -7,6 +7,7 @@ it is ``hydra/callbacks=cfg_paths``.
 from __future__ import annotations
 
 import fnmatch
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from . import report
+from . import report, session
 from .errors import RecipeError, UsageError, nearest
 from .grouping import group_records
 from .listing import describe
@@ -61,6 +62,9 @@ class CfgPaths(Callback):
         check_format(self.format)
         jobs = list(self.jobs(config)) if multirun else [(0, [], self.listed(config))]
         print_jobs(jobs, self.format, many=multirun)
+        app = session.current()
+        for target, why in app.unreadable.items() if app is not None else ():
+            print(f"the parameters of {target} are not listed: {why}", file=sys.stderr)
 
     def _end(self, config: DictConfig, *, multirun: bool) -> None:
         """Leave the process: Hydra would turn an exception into a warning and run the job."""

@@ -126,9 +126,14 @@ def _snapshot(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
+    import os
+
+    from . import snapshots
     from .core import docs_of
     from .schema import schema
 
+    for name in options.files:
+        snapshots.use(os.path.dirname(os.path.abspath(name)))
     targets, lookup = _targets(options.files, options.allow)
     made: dict[str, Any] = schema(targets, lookup, docs_of)
     text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import policy, session
+from . import policy, session, snapshots
 from .errors import DialectError, UsageError
 from .listing import paths
 from .pathinfo import PathInfo
@@ -104,6 +104,7 @@ def _words(text: str) -> list[str]:
 def _file(path: str, allow: Iterable[str]) -> list[PathInfo]:
     data = read_recipe_file(path)
     allow_folder(path)
+    snapshots.use(os.path.dirname(os.path.abspath(path)))
     more = (*allow, *folder_packages(path))
     if "defaults" not in data:
         return paths(data, allow=more)

@@ -1,8 +1,8 @@
 """What targets accept, kept in one file: a machine without the targets' packages lists and checks recipes by it.
 
-May import: the standard library only. The file is JSON that a person can
-read and ``diff`` can compare: one line per parameter, each type spelled once. Reading it imports and evaluates nothing
-of what it names; a target is decoded when it is first asked for.
+May import: the standard library only. The file is JSON that a person can read and ``diff`` can compare: one line per
+parameter, each type spelled once. Reading it imports and evaluates nothing of what it names; a target is decoded when
+it is first asked for.
 
 In a default, a plain JSON value is itself, an array is a list, and an object has one key that says what it is:
 ``{"ref": name}``, ``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``, ``{"bytes": hex}``, ``{"float": "nan"}``.

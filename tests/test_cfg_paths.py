@@ -211,6 +211,7 @@ def test_what_is_missing_says_that_it_is_required(app: App) -> None:
 
 def test_a_target_that_cannot_be_imported_is_listed_as_such(app: App) -> None:
     add(app, "conf/gone.yaml", "_target_: shop.train\nmodel:\n  _target_: shop.Gone\n  lr: 1\n")
+    assert "the parameters of shop.Gone are not listed" in app.inline("--cfg-paths", config_name="gone").err
     found = listed(app, config_name="gone")
     assert "shop" in found["model"]["why_not"]
     assert "Gone" in found["model"]["why_not"]
