@@ -95,6 +95,10 @@ class _Frame:
     key: Any = ""  # of the dict or list that holds it
 
 
+def _named(key: Any) -> bool:
+    return isinstance(key, str) and key_text(("x", key)) is not None
+
+
 _NOTHING = opaque_signature("")
 
 
@@ -198,6 +202,8 @@ class _Listing:
         if why_not is None and composed is not None:
             held = "???" if missing else current(tree, value, frame.spec)
             prefix = "++" if claim is not None and claim.layer.added else ""
+            if isinstance(tree, Map) and not tree.items and not prefix:
+                prefix = "+"  # Hydra lets nothing else put a key into an empty dict
             full = (*context.place, *composed)
             text = override(full, held, prefix) if held != "???" else f"{prefix}{key_text(full)}=???"
             if text is None:
@@ -270,6 +276,8 @@ class _Listing:
             return "raw(...): one opaque value of this process; leave out raw to make it a node"
         if composed is None:
             return "an edit in a path of its own put it here: change it there"
+        if self.context.spelled_out(real) or (isinstance(tree, Map) and not all(_named(key) for key, _ in tree.items)):
+            return "keys that no override can name: override the parameter, or replace what holds it"
         if isinstance(tree, Call):
             return self.fixed(tree, path, frame)
         if frame.parameter is not None and frame.parameter.positional:

@@ -64,6 +64,11 @@ class Context:
     lookup: Lookups
     docs: bool
 
+    def spelled_out(self, path: Path) -> bool:
+        """Whether a path leads into a dict that stands in the config as a list of pairs."""
+        here = tuple(map(str, path))
+        return bool(self.placed) and any(here[:cut] in self.placed for cut in range(1, len(here) + 1))
+
     def composed(self, path: Path) -> Path | None:
         """Return where in the composed config stands what the tree has at a path; None if nothing names it."""
         here = tuple(map(str, path))

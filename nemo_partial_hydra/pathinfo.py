@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .convert import Mismatch, convert, same
+from .convert import Mismatch, convert, fits, same
 from .dialect import Writer
 from .reading import Kept, KeptSeq
 from .signatures import Parameter, Required, Signature, Unknown
@@ -97,7 +97,14 @@ def current(tree: Tree, value: Any, spec: TypeSpec) -> Any:
             return tree.target if same(convert(tree.target, spec), tree) else value
         except Mismatch:
             return value
-    return tree if isinstance(tree, float) else value
+    if isinstance(tree, float):
+        return tree if fits(tree, spec) else value
+    explicit = value.get("_args_") if isinstance(value, dict) and "_target_" in value else None
+    if isinstance(tree, Seq) and explicit is not None:
+        return explicit[0]  # the composed list knows its kind
+    if isinstance(tree, Map) and explicit is not None:
+        return dict(map(tuple, explicit[0]))  # whose keys are texts, or it would be none that can be overridden
+    return value
 
 
 def plain(value: Any) -> Any:
@@ -123,6 +130,8 @@ def strict(value: Any) -> Any:
         return {"_target_": "builtins.float", "_args_": [str(value)]}
     if isinstance(value, list):
         return [strict(item) for item in value]
+    if isinstance(value, dict) and value.get("_target_") == "builtins.float":
+        return {**value, "_args_": [str(arg) if isinstance(arg, float) else arg for arg in value.get("_args_", [])]}
     if isinstance(value, dict):
         return {str(key): strict(item) for key, item in value.items()}
     return value
