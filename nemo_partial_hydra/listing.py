@@ -203,7 +203,7 @@ class _Listing:
             held = "???" if missing else current(tree, value, frame.spec)
             prefix = "++" if claim is not None and claim.layer.added else ""
             if isinstance(tree, Map) and not tree.items and not prefix:
-                prefix = "+"  # Hydra lets nothing else put a key into an empty dict
+                prefix = "++"  # without it Hydra puts no key into an empty dict
             full = (*context.place, *composed)
             text = override(full, held, prefix) if held != "???" else f"{prefix}{key_text(full)}=???"
             if text is None:
