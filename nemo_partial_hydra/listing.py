@@ -197,7 +197,7 @@ class _Listing:
         missing = isinstance(tree, Opaque) and isinstance(tree.value, Parameter)
         is_set = not missing and (claim is not None or not frame.unset)
         kind, source, line = self.set_by(claim, real, frame, unset=frame.unset and claim is None)
-        why_not = self.why_not(tree, path, real, composed, frame, claim)
+        why_not = self.why_not(tree, path, real, composed, frame)
         text = None
         if why_not is None and composed is not None:
             held = "???" if missing else current(tree, value, frame.spec)
@@ -261,9 +261,7 @@ class _Listing:
             own = holder is not None and holder.layer == layer
         return ("recipe" if own else "config"), layer.source, claim.line
 
-    def why_not(
-        self, tree: Tree, path: Path, real: Path, composed: Path | None, frame: _Frame, claim: Claim | None
-    ) -> str | None:
+    def why_not(self, tree: Tree, path: Path, real: Path, composed: Path | None, frame: _Frame) -> str | None:
         """Say why a path cannot be overridden and what to do instead; None if it can."""
         place = self.context.place
         if frame.shared is not None:

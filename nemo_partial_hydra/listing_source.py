@@ -54,6 +54,8 @@ class Side:
 
 @dataclass(frozen=True)
 class Context:
+    """What the listing of one tree needs besides it; ``place`` is where the tree stands in the whole config."""
+
     place: Path
     follows: Mapping[Path, str]
     required: frozenset[Path]

@@ -38,13 +38,14 @@ class PathInfo:
     overridable : whether an override can set it.
     override : the text to put on the command line, ``key=current value``, quoted for a shell; None if there is none.
     why_not : why it cannot be overridden, and what to do instead.
-    choices : a group's options, an enum's members, Literal values, true and false.
+    choices : a group's options, an enum's members, Literal values.
     kind : who set it: ``default``, ``recipe``, ``config`` or ``override``.
     source : the target whose default it is, the file or module, or the override's text.
     line : in that file or module; None where there is none.
     doc : what the target's docstring says about it.
     follows : the interpolation that gives the value.
     before : the value that an override took the place of.
+    default_text : how Python shows a default that has no form in the dialect.
     """
 
     path: str
@@ -85,6 +86,7 @@ def choices(spec: TypeSpec) -> tuple[Any, ...]:
 
 
 def default_data(parameter: Parameter | None, lookup: Lookup) -> Any:
+    """Return a parameter's default in the dialect's JSON form; None where there is none to write."""
     if parameter is None or isinstance(parameter.default, (Required, Unknown)):
         return None
     return strict(Writer(lookup, frozenset()).write(parameter.default, parameter.type, (), ()))
@@ -151,4 +153,5 @@ def type_text(tree: Tree) -> str:
 
 
 def opaque_text(value: Any) -> Any:
+    """Spell what has no text form; a text stands for an interpolation that cannot be resolved yet."""
     return value if isinstance(value, str) else f"<raw {type(value).__name__}>"
