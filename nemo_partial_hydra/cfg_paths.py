@@ -1,7 +1,7 @@
 """``--cfg-paths``: prints every path of the config that Hydra composed, and ends the process before anything is made.
 
-May import: Hydra's public parts and OmegaConf. ``nph.main`` calls ``show`` for the flag; in any other Hydra app the class
-is the callback ``hydra/callbacks=cfg_paths``.
+May import: Hydra's public parts and OmegaConf. ``nph.main`` calls ``show`` for the flag; in any other Hydra app
+the class is the callback ``hydra/callbacks=cfg_paths``.
 """
 
 from __future__ import annotations
