@@ -1,0 +1,179 @@
+"""The launchers' settings: as Hydra composes them, as they are kept in a submission, and what is wrong with them.
+
+May import: the standard library only. Values of variables whose names look like secrets are never kept: the file has
+their names, the values travel in the environment of ``sbatch`` and of the job.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .apptainer import Container
+from .secret import is_secret, named_secrets
+
+SLURM, LOCAL = "slurm", "local"
+_OWN = ("apptainer", "detach", "dry_run", "payload_signal", "submitit_folder", "_target_", "name", "setup")
+_FLAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BIND_OPTIONS = 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a submission is made with.
+
+    Parameters
+    ----------
+    cluster : ``slurm`` or ``local``.
+    name : the array's name.
+    container : how each job is run.
+    resources : hydra-submitit-launcher's fields under their usual names; what is None is left to the cluster.
+    setup : shell lines that run on the host before the tasks are started.
+    payload_signal : what the job is sent before its time ends.
+    code : the directories of the recipes' own modules.
+    secrets : names of variables that the container gets from the environment of the submission.
+    detach : True returns after submission, False waits, None decides by cluster and sweeper.
+    """
+
+    cluster: str = SLURM
+    name: str = "job"
+    container: Container = field(default_factory=Container)
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    setup: tuple[str, ...] = ()
+    payload_signal: str = "SIGTERM"
+    code: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    detach: bool | None = None
+    submitit_folder: str | None = None
+
+    def resource(self, name: str, default: int) -> int:
+        """Return a resource that is a number."""
+        value = self.resources.get(name)
+        return default if value is None else int(value)
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks one job has."""
+        return self.resource("nodes", 1) * self.resource("tasks_per_node", 1)
+
+    @property
+    def host_lines(self) -> tuple[str, ...]:
+        """The shell lines that run on the host before the tasks are started."""
+        return (*self.setup, *self.container.setup)
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """The signal that the job is sent before its time ends."""
+        return signal.Signals[_signal_name(self.payload_signal)]
+
+    def record(self) -> dict[str, Any]:
+        """Return the settings as JSON data, without the value of any secret."""
+        data = dataclasses.asdict(self)
+        data["resources"] = dict(self.resources)
+        data["container"]["env"] = {k: v for k, v in self.container.env.items() if not is_secret(k)}
+        return data
+
+
+def from_config(config: Mapping[str, Any], cluster: str, code: Sequence[str] = ()) -> tuple[Settings, dict[str, str]]:
+    """Read the composed ``hydra.launcher``.
+
+    Returns
+    -------
+    The settings, and the values of the secrets, which are for the environment of ``sbatch`` only.
+    """
+    container = dict(config.get("apptainer") or {})
+    env = {str(key): "" if value is None else str(value) for key, value in (container.pop("env", None) or {}).items()}
+    secrets = {key: value for key, value in env.items() if is_secret(key)}
+    listed = {key: tuple(map(str, container.pop(key, None) or ())) for key in ("binds", "extra_args", "setup")}
+    overlay = container.pop("overlay", None) or ()
+    layers = (overlay,) if isinstance(overlay, str) else tuple(map(str, overlay))
+    settings = Settings(
+        cluster=cluster,
+        name=str(config.get("name") or "job"),
+        container=Container(
+            **container, **listed, overlay=layers, env={k: v for k, v in env.items() if k not in secrets}
+        ),
+        resources={key: value for key, value in config.items() if key not in _OWN and value is not None},
+        setup=tuple(map(str, config.get("setup") or ())),
+        payload_signal=str(config.get("payload_signal") or "SIGTERM"),
+        code=tuple(code),
+        secrets=tuple(secrets),
+        detach=config.get("detach"),
+        submitit_folder=config.get("submitit_folder"),
+    )
+    return settings, secrets
+
+
+def from_record(data: Mapping[str, Any]) -> Settings:
+    """Read settings that ``record`` wrote; what a newer version wrote besides is left out."""
+    known = {each.name for each in dataclasses.fields(Settings)}
+    inner = {each.name for each in dataclasses.fields(Container)}
+    container = {key: _tuples(value) for key, value in data["container"].items() if key in inner}
+    rest = {key: _tuples(value) for key, value in data.items() if key in known and key != "container"}
+    return Settings(container=Container(**container), **rest)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def mistakes(settings: Settings) -> list[tuple[str, str]]:
+    """Return what is wrong with the settings by themselves: ``(setting, what)`` each."""
+    found: list[tuple[str, str]] = []
+    if _signal_name(settings.payload_signal) not in signal.Signals.__members__:
+        found.append(("payload_signal", f"there is no signal {settings.payload_signal!r}; use SIGTERM, SIGUSR1, ..."))
+    for name in ("timeout_min", "nodes", "tasks_per_node", "array_parallelism"):
+        if settings.resource(name, 1) < 1:
+            found.append((name, f"has to be at least 1, not {settings.resources[name]}"))
+    for name in ("cpus_per_task", "gpus_per_node", "mem_gb", "signal_delay_s", "max_num_timeout", "gpus_per_task"):
+        if settings.resource(name, 0) < 0:
+            found.append((name, f"cannot be negative: {settings.resources[name]}"))
+    limit, delay = settings.resource("timeout_min", 60) * 60, settings.resource("signal_delay_s", 0)
+    if delay >= limit:
+        found.append(("signal_delay_s", f"is {delay} s, but the job has {limit} s: it would be stopped at its start"))
+    if settings.resources.get("use_srun") is False:
+        found.append(("use_srun", "tasks are started by srun: without it SLURM's signal before the end is lost"))
+    found += _script_lines(settings)
+    found += _written_secrets(settings)
+    return found
+
+
+def _script_lines(settings: Settings) -> list[tuple[str, str]]:
+    """Return what cannot stand in a batch script: a line break would begin a line that the shell runs."""
+    found = []
+    extra = settings.resources.get("additional_parameters") or {}
+    values = {"name": settings.name, **{k: v for k, v in settings.resources.items() if isinstance(v, str)}}
+    values |= {f"additional_parameters.{key}": value for key, value in extra.items()}
+    for name, value in values.items():
+        if _CONTROL.search(str(value)):
+            found.append((name, f"{value!r}: a line break or control character cannot stand in a batch script"))
+    for name in extra:
+        if not _FLAG.fullmatch(name):
+            found.append(("additional_parameters", f"{name!r} is no option of sbatch"))
+    return found
+
+
+def _written_secrets(settings: Settings) -> list[tuple[str, str]]:
+    """Return secrets that would be written into a script or a file."""
+    found = []
+    places: list[tuple[str, str]] = [("setup", line) for line in settings.setup]
+    places += [("apptainer.setup", line) for line in settings.container.setup]
+    places += [("apptainer.extra_args", text) for text in settings.container.extra_args]
+    places += [("srun_args", str(text)) for text in settings.resources.get("srun_args") or ()]
+    extra = settings.resources.get("additional_parameters") or {}
+    places += [(f"additional_parameters.{key}", str(value)) for key, value in extra.items()]
+    for place, text in places:
+        for name in named_secrets(text):
+            found.append((place, f"the value of {name} would be written into files: export it before you submit, or "
+                          f"use apptainer.env.{name}='${{oc.env:{name}}}'"))  # fmt: skip
+    return found
+
+
+def _signal_name(name: str) -> str:
+    text = name.strip().upper()
+    return text if text.startswith("SIG") else f"SIG{text}"
