@@ -1,8 +1,8 @@
 """How one frozen job is run in its container: the exact argument list and the environment, as pure functions.
 
-May import: the standard library only. Nothing here is ever a shell text. What ``apptainer`` itself takes apart at commas
-and colons (``--bind``) goes through ``--mount``, which has quotes; values of variables go through its environment
-(``APPTAINERENV_NAME``), since ``--env`` would take them apart too.
+May import: the standard library only. Nothing here is ever a shell text. What ``apptainer`` itself takes apart at
+commas and colons (``--bind``) goes through ``--mount``, which has quotes; values of variables go through its
+environment (``APPTAINERENV_NAME``), since ``--env`` would take them apart too.
 """
 
 from __future__ import annotations
@@ -76,7 +76,12 @@ def start_script(container: Container) -> str:
 
 
 def command(
-    container: Container, arguments: Sequence[str], *, directory: str, binds: Iterable[str] = (), source: str | None = None
+    container: Container,
+    arguments: Sequence[str],
+    *,
+    directory: str,
+    binds: Iterable[str] = (),
+    source: str | None = None,
 ) -> list[str]:
     """Return the argument list that runs one job.
 
@@ -143,15 +148,16 @@ def environment(
     search : directories in which the job's Python looks for the recipe's own modules.
     extra : variables that are set besides ``container.env``, and give way to it.
     """
-    own = {"PYTHONNOUSERSITE": "1", **(extra or {}), **container.env}
-    if search and "PYTHONPATH" not in container.env:
-        own["PYTHONPATH"] = os.pathsep.join(search)
+    path = [*search]
     if container.image is None:
-        kept = host if search == () else {key: value for key, value in host.items() if key != "PYTHONPATH"}
-        joined = [*search, *filter(None, [host.get("PYTHONPATH")])]
-        if joined and "PYTHONPATH" not in container.env:
-            own["PYTHONPATH"] = os.pathsep.join(joined)
-        return {**kept, **own}
+        path += filter(None, [host.get("PYTHONPATH")])
+    own = {**(extra or {}), **container.env}
+    if path:
+        own.setdefault("PYTHONPATH", os.pathsep.join(path))
+    if container.image is None:
+        return {**host, **own}
+    # The home directory is mounted by default, and with it what the user installed there for the host's Python.
+    own.setdefault("PYTHONNOUSERSITE", "1")
     outside = {key: value for key, value in host.items() if key not in _HOST_PYTHON}
     prefix = variable_prefix(container.executable)
     if container.cleanenv:

@@ -36,6 +36,7 @@ class Settings:
     setup : shell lines that run on the host before the tasks are started.
     payload_signal : what the job is sent before its time ends.
     code : the directories of the recipes' own modules.
+    allow : dotted prefixes that recipes may name, besides the runner's own.
     secrets : names of variables that the container gets from the environment of the submission.
     detach : True returns after submission, False waits, None decides by cluster and sweeper.
     """
@@ -47,6 +48,7 @@ class Settings:
     setup: tuple[str, ...] = ()
     payload_signal: str = "SIGTERM"
     code: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     detach: bool | None = None
     submitit_folder: str | None = None
@@ -79,7 +81,9 @@ class Settings:
         return data
 
 
-def from_config(config: Mapping[str, Any], cluster: str, code: Sequence[str] = ()) -> tuple[Settings, dict[str, str]]:
+def from_config(
+    config: Mapping[str, Any], cluster: str, code: Sequence[str] = (), allow: Sequence[str] = ()
+) -> tuple[Settings, dict[str, str]]:
     """Read the composed ``hydra.launcher``.
 
     Returns
@@ -102,6 +106,7 @@ def from_config(config: Mapping[str, Any], cluster: str, code: Sequence[str] = (
         setup=tuple(map(str, config.get("setup") or ())),
         payload_signal=str(config.get("payload_signal") or "SIGTERM"),
         code=tuple(code),
+        allow=tuple(allow),
         secrets=tuple(secrets),
         detach=config.get("detach"),
         submitit_folder=config.get("submitit_folder"),

@@ -1,0 +1,149 @@
+"""The container as a child process: how it is started, told to stop, waited for, and what its end means.
+
+May import: the standard library only. Python's handlers only note a signal; a pipe wakes the wait, so that nothing is
+done inside a handler and nothing is polled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ..jobs.layout import JobPaths
+from . import apptainer
+from .settings import Settings
+
+_TAIL = 2000
+
+
+def rank_of(environment: Mapping[str, str]) -> int:
+    """Return which task of its job this process is."""
+    text = environment.get("SLURM_PROCID") or environment.get("SUBMITIT_LOCAL_GLOBALID") or "0"
+    return int(text)
+
+
+def binds(settings: Settings, paths: JobPaths, sweep: Path) -> list[str]:
+    """Return the directories that a job has inside under their own path: the sweep's, its own, and the code."""
+    return [str(sweep), str(paths.directory), *settings.code]
+
+
+def command_of(settings: Settings, paths: JobPaths, attempt: int, sweep: Path) -> list[str]:
+    """Return the exact argument list of one job."""
+    arguments = [str(paths.directory), "--attempt", str(attempt)]
+    for prefix in settings.allow:
+        arguments += ["--allow", prefix]
+    return apptainer.command(
+        settings.container, arguments, directory=str(paths.directory), binds=binds(settings, paths, sweep)
+    )
+
+
+class Child:
+    """A running payload, with its log files."""
+
+    def __init__(
+        self, settings: Settings, paths: JobPaths, attempt: int, *, sweep: Path, restarts: int = 0, rank: int = 0
+    ) -> None:
+        paths.attempt(attempt).mkdir(parents=True, exist_ok=True)
+        self.out, self.err = _ranked(paths.out(attempt), rank), _ranked(paths.err(attempt), rank)
+        self.container = settings.container
+        self.cancelled = False
+        self._told = False
+        self._events: list[int] = []
+        secrets = {name: os.environ[name] for name in settings.secrets if name in os.environ}
+        environment = apptainer.environment(settings.container, os.environ, search=settings.code, extra=secrets)
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(self.out, "ab") as out, open(self.err, "ab") as err:
+            if restarts:
+                err.write(f"--- requeued ({restarts}) ---\n".encode())
+                err.flush()
+            self.process = subprocess.Popen(
+                command_of(settings, paths, attempt, sweep),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=paths.directory,
+            )  # fmt: skip
+
+    @contextlib.contextmanager
+    def watching(self, signals: Sequence[int]) -> Iterator[None]:
+        """Note signals, and the child's end, until the block is left."""
+        wakeup = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        before: dict[int, Any] = {each: signal.signal(each, self._note) for each in signals}
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            signal.set_wakeup_fd(wakeup)
+            os.close(self._read)
+            os.close(self._write)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._events.append(number)
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Wait for the child's end (None) or a signal (its number); None after ``seconds`` too."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while not self._events and self.process.poll() is None:
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            select.select([self._read], [], [], left)
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._read, 4096)
+        return self._events.pop(0) if self._events else None
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send the payload a signal, once in its life."""
+        if not self._told and self.process.poll() is None:
+            self._told = True
+            self.process.send_signal(number)
+
+    def finish(self, seconds: float) -> int:
+        """Give the payload so long to end, then kill it; return its exit code."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < end:
+            self.wait(end - time.monotonic())  # what the cluster says meanwhile is no news
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        return self.code
+
+    @property
+    def code(self) -> int:
+        """The exit code, 128 and the number for a signal, as a shell says it."""
+        code = self.process.wait()
+        return 128 - code if code < 0 else code
+
+    def explain(self) -> str:
+        """Say why a payload ended that did not say so itself."""
+        code = self.code
+        if code == 0:
+            return "the job ended without writing its result"
+        if code == 128 + signal.SIGKILL:
+            return "killed with SIGKILL: often the memory limit; see mem_gb"
+        if code > 128 and code - 128 in [int(each) for each in signal.Signals]:
+            return f"killed with {signal.Signals(code - 128).name}"
+        what = "the job" if self.container.image is None else f"{self.container.image}: the container"
+        return f"{what} did not start: exit code {code}: {_last_line(self.err)}"
+
+
+def _ranked(path: Path, rank: int) -> Path:
+    """Return the log of a task: that of the first one has no number."""
+    return path if rank == 0 else path.with_name(f"{path.stem}.{rank}{path.suffix}")
+
+
+def _last_line(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            lines = file.read().decode(errors="replace").strip().splitlines()
+        if lines:
+            return lines[-1]
+    return "it wrote nothing"
