@@ -13,14 +13,14 @@ from . import policy, snapshots
 from .capture import capture
 from .dialect import to_data
 from .edits import apply_edits
-from .errors import DialectError, PolicyError, Problems, SignatureError, ValidationError, placed
+from .errors import DialectError, Path, PolicyError, Problems, SignatureError, ValidationError, dotted, placed
 from .installed import docs_of as live_docs
 from .names import resolve
 from .objects import buildables
 from .policy import names_in
 from .reading import from_data
 from .signatures import Signature, Signatures, live
-from .tree import Tree
+from .tree import Call, Tree, walk
 from .yamltext import dump, load
 
 SIGNATURES = Signatures(snapshots.signature, live)
@@ -78,6 +78,23 @@ def read_tree(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = 
     problems.check(ValidationError)
     policy.check_tree(tree, allow)
     return tree
+
+
+def missing(tree: Tree, place: Path = ()) -> list[str]:
+    """List the required parameters that nobody set, with their paths."""
+    found = []
+    for path, node in walk(tree):
+        if isinstance(node, Call) and (not node.partial or not path):
+            signature = signature_of(node.target)
+            if signature is None:
+                continue
+            covered = {parameter.name for parameter in signature.positional[: len(node.args)]}
+            owner = node.target.rpartition(".")[2]
+            for name, parameter in signature.parameters.items():
+                if parameter.required and name not in node.kwargs and name not in covered:
+                    where = dotted((*place, *path, name))
+                    found.append(f"{where}: {owner} requires it ({parameter.type.text}); set {where}=...")
+    return found
 
 
 class Lookups:

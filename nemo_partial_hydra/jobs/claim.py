@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..errors import JobError, RefusedError
 from .layout import JobPaths
 from .status import now
 
+JOIN_SECONDS = 120.0  # longer than NFS keeps a directory's old listing
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -136,6 +138,24 @@ def take(paths: JobPaths, attempt: int, me: Holder) -> None:
         f"{paths.directory}: attempt {attempt} is or was run by {who}; if that one is dead, try again with "
         f"nemo-hydra retry {paths.directory}"
     )
+
+
+def wait_for(paths: JobPaths, attempt: int, me: Holder, seconds: float = JOIN_SECONDS) -> None:
+    """Wait until the first task of this process's SLURM job has claimed an attempt.
+
+    Raises
+    ------
+    RefusedError
+        If it has not within the time: it was refused, or died.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        found = holder(paths, attempt)
+        if found is not None and found.slurm == me.slurm and found.restart == me.restart:
+            return
+        if time.monotonic() > end:
+            raise RefusedError(f"{paths.directory}: the first task of this job has not claimed attempt {attempt}")
+        time.sleep(0.2)
 
 
 def _made(path: Path, me: Holder) -> bool:

@@ -4,7 +4,7 @@ May import: the standard library only. No other module spells a file name::
 
     DIR/multirun.yaml
     DIR/<job>/{job.yaml,status.json,result.json}
-    DIR/<job>/attempts/<n>/{out.log,err.log,claim}
+    DIR/<job>/attempts/<n>/{out.log,err.log,claim,notice}
     DIR/submissions/<n>/{submission.json,settings.json,script.sh}
 """
 
@@ -56,6 +56,17 @@ class JobPaths:
     def err(self, attempt: int) -> Path:
         """Return the file of an attempt's standard error."""
         return self.attempt(attempt) / "err.log"
+
+    def task_error(self, attempt: int, task: int) -> Path:
+        """Return the file that a task other than the first leaves when it fails."""
+        return self.attempt(attempt) / f"task-{task}.json"
+
+    def notice(self, attempt: int) -> Path:
+        """Return the file in which a launcher says why it ends an attempt, before it sends the signal.
+
+        It holds one word, a state: ``timeout`` or ``cancelled``.
+        """
+        return self.attempt(attempt) / "notice"
 
     def claim(self, attempt: int, restart: int = 0) -> Path:
         """Return the file that the process makes which runs an attempt; ``restart`` counts requeues by the cluster."""

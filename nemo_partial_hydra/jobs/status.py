@@ -130,5 +130,10 @@ def write_status(paths: JobPaths, status: Status) -> bool:
     """
     if read_status(paths).attempt > status.attempt:
         return False
-    write_atomic(paths.status, json.dumps({"format": FORMAT, **dataclasses.asdict(status)}, indent=1) + "\n")
+    write_atomic(paths.status, encode(status))
     return True
+
+
+def encode(status: Status) -> str:
+    """Write a status as the text of status.json."""
+    return json.dumps({"format": FORMAT, **dataclasses.asdict(status)}, indent=1) + "\n"
