@@ -10,13 +10,14 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import Command, diff, schema, snapshot
+from .commands import Command, diff, schema, snapshot, submit
 from .errors import RecipeError
 
 COMMANDS: tuple[Command, ...] = (
     diff,
     snapshot,
     schema,
+    submit,
 )
 
 

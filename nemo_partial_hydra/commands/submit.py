@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         print(launchers.show(sweep, jobs, settings, found, needs))
         return 0
     fresh = launchers.ready(jobs)
-    launchers.verify(fresh)
+    launchers.verify(fresh, options.allow)
     launchers.send(sweep, fresh, settings, secrets, after=needs)
     waited = settings.detach is False or settings.cluster == "local"
     return 1 if waited and launchers.failed(fresh) else 0

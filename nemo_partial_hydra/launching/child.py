@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..jobs.layout import JobPaths
+from ..errors import JobError
+from ..jobs.layout import JobPaths, write_atomic
 from . import apptainer
 from .settings import Settings
 
@@ -30,6 +31,18 @@ def rank_of(environment: Mapping[str, str]) -> int:
     return int(text)
 
 
+def local_ranks(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what tells the tasks of a job on this machine apart, as SLURM and torchrun would say it."""
+    count = environment.get("SUBMITIT_LOCAL_NTASKS", "1")
+    if "SLURM_PROCID" in environment or count == "1":
+        return {}
+    rank = str(rank_of(environment))
+    return {
+        "SLURM_PROCID": rank, "RANK": rank, "LOCAL_RANK": rank, "NODE_RANK": "0", "WORLD_SIZE": count,
+        "MASTER_ADDR": "127.0.0.1",
+    }  # fmt: skip
+
+
 def binds(settings: Settings, paths: JobPaths, sweep: Path) -> list[str]:
     """Return the directories that a job has inside under their own path: the sweep's, its own, and the code."""
     return [str(sweep), str(paths.directory), *settings.code]
@@ -37,7 +50,7 @@ def binds(settings: Settings, paths: JobPaths, sweep: Path) -> list[str]:
 
 def command_of(settings: Settings, paths: JobPaths, attempt: int, sweep: Path) -> list[str]:
     """Return the exact argument list of one job."""
-    arguments = [str(paths.directory), "--attempt", str(attempt)]
+    arguments = [str(paths.directory), "--attempt", str(attempt), "--payload-signal", settings.stop_signal.name]
     for prefix in settings.allow:
         arguments += ["--allow", prefix]
     return apptainer.command(
@@ -53,12 +66,18 @@ class Child:
     ) -> None:
         paths.attempt(attempt).mkdir(parents=True, exist_ok=True)
         self.out, self.err = _ranked(paths.out(attempt), rank), _ranked(paths.err(attempt), rank)
+        self.paths, self.attempt, self.rank = paths, attempt, rank
         self.container = settings.container
         self.cancelled = False
         self._told = False
+        if rank == 0:
+            with contextlib.suppress(OSError):
+                paths.notice(attempt).unlink()  # of this attempt before it was requeued
         self._events: list[int] = []
         secrets = {name: os.environ[name] for name in settings.secrets if name in os.environ}
-        environment = apptainer.environment(settings.container, os.environ, search=settings.code, extra=secrets)
+        environment = apptainer.environment(
+            settings.container, os.environ, search=settings.code, extra={**local_ranks(os.environ), **secrets}
+        )
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         with open(self.out, "ab") as out, open(self.err, "ab") as err:
             if restarts:
@@ -99,11 +118,15 @@ class Child:
                 os.read(self._read, 4096)
         return self._events.pop(0) if self._events else None
 
-    def tell(self, number: signal.Signals) -> None:
-        """Send the payload a signal, once in its life."""
-        if not self._told and self.process.poll() is None:
-            self._told = True
-            self.process.send_signal(number)
+    def tell(self, number: signal.Signals, state: str) -> None:
+        """Send the payload a signal, once in its life, after noting for its runner why."""
+        if self._told or self.process.poll() is not None:
+            return
+        self._told = True
+        if self.rank == 0:
+            with contextlib.suppress(JobError):  # on a full disk the runner takes the signal for what it is
+                write_atomic(self.paths.notice(self.attempt), state)
+        self.process.send_signal(number)
 
     def finish(self, seconds: float) -> int:
         """Give the payload so long to end, then kill it; return its exit code."""

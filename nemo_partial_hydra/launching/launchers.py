@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import JobError, RefusedError, UsageError, nearest, one_of
 from ..jobs import status as states
-from ..jobs.job import Head, read_head
+from ..jobs.job import Head, read_head, read_job
 from ..jobs.layout import JobPaths, SweepPaths
 from . import dry_run, local, submission, waiting
 from .records import Submission
@@ -117,6 +117,20 @@ def failed(jobs: Sequence[JobPaths]) -> list[JobPaths]:
 def heads(jobs: Sequence[JobPaths]) -> list[Head]:
     """Return what the jobs' files say before their recipes."""
     return [read_head(job) for job in jobs]
+
+
+def verify(jobs: Sequence[JobPaths], allow: Sequence[str] = ()) -> None:
+    """Check that every recipe is the one that was frozen and names only what is allowed, before anything is sent.
+
+    Raises
+    ------
+    RefusedError, PolicyError
+        Naming the jobs; nothing was submitted.
+    """
+    from .. import policy
+
+    for job in jobs:
+        policy.check_names(policy.names_in(read_job(job).recipe), allow)
 
 
 def code_of(found: Sequence[Head]) -> tuple[str, ...]:

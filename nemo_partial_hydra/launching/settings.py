@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..jobs.tokens import is_secret
 from .apptainer import Container
-from .secret import is_secret, named_secrets
 
 SLURM, LOCAL = "slurm", "local"
 _OWN = ("apptainer", "detach", "dry_run", "payload_signal", "submitit_folder", "_target_", "name", "setup")
 _FLAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_BIND_OPTIONS = 3
+_ASSIGNED = re.compile(r"(?<![\w$])([A-Za-z_]\w*)=(?=\S)")
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ def from_config(
     -------
     The settings, and the values of the secrets, which are for the environment of ``sbatch`` only.
     """
-    container = dict(config.get("apptainer") or {})
+    container: dict[str, Any] = dict(config.get("apptainer") or {})
     env = {str(key): "" if value is None else str(value) for key, value in (container.pop("env", None) or {}).items()}
     secrets = {key: value for key, value in env.items() if is_secret(key)}
-    listed = {key: tuple(map(str, container.pop(key, None) or ())) for key in ("binds", "extra_args", "setup")}
+    listed: dict[str, Any] = {key: tuple(map(str, container.pop(key, None) or ())) for key in ("binds", "extra_args", "setup")}
     overlay = container.pop("overlay", None) or ()
     layers = (overlay,) if isinstance(overlay, str) else tuple(map(str, overlay))
     settings = Settings(
@@ -173,9 +173,19 @@ def _written_secrets(settings: Settings) -> list[tuple[str, str]]:
     extra = settings.resources.get("additional_parameters") or {}
     places += [(f"additional_parameters.{key}", str(value)) for key, value in extra.items()]
     for place, text in places:
-        for name in named_secrets(text):
+        for name in _given_secrets(text):
             found.append((place, f"the value of {name} would be written into files: export it before you submit, or "
                           f"use apptainer.env.{name}='${{oc.env:{name}}}'"))  # fmt: skip
+    return found
+
+
+def _given_secrets(text: str) -> list[str]:
+    """Return the secret-looking variables that a text gives a value: ``HF_TOKEN=abc``, but not ``HF_TOKEN=$TOKEN``."""
+    found = []
+    for match in _ASSIGNED.finditer(text):
+        value = text[match.end() :].lstrip("\"'")
+        if is_secret(match.group(1)) and not value.startswith("$"):
+            found.append(match.group(1))
     return found
 
 

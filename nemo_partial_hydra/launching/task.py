@@ -26,6 +26,7 @@ from .settings import SLURM, Settings
 GRACE = 0.8
 """The part of ``signal_delay_s`` that the payload has to end by itself; the rest is for the requeue."""
 NO_EXECUTABLE = 127
+REFUSED = 3
 RECORD_S = 10
 
 
@@ -112,7 +113,7 @@ class _Run:
                 return self._ended(child)
             if event == self.usr:
                 return self._time_is_over(child, event)
-            child.tell(self.settings.stop_signal)  # scancel, or Ctrl-C: the end comes from whoever sent it
+            child.tell(self.settings.stop_signal, states.CANCELLED)  # scancel or Ctrl-C: who sent it also ends it
             child.cancelled = True
 
     def _time_is_over(self, child: Child, event: int) -> int:
@@ -120,7 +121,7 @@ class _Run:
         from submitit.core.utils import UncompletedJobError
 
         delay = self.settings.resource("signal_delay_s", 30)
-        child.tell(self.settings.stop_signal)
+        child.tell(self.settings.stop_signal, states.TIMEOUT)
         code = child.finish(delay * GRACE)
         if self.rank != 0:
             return code
@@ -135,13 +136,15 @@ class _Run:
         if self.rank != 0:
             return code
         status = states.read_status(self.paths)
-        finished = status.attempt == self.task.attempt and status.state in (states.DONE, states.FAILED)
-        if child.cancelled and not (finished and status.state == states.DONE):
-            # What the runner made of the signal is no failure of the recipe.
+        if status.attempt != self.task.attempt or status.state not in (states.SUBMITTED, states.RUNNING):
+            return code  # the runner has said how it went
+        if code == REFUSED and status.state == states.RUNNING:
+            return code  # another process runs it
+        if child.cancelled:
             self._over(states.CANCELLED, code, "cancelled while it ran")
-        elif not finished:
+        else:
             self._over(states.FAILED, code, child.explain())
-        return code or (0 if finished else 1)
+        return code or 1
 
     def _not_started(self, reason: str) -> int:
         if self.rank == 0:
