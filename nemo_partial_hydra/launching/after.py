@@ -6,6 +6,7 @@ May import: the standard library only.
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 from ..errors import Problems, UsageError
 from ..jobs import status as states
@@ -55,10 +56,10 @@ def _spell(wanted: dict[str, set[int | None]], sizes: dict[str, int]) -> str | N
     return ":".join(["afterok", *ids]) if ids else None
 
 
-def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, dict[str, object]]]:
+def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, dict[str, Any]]]:
     """Return the sizes of all arrays of a sweep, and the last id of every job."""
     sizes: dict[str, int] = defaultdict(int)
-    known: dict[str, dict[str, object]] = {}
+    known: dict[str, dict[str, Any]] = {}
     for submission in submissions(sweep):
         for job in submission.jobs:
             if job.id and "job" in job.id:

@@ -31,7 +31,7 @@ class Container:
     image : a SIF file, a sandbox directory or what else the executable takes; None runs the job without a container.
     nv, rocm : bind the host's NVIDIA or AMD driver libraries.
     binds : further ``SOURCE[:DESTINATION[:OPTIONS]]``, each as ``--bind`` takes it.
-    env : variables set in the container; the values arrive unchanged.
+    env : variables set in the container, none of them a secret; the values arrive unchanged.
     cleanenv : leave the host's environment outside, but for SLURM's variables, the visible devices, and ``env``.
     contain : leave the host's home and /tmp outside.
     writable_tmpfs : let the job write into the image; what it writes is gone afterwards.

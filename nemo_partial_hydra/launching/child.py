@@ -144,8 +144,13 @@ class Child:
         code = self.process.wait()
         return 128 - code if code < 0 else code
 
-    def explain(self) -> str:
-        """Say why a payload ended that did not say so itself."""
+    def explain(self, *, started: bool) -> str:
+        """Say why a payload ended that did not say so itself.
+
+        Parameters
+        ----------
+        started : whether its runner had begun.
+        """
         code = self.code
         if code == 0:
             return "the job ended without writing its result"
@@ -153,6 +158,8 @@ class Child:
             return "killed with SIGKILL: often the memory limit; see mem_gb"
         if code > 128 and code - 128 in [int(each) for each in signal.Signals]:
             return f"killed with {signal.Signals(code - 128).name}"
+        if started:
+            return f"ended with exit code {code} without writing how it went"
         what = "the job" if self.container.image is None else f"{self.container.image}: the container"
         return f"{what} did not start: exit code {code}: {_last_line(self.err)}"
 

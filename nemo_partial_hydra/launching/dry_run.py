@@ -40,7 +40,9 @@ def text(
     if settings.cluster == SLURM:
         number = next_number(sweep)
         for part in parts(len(jobs), max_array):
-            lines += [f"# sbatch script of jobs {part.start} to {part.stop - 1}" if len(part) > 1 else "# sbatch script"]
+            lines += [
+                f"# sbatch script of jobs {part.start} to {part.stop - 1}" if len(part) > 1 else "# sbatch script"
+            ]
             lines += [script(sweep, settings, len(part), number=number, after=after)]
     lines += ["# environment of each task", *_variables(settings), ""]
     for index, job in enumerate(jobs):

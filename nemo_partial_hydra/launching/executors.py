@@ -27,7 +27,7 @@ _GENERIC = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", 
 _NOT_SENT = ("max_num_timeout", "python")
 
 
-class ScriptExecutor(SlurmExecutor):
+class ScriptExecutor(SlurmExecutor):  # type: ignore[misc]
     """submitit's SLURM executor, which can also say what it would send; usable where there is no SLURM."""
 
     @classmethod
@@ -40,11 +40,10 @@ class ScriptExecutor(SlurmExecutor):
 
     def script(self, count: int) -> str:
         """Return the batch script of an array of so many jobs."""
-        before = dict(self.parameters)
-        if count > 1:
-            self.parameters["map_count"] = count
+        before: dict[str, Any] = self.parameters
+        self.parameters = {**before, "map_count": count} if count > 1 else before
         try:
-            return self._make_submission_file_text(self._submitit_command_str, "script")
+            return str(self._make_submission_file_text(self._submitit_command_str, "script"))
         finally:
             self.parameters = before
 
@@ -104,8 +103,8 @@ def host_python(settings: Settings) -> str:
     if os.path.realpath(root) in installed:
         return shlex.quote(python)
     # A source tree: the job's process must find it too, wherever the launching one had it from.
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    return shlex.join(["env", f"PYTHONPATH={path}", python])
+    known = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    return shlex.join(["env", f"PYTHONPATH={os.pathsep.join(dict.fromkeys([root, *known]))}", python])
 
 
 @contextmanager

@@ -6,13 +6,15 @@ above the partition's, where limits are not enforced), others it refuses in word
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from ..errors import nearest, one_of
 from .settings import Settings
 from .slurm import Node, Partition, gpus
 
 Mistakes = list[tuple[str, str]]
+Need = tuple[str, str, float, Callable[[Node], float]]
 
 
 def chosen(settings: Settings, partitions: Sequence[Partition]) -> tuple[list[Partition], Mistakes]:
@@ -24,14 +26,14 @@ def chosen(settings: Settings, partitions: Sequence[Partition]) -> tuple[list[Pa
             names = one_of(one.name for one in partitions)
             return [], [("partition", f"not given, and the cluster has no default; there is {names}")]
         return default, []
-    names = [name.strip() for name in str(asked).split(",")]
+    wanted = [name.strip() for name in str(asked).split(",")]
     known = {one.name: one for one in partitions}
     missing: Mistakes = [
         ("partition", f"there is no partition '{name}'{nearest(name, known)}; there is {one_of(known)}")
-        for name in names
+        for name in wanted
         if name not in known
     ]
-    return [known[name] for name in names if name in known], missing
+    return [known[name] for name in wanted if name in known], missing
 
 
 def mistakes(settings: Settings, partitions: Sequence[Partition], nodes: Sequence[Node]) -> tuple[Mistakes, list[str]]:
@@ -84,7 +86,7 @@ def _in_partition(settings: Settings, partition: Partition, nodes: Sequence[Node
     return found, f"the jobs will wait: {len(usable)} of the {len(able)} nodes of {name} that fit are up ({out})"
 
 
-def _needs(settings: Settings, partition: Partition):  # type: ignore[no-untyped-def]
+def _needs(settings: Settings, partition: Partition) -> Iterator[Need]:
     """Return ``(setting, what, how much, what a node has)`` of all that a job needs of each of its nodes."""
     resources = settings.resources
     tasks = settings.resource("tasks_per_node", 1)
@@ -106,4 +108,4 @@ def _needs(settings: Settings, partition: Partition):  # type: ignore[no-untyped
         yield "gpus_per_task", "GPUs", tasks * int(resources["gpus_per_task"]), lambda node: node.gpu_count()
     for kind, count in gpus(str(resources.get("gres") or "")).items():
         what = f"GPUs of type {kind}" if kind else "GPUs"
-        yield "gres", what, count, lambda node, kind=kind: node.gpu_count(kind or None)
+        yield "gres", what, count, partial(Node.gpu_count, kind=kind or None)

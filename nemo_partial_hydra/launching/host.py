@@ -75,7 +75,7 @@ def bind_mistakes(container: Container, code: Iterable[str]) -> list[tuple[str, 
     for text in container.binds:
         for item in text.split(","):
             source = item.partition(":")[0]
-            if source and not os.path.exists(os.path.expanduser(os.path.expandvars(source))):
+            if source and not os.path.exists(source):
                 found.append(("apptainer.binds", f"{source}: there is nothing to bind"))
     for layer in container.overlay:
         path = layer.removesuffix(":ro")

@@ -5,6 +5,7 @@ May import: the standard library; Hydra, inside ``composed``.
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -160,7 +161,9 @@ def composed(arguments: Sequence[str], sweep: SweepPaths, name: str, config_dir:
     for text in arguments:
         key = text.lstrip("+~").partition("=")[0]
         if key not in ("hydra/launcher", "hydra.job.name") and not key.startswith("hydra.launcher."):
-            raise UsageError(f"{text}: the jobs are frozen: only hydra/launcher=... and hydra.launcher.*=... can be set")
+            raise UsageError(
+                f"{text}: the jobs are frozen: only hydra/launcher=... and hydra.launcher.*=... can be set"
+            )
     launcher = next((text.partition("=")[2] for text in arguments if text.startswith("hydra/launcher=")), None)
     if launcher is None and config_dir is None:
         raise UsageError(f"name the launcher: hydra/launcher={' or hydra/launcher='.join(CLUSTERS)}")
@@ -168,15 +171,15 @@ def composed(arguments: Sequence[str], sweep: SweepPaths, name: str, config_dir:
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf, read_write
 
+    from ..omega import initialize_arguments
     from ..scalars import escape_interpolation
 
     GlobalHydra.instance().clear()
-    import os
-
-    opened = (
-        initialize(version_base=None, config_path=None)
+    base = initialize_arguments(None)
+    opened: Any = (
+        initialize(config_path=None, **base)
         if config_dir is None
-        else initialize_config_dir(version_base=None, config_dir=os.path.abspath(config_dir))
+        else initialize_config_dir(os.path.abspath(config_dir), **base)
     )
     with opened:
         config = compose(overrides=list(arguments), return_hydra_config=True)
@@ -187,7 +190,9 @@ def composed(arguments: Sequence[str], sweep: SweepPaths, name: str, config_dir:
             config.hydra.job.name = escape_interpolation(name)
     chosen = str(config.hydra.runtime.choices["hydra/launcher"])
     if chosen not in CLUSTERS:
-        raise UsageError(f"hydra/launcher={chosen}: frozen jobs are sent by {one_of(CLUSTERS)}{nearest(chosen, CLUSTERS)}")
+        raise UsageError(
+            f"hydra/launcher={chosen}: frozen jobs are sent by {one_of(CLUSTERS)}{nearest(chosen, CLUSTERS)}"
+        )
     return OmegaConf.to_container(config.hydra.launcher, resolve=True), chosen
 
 

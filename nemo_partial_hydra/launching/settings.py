@@ -7,6 +7,7 @@ their names, the values travel in the environment of ``sbatch`` and of the job.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import signal
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ class Settings:
     payload_signal : what the job is sent before its time ends.
     code : the directories of the recipes' own modules.
     allow : dotted prefixes that recipes may name, besides the runner's own.
-    secrets : names of variables that the container gets from the environment of the submission.
+    secrets : names of variables whose values the container gets from the environment of the submission.
     detach : True returns after submission, False waits, None decides by cluster and sweeper.
     """
 
@@ -75,10 +76,7 @@ class Settings:
 
     def record(self) -> dict[str, Any]:
         """Return the settings as JSON data, without the value of any secret."""
-        data = dataclasses.asdict(self)
-        data["resources"] = dict(self.resources)
-        data["container"]["env"] = {k: v for k, v in self.container.env.items() if not is_secret(k)}
-        return data
+        return dataclasses.asdict(self)
 
 
 def from_config(
@@ -91,11 +89,19 @@ def from_config(
     The settings, and the values of the secrets, which are for the environment of ``sbatch`` only.
     """
     container: dict[str, Any] = dict(config.get("apptainer") or {})
-    env = {str(key): "" if value is None else str(value) for key, value in (container.pop("env", None) or {}).items()}
+    given = {str(key): value for key, value in (container.pop("env", None) or {}).items()}
+    env = {key: _text(value) for key, value in given.items() if value is not None}
     secrets = {key: value for key, value in env.items() if is_secret(key)}
-    listed: dict[str, Any] = {key: tuple(map(str, container.pop(key, None) or ())) for key in ("binds", "extra_args", "setup")}
+    for key in ("image", "workdir"):
+        container[key] = _absolute(container.get(key))
+    if os.sep in (container.get("executable") or ""):
+        container["executable"] = _absolute(container["executable"])
+    listed: dict[str, Any] = {
+        key: tuple(map(str, container.pop(key, None) or ())) for key in ("binds", "extra_args", "setup")
+    }
     overlay = container.pop("overlay", None) or ()
-    layers = (overlay,) if isinstance(overlay, str) else tuple(map(str, overlay))
+    layers = tuple(str(_absolute(str(each))) for each in overlay)
+    listed["binds"] = tuple(_absolute_bind(each) for each in listed["binds"])
     settings = Settings(
         cluster=cluster,
         name=str(config.get("name") or "job"),
@@ -107,11 +113,29 @@ def from_config(
         payload_signal=str(config.get("payload_signal") or "SIGTERM"),
         code=tuple(code),
         allow=tuple(allow),
-        secrets=tuple(secrets),
+        secrets=tuple(key for key, value in given.items() if value is None or key in secrets),
         detach=config.get("detach"),
         submitit_folder=config.get("submitit_folder"),
     )
     return settings, secrets
+
+
+def _text(value: Any) -> str:
+    """Spell a variable's value: true and false as YAML does, everything else as it is."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _absolute(path: str | None) -> str | None:
+    """Make a path absolute here, since the job runs in another directory; an address stays."""
+    if path is None or "://" in path:
+        return path
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _absolute_bind(text: str) -> str:
+    """Make the source of ``SOURCE[:DESTINATION[:OPTIONS]]`` absolute, and say where it was meant to be seen."""
+    source, colon, rest = text.partition(":")
+    return f"{_absolute(source)}{colon}{rest}"
 
 
 def from_record(data: Mapping[str, Any]) -> Settings:

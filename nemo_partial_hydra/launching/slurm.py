@@ -159,11 +159,10 @@ def minutes(text: str) -> float | None:
         return None
     days, dash, clock = text.rpartition("-")
     parts = [int(part) for part in clock.split(":")]
-    hours, mins, seconds = {
-        3: lambda p: p,
-        2: lambda p: [p[0], p[1], 0] if dash else [0, *p],
-        1: lambda p: [p[0], 0, 0] if dash else [0, p[0], 0],
-    }[len(parts)](parts)
+    if dash:
+        hours, mins, seconds = [*parts, 0, 0][:3]
+    else:
+        hours, mins, seconds = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
     return int(days or 0) * 1440 + hours * 60 + mins + seconds / 60
 
 

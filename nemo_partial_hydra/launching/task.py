@@ -143,7 +143,7 @@ class _Run:
         if child.cancelled:
             self._over(states.CANCELLED, code, "cancelled while it ran")
         else:
-            self._over(states.FAILED, code, child.explain())
+            self._over(states.FAILED, code, child.explain(started=status.state == states.RUNNING))
         return code or 1
 
     def _not_started(self, reason: str) -> int:
