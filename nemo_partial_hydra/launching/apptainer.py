@@ -1,8 +1,8 @@
 """How one frozen job is run in its container: the exact argument list and the environment, as pure functions.
 
 May import: the standard library only. Nothing here is ever a shell text. What ``apptainer`` itself takes apart at
-commas and colons (``--bind``) goes through ``--mount``, which has quotes; values of variables go through its
-environment (``APPTAINERENV_NAME``), since ``--env`` would take them apart too.
+commas and colons (``--bind``) goes through ``--mount``, which has quotes; variables go in by ``enter``, since
+``--env`` and ``APPTAINERENV_NAME`` change or even run some values.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .enter import VARIABLE, encoded
+
 SOURCE = "/opt/nemo_partial_hydra_source"
 """Where the package's source is in the container: beside nothing of the host, so that nothing of it is imported."""
 
+_INSIDE = f"{SOURCE}/nemo_partial_hydra"
 _PASSED = ("SLURM_", "SLURMD_", "PMI_", "PMIX_", "SUBMITIT_")
 _PASSED_NAMES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES",
                  "GPU_DEVICE_ORDINAL")  # fmt: skip
@@ -71,8 +74,7 @@ def source_folder() -> str:
 
 def start_script(container: Container) -> str:
     """Return the path of the file that starts a job, as the job's side sees it."""
-    root = f"{SOURCE}/nemo_partial_hydra" if container.image is not None else source_folder()
-    return f"{root}/jobs/start.py"
+    return f"{_INSIDE if container.image is not None else source_folder()}/jobs/start.py"
 
 
 def command(
@@ -109,12 +111,13 @@ def command(
         options += ["--overlay", layer]
     if container.workdir is not None:
         options += ["--workdir", container.workdir]
-    options += bind(source or source_folder(), f"{SOURCE}/nemo_partial_hydra", read_only=True)
+    options += bind(source or source_folder(), _INSIDE, read_only=True)
     for path in outermost(binds):
         options += bind(path, path)
     for text in container.binds:
         options += ["--bind", text]
-    return [*options, "--pwd", directory, *container.extra_args, container.image, *payload]
+    enter = [container.interpreter, "-I", "-S", f"{_INSIDE}/launching/enter.py"]
+    return [*options, "--pwd", directory, *container.extra_args, container.image, *enter, *payload]
 
 
 def bind(source: str, destination: str, *, read_only: bool = False) -> list[str]:
@@ -148,22 +151,30 @@ def environment(
     search : directories in which the job's Python looks for the recipe's own modules.
     extra : variables that are set besides ``container.env``, and give way to it.
     """
-    path = [*search]
-    if container.image is None:
-        path += filter(None, [host.get("PYTHONPATH")])
-    own = {**(extra or {}), **container.env}
-    if path:
-        own.setdefault("PYTHONPATH", os.pathsep.join(path))
+    own = variables(container, host, search=search, extra=extra)
     if container.image is None:
         return {**host, **own}
+    outside = {key: value for key, value in host.items() if key not in _HOST_PYTHON}
+    return {**outside, variable_prefix(container.executable) + VARIABLE: encoded(own)}
+
+
+def variables(
+    container: Container, host: Mapping[str, str], *, search: Sequence[str] = (), extra: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the variables that a job gets besides those its surroundings give it; see ``environment``."""
+    own = {**(extra or {}), **container.env}
+    inside = container.image is not None
+    path = [*search] if inside else [*search, *filter(None, [host.get("PYTHONPATH")])]
+    if path:
+        own.setdefault("PYTHONPATH", os.pathsep.join(path))
+    if not inside:
+        return own
     # The home directory is mounted by default, and with it what the user installed there for the host's Python.
     own.setdefault("PYTHONNOUSERSITE", "1")
-    outside = {key: value for key, value in host.items() if key not in _HOST_PYTHON}
-    prefix = variable_prefix(container.executable)
     if container.cleanenv:
         passed = {key: value for key, value in host.items() if key.startswith(_PASSED) or key in _PASSED_NAMES}
         own = {**passed, **own}
-    return {**outside, **{prefix + key: value for key, value in own.items()}}
+    return own
 
 
 def variable_prefix(executable: str) -> str:

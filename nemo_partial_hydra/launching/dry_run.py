@@ -44,7 +44,7 @@ def text(
                 f"# sbatch script of jobs {part.start} to {part.stop - 1}" if len(part) > 1 else "# sbatch script"
             ]
             lines += [script(sweep, settings, len(part), number=number, after=after)]
-    lines += ["# environment of each task", *_variables(settings), ""]
+    lines += ["# variables of each task, besides those of the host and of SLURM", *_variables(settings), ""]
     for index, job in enumerate(jobs):
         said = shlex.join(overrides[index]) if index < len(overrides) else ""
         attempt = (attempts or {}).get(job, 1)
@@ -55,9 +55,7 @@ def text(
 
 def _variables(settings: Settings) -> list[str]:
     """Return what is set for the payload; of secrets only the names."""
-    container = settings.container
-    given = apptainer.environment(container, {}, search=settings.code)
-    prefix = "" if container.image is None else apptainer.variable_prefix(container.executable)
+    given = apptainer.variables(settings.container, {}, search=settings.code)
     lines = [f"{name}={shlex.quote(value)}" for name, value in given.items()]
-    lines += [f"{prefix}{name}=(its value at submission, never written)" for name in settings.secrets]
+    lines += [f"{name}=(as it is at submission; not written into any file)" for name in settings.secrets]
     return [f"#   {line}" for entry in lines for line in entry.splitlines()]

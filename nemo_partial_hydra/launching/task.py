@@ -61,13 +61,13 @@ class JobTask:
 
         paths = JobPaths(Path(self.job))
         requeues = self.restarts + 1
-        # SLURM tells by its own counter that a job was started again; without SLURM it is another attempt.
-        attempt = self.attempt if "SLURM_JOB_ID" in os.environ else self.attempt + 1
         status = dataclasses.replace(
-            states.read_status(paths), state=states.SUBMITTED, attempt=attempt, ended=None, exit_code=None, error=None,
+            states.read_status(paths), state=states.SUBMITTED, attempt=self.attempt, ended=None, exit_code=None, error=None,
             requeues=requeues, reason=f"stopped before its time ended and requeued ({requeues})",
         )  # fmt: skip
         states.write_status(paths, status)
+        # SLURM tells by its own counter that a job was started again; without SLURM it is another attempt.
+        attempt = self.attempt if "SLURM_JOB_ID" in os.environ else self.attempt + 1
         return DelayedSubmission(dataclasses.replace(self, restarts=requeues, attempt=attempt))
 
 
