@@ -124,7 +124,7 @@ def unseen(path: str, nodes: Sequence[Node], mounts: str) -> tuple[str, bool] | 
     mounts : the text of ``/proc/self/mounts``.
     """
     here = socket.gethostname().partition(".")[0]
-    others = [node.name for node in nodes if node.name.partition(".")[0] != here]
+    others = [node.name for node in nodes if (node.host or node.name).partition(".")[0] != here]
     if not others:
         return None
     kind, point = file_system(path, mounts)

@@ -95,6 +95,7 @@ class Node:
     usable: bool
     state: str
     reason: str = ""
+    host: str = ""
 
     def gpu_count(self, kind: str | None = None) -> int:
         """Return how many GPUs of a kind it has, or of all kinds."""
@@ -137,6 +138,7 @@ def nodes(text: str) -> list[Node]:
                 usable=not any(flag in UNUSABLE for flag in flags),
                 state=one.get("State", "UNKNOWN"),
                 reason=one.get("Reason", "").partition(" [")[0],
+                host=one.get("NodeHostName", one["NodeName"]),
             )
         )
     return found

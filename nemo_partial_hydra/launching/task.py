@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from ..jobs import status as states
+from ..jobs.claim import restarts
 from ..jobs.layout import JobPaths, SubmissionPaths
 from .child import Child, rank_of
 from .records import read_settings, sweep_of
@@ -62,8 +63,8 @@ class JobTask:
         paths = JobPaths(Path(self.job))
         requeues = self.restarts + 1
         status = dataclasses.replace(
-            states.read_status(paths), state=states.SUBMITTED, attempt=self.attempt, ended=None, exit_code=None, error=None,
-            requeues=requeues, reason=f"stopped before its time ended and requeued ({requeues})",
+            states.read_status(paths), state=states.SUBMITTED, attempt=self.attempt, ended=None, exit_code=None,
+            error=None, requeues=requeues, reason=f"stopped before its time ended and requeued ({requeues})",
         )  # fmt: skip
         states.write_status(paths, status)
         # SLURM tells by its own counter that a job was started again; without SLURM it is another attempt.
@@ -96,7 +97,7 @@ class _Run:
         """Run the payload; return the exit code of the task."""
         try:
             child = Child(
-                self.settings, self.paths, self.task.attempt, restarts=self.task.restarts, rank=self.rank,
+                self.settings, self.paths, self.task.attempt, restarts=max(self.task.restarts, restarts(os.environ)), rank=self.rank,
                 sweep=sweep_of(SubmissionPaths(Path(self.task.submission))),
             )  # fmt: skip
         except OSError as error:
@@ -157,7 +158,13 @@ class _Run:
         states.write_status(
             self.paths,
             dataclasses.replace(
-                status, state=state, attempt=self.task.attempt, ended=states.now(), exit_code=code, reason=reason
+                status,
+                state=state,
+                attempt=self.task.attempt,
+                ended=states.now(),
+                exit_code=code,
+                requeues=self.task.restarts,
+                reason=reason,
             ),
         )
 

@@ -20,6 +20,8 @@ POLL_S = 2.0
 FILE_S = 3.0
 """How long a status.json may come after SLURM says that the job has ended: file systems of clusters are lazy."""
 FINAL = (states.DONE, states.FAILED, states.CANCELLED, states.TIMEOUT, states.LOST)
+ENDED = (states.DONE, states.FAILED)
+"""The states after which nothing comes: one that was told to stop may be requeued, then SLURM still knows it."""
 _ACTIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED",
            "RESIZING", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT", "STOPPED", "RESV_DEL_HOLD", "PREEMPTED")  # fmt: skip
 _ENDS = {
@@ -48,7 +50,7 @@ def wait(sweep: SweepPaths, submission: Submission, ended: Ended, *, ask: Ask = 
     while pending:
         for spelled, job in list(pending.items()):
             status = states.read_status(sweep.job(job.subdir))
-            if status.state in FINAL and status.attempt >= job.attempt:
+            if status.state in ENDED and status.attempt >= job.attempt:
                 del pending[spelled]
                 ended(sweep.job(job.subdir), status)
         if not pending:
