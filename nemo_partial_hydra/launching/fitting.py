@@ -74,9 +74,9 @@ def _in_partition(settings: Settings, partition: Partition, nodes: Sequence[Node
         best = max(has(node) for node in members)
         able = [node for node in able if node in fitting]
         if not fitting:
-            found.append((setting, f"no node of {name} has {need} {what}: the largest has {best}"))
+            found.append((setting, f"no node of {name} has {need:g} {what}: the largest has {best:g}"))
         elif len(fitting) < min(wanted, most):
-            found.append((setting, f"only {len(fitting)} nodes of {name} have {need} {what}, and nodes={wanted}"))
+            found.append((setting, f"only {len(fitting)} nodes of {name} have {need:g} {what}, and nodes={wanted}"))
     if not found and len(able) < wanted:
         found.append(("nodes", f"no {wanted} nodes of {name} have all of what is asked for at once"))
     usable = [node for node in able if node.usable]

@@ -169,9 +169,12 @@ def composed(arguments: Sequence[str], sweep: SweepPaths, name: str, config_dir:
         raise UsageError(f"name the launcher: hydra/launcher={' or hydra/launcher='.join(CLUSTERS)}")
     from hydra import compose, initialize, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
     from omegaconf import OmegaConf, read_write
+    from omegaconf.errors import OmegaConfBaseException
 
     from ..omega import initialize_arguments
+    from ..report import explain
     from ..scalars import escape_interpolation
 
     GlobalHydra.instance().clear()
@@ -181,8 +184,11 @@ def composed(arguments: Sequence[str], sweep: SweepPaths, name: str, config_dir:
         if config_dir is None
         else initialize_config_dir(os.path.abspath(config_dir), **base)
     )
-    with opened:
-        config = compose(overrides=list(arguments), return_hydra_config=True)
+    try:
+        with opened:
+            config = compose(overrides=list(arguments), return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(explain(error) or str(error)) from None
     named = any(text.lstrip("+").startswith("hydra.job.name=") for text in arguments)
     with read_write(config), read_write(config.hydra):
         config.hydra.sweep.dir = escape_interpolation(str(sweep.directory))

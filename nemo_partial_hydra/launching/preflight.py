@@ -107,6 +107,8 @@ def _ask_cluster(settings: Settings, directory: str, script: Callable[[], str], 
         report.faults([("", "sbatch is not on PATH: submit from a host of the cluster")])
     elif answer.no_controller:
         report.faults([("", _unreachable(answer))])
+    elif "unrecognized option" in answer.err:
+        report.settings([("additional_parameters", answer.complaint)])
     elif answer.code != 0:
         report.faults([("", f"SLURM would not take the job: {refusal(answer.complaint)}")])
 

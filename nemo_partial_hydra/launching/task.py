@@ -95,11 +95,10 @@ class _Run:
 
     def run(self) -> int:
         """Run the payload; return the exit code of the task."""
+        sweep = sweep_of(SubmissionPaths(Path(self.task.submission)))
+        again = max(self.task.restarts, restarts(os.environ))
         try:
-            child = Child(
-                self.settings, self.paths, self.task.attempt, restarts=max(self.task.restarts, restarts(os.environ)), rank=self.rank,
-                sweep=sweep_of(SubmissionPaths(Path(self.task.submission))),
-            )  # fmt: skip
+            child = Child(self.settings, self.paths, self.task.attempt, sweep=sweep, restarts=again, rank=self.rank)
         except OSError as error:
             name = error.filename or self.settings.container.executable
             return self._not_started(f"{name}: {error.strerror} on {os.uname().nodename}")
