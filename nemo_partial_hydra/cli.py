@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import Command, diff, schema, snapshot, submit
+from .commands import Command, CommandParser, diff, schema, snapshot, submit
 from .errors import RecipeError
 
 COMMANDS: tuple[Command, ...] = (
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nemo-hydra", description="NeMo-Run recipes as Hydra config groups.")
     parser.add_argument("--version", action="version", version=f"nemo-hydra {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
     for command in COMMANDS:

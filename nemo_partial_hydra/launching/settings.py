@@ -163,7 +163,7 @@ def mistakes(settings: Settings) -> list[tuple[str, str]]:
         if settings.resource(name, 0) < 0:
             found.append((name, f"cannot be negative: {settings.resources[name]}"))
     limit, delay = settings.resource("timeout_min", 60) * 60, settings.resource("signal_delay_s", 0)
-    if delay >= limit:
+    if delay >= limit > 0:
         found.append(("signal_delay_s", f"is {delay} s, but the job has {limit} s: it would be stopped at its start"))
     if settings.resources.get("use_srun") is False:
         found.append(("use_srun", "tasks are started by srun: without it SLURM's signal before the end is lost"))
