@@ -27,7 +27,7 @@ OPTIONS: Mapping[str, str] = {
     "JobAcctGatherType": "jobacct_gather/none",
     "SelectType": "select/cons_tres",
     "SelectTypeParameters": "CR_CPU_Memory",
-    "DefMemPerCPU": "2000",
+    "DefMemPerCPU": "4000",
     "SchedulerType": "sched/backfill",
     "SchedulerParameters": "batch_sched_delay=0,sched_min_interval=200000,bf_interval=2",
     "PreemptType": "preempt/partition_prio",
