@@ -10,11 +10,12 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import Command, diff, schema, snapshot
+from .commands import Command, diff, run, schema, snapshot
 from .errors import RecipeError
 
 COMMANDS: tuple[Command, ...] = (
     diff,
+    run,
     snapshot,
     schema,
 )
