@@ -13,6 +13,8 @@ _HOME = {
     "main": "app",
     "build": "api",
     "run": "api",
+    "freeze": "jobs.freezing",
+    "Job": "jobs.job",
     "to_yaml": "core",
     "from_yaml": "core",
     "to_config": "config",
@@ -25,7 +27,9 @@ _HOME = {
     "CaptureError": "errors",
     "ConfigError": "errors",
     "DialectError": "errors",
+    "JobError": "errors",
     "PolicyError": "errors",
+    "RefusedError": "errors",
     "RegistrationError": "errors",
     "SignatureError": "errors",
     "ValidationError": "errors",
@@ -44,11 +48,15 @@ if TYPE_CHECKING:
     from .errors import CaptureError as CaptureError
     from .errors import ConfigError as ConfigError
     from .errors import DialectError as DialectError
+    from .errors import JobError as JobError
     from .errors import PolicyError as PolicyError
     from .errors import RecipeError as RecipeError
+    from .errors import RefusedError as RefusedError
     from .errors import RegistrationError as RegistrationError
     from .errors import SignatureError as SignatureError
     from .errors import ValidationError as ValidationError
+    from .jobs.freezing import freeze as freeze
+    from .jobs.job import Job as Job
     from .library import recipe as recipe
     from .library import store as store
     from .listing import paths as paths

@@ -10,11 +10,12 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import Command, CommandParser, diff, schema, snapshot, submit
+from .commands import Command, CommandParser, diff, run, schema, snapshot, submit
 from .errors import RecipeError
 
 COMMANDS: tuple[Command, ...] = (
     diff,
+    run,
     snapshot,
     schema,
     submit,

@@ -1,7 +1,7 @@
 """The one place that knows Hydra's and OmegaConf's versions and looks behind OmegaConf's public API.
 
 May import: OmegaConf. OmegaConf has no public way to read a node instead of its value, nor a node's own flags; the
-three functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and the version matrix tests them.
+functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and the version matrix tests them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
 
 
 def child_nodes(container: DictConfig | ListConfig) -> Iterator[tuple[Any, Any]]:
-    """Yield the keys and nodes of a container, nothing resolved."""
-    if isinstance(container, DictConfig):
-        for name in list(container.keys()):
-            yield name, container._get_node(name)
-    else:
-        for index in range(len(container)):
-            yield index, container._get_node(index)
+    """Yield the keys and nodes of a container, nothing resolved; one that stands for a value or nothing has none.
+
+    Asking for each by its name would check the name against the container's type, which is most of a walk's time.
+    """
+    held = container._content
+    if isinstance(held, dict):
+        yield from list(held.items())
+    elif isinstance(held, list):
+        yield from enumerate(list(held))
 
 
 def flag(container: Container, name: str) -> bool | None:
@@ -66,6 +68,25 @@ def own_child(parent: Any, key: Any) -> Any:
     return held.get(key) if isinstance(held, Mapping) else None
 
 
+def own_item(parent: ListConfig, index: int) -> Any:
+    """Return the node that stands at an index of a list node, or None."""
+    held = parent._content
+    return held[index] if isinstance(held, list) and 0 <= index < len(held) else None
+
+
+def put_child(parent: DictConfig | ListConfig, key: Any, node: Any) -> None:
+    """Put a node where another one of the same parent stood; nothing is checked, converted or copied."""
+    held: Any = parent._content
+    held[key] = node
+    node._set_parent(parent)
+
+
+def drop_child(parent: DictConfig, key: Any) -> None:
+    """Take a node out of its parent, whatever the parent's flags say."""
+    held: Any = parent._content
+    held.pop(key, None)
+
+
 def full_key(container: Container) -> str:
     """Return the path of a container from the root of its config."""
     return str(container._get_full_key(None))
@@ -94,6 +115,14 @@ def initialize_arguments(version_base: str | None) -> dict[str, Any]:
     """Return what ``hydra.initialize`` and its like take in this version for a version base."""
     arguments = main_arguments(version_base, ())
     return {"version_base": version_base} if "version_base" in arguments else {}
+
+
+def writes_override_dirname() -> bool:
+    """Whether Hydra writes ``hydra.job.override_dirname`` while it composes; from 1.4 on a resolver computes it."""
+    import hydra
+
+    major, minor = hydra.__version__.split(".")[:2]
+    return (int(major), int(minor)) < (1, 4)
 
 
 HYDRA_OWN = ("hydra", "hydra_plugins", "nemo_partial_hydra", "logging", "colorlog")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from .errors import ConfigError, SignatureError
+from .installed import Package
 from .signatures import Signature
 from .snapshot import NAME, Snapshot, load
 
@@ -52,6 +53,12 @@ def doc(target: str) -> Mapping[str, str] | None:
     """Return what is said about a target's parameters; None if no snapshot covers it."""
     found = _covering(target)
     return found.doc(target) if found is not None else None
+
+
+def package(target: str) -> Package | None:
+    """Return the distribution that a covered target was read from; None if no snapshot covers it or knows it."""
+    found = _covering(target)
+    return found.package(target) if found is not None else None
 
 
 def covers(target: str) -> bool:
