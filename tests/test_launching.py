@@ -114,7 +114,11 @@ CONFIG: dict[str, Any] = {
     "payload_signal": "SIGTERM",
     "submitit_folder": None,
     "setup": ["module load a"],
-    "apptainer": {"image": "x.sif", "env": {"A": 1, "B": True, "HF_TOKEN": "hidden", "USER_NAME": None}, "setup": ["b"]},
+    "apptainer": {
+        "image": "x.sif",
+        "env": {"A": 1, "B": True, "HF_TOKEN": "hidden", "USER_NAME": None},
+        "setup": ["b"],
+    },
 }
 
 

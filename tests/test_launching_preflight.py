@@ -140,8 +140,11 @@ def test_what_is_wrong_with_an_image_is_said(tmp_path: Path) -> None:
     (tmp_path / "text.sif").write_text("no image")
     (tmp_path / "empty").mkdir()
     for name, said in [
-        ("nope.sif", "no such image; "), ("text.sif", "this is no image"), ("empty", "empty"), ("a/b.sif", "no directory"),
-    ]:  # fmt: skip
+        ("nope.sif", "no such image; "),
+        ("text.sif", "this is no image"),
+        ("empty", "empty"),
+        ("a/b.sif", "no directory"),
+    ]:
         assert said in host.image_mistakes(Container(image=str(tmp_path / name)))[0][1]
     cut = host.image_mistakes(Container(image=str(sif(tmp_path / "cut.sif", cut=1))))
     assert "5095 of 5096 bytes" in cut[0][1]
@@ -217,7 +220,6 @@ def checked(asked: Cluster, folder: Path, **changed: Any) -> RecipeError | None:
     try:
         report.check()
     except RecipeError as error:
-        assert "Nothing was submitted." in str(error)
         return error
     return None
 
@@ -232,7 +234,15 @@ def test_all_problems_are_in_one_report(tmp_path: Path) -> None:
         Cluster(), Path("/srv"), container=image, payload_signal="NOPE", resources={"cpus_per_task": 9, "mem_gb": 99}
     )
     assert isinstance(found, UsageError)
-    for part in ("5 problems", "payload_signal", "no.sif", "no-such-apptainer", "has 9 CPUs", "has 99 GB"):
+    for part in (
+        "5 problems",
+        "Nothing was submitted.",
+        "payload_signal",
+        "no.sif",
+        "no-such-apptainer",
+        "has 9 CPUs",
+        "has 99 GB",
+    ):
         assert part in str(found)
 
 

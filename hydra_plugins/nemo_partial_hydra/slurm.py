@@ -17,12 +17,7 @@ from omegaconf import DictConfig
 try:
     from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
 except ImportError:  # the extra is not installed: the launchers say so when they are chosen
-
-    @dataclass
-    class SlurmQueueConf:
-        """Stands in where hydra-submitit-launcher is not installed."""
-
-    LocalQueueConf = SlurmQueueConf
+    SlurmQueueConf = LocalQueueConf = object
 
 _HERE = "hydra_plugins.nemo_partial_hydra.slurm"
 
@@ -96,6 +91,7 @@ class _Base(Launcher):
     """A launcher whose logic is ``nemo_partial_hydra.launching.hydra``."""
 
     cluster = ""
+    checks_jobs = True
 
     def __init__(self, **params: Any) -> None:
         self.params = params
@@ -108,7 +104,7 @@ class _Base(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from nemo_partial_hydra.launching.hydra import launch
 
-        return launch(self, [list(one) for one in job_overrides], initial_job_idx)
+        return launch(self.config, self.context.config_loader, self.task, job_overrides, initial_job_idx, self.cluster)
 
 
 class SubmititApptainer(_Base):

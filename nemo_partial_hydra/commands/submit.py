@@ -14,7 +14,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
         parents=[shared],
         help="send frozen jobs to SLURM, or run them on this machine",
         description="Sends the jobs of DIR that were never submitted. The exit code is 4 if the cluster cannot do what "
-        "is asked, 2 if a setting is wrong, 3 if there is nothing to submit, and 1 if a job failed that was waited for.",
+        "is asked, 2 if a setting is wrong, 3 if there is nothing to submit, 1 if a job failed that was waited for.",
     )
     parser.add_argument("directory", metavar="DIR", help="the directory of a sweep, or of one job")
     parser.add_argument(

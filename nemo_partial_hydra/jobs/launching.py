@@ -79,6 +79,7 @@ def freeze_sweep(
     *,
     image: str | None = None,
     record: Record | None = None,
+    write: bool = True,
 ) -> FrozenSweep:
     """Freeze the jobs of a sweep below ``hydra.sweep.dir``; nothing is written if one of them is wrong.
 
@@ -91,6 +92,7 @@ def freeze_sweep(
     first : the number of the first job.
     image : the container image that the jobs are for, to be recorded.
     record : see :func:`nemo_partial_hydra.freeze`.
+    write : False leaves it to ``write_sweep``.
 
     Raises
     ------
@@ -122,15 +124,28 @@ def freeze_sweep(
     jobs = each_job(overrides, Composer(config, loader, overrides), first, work)
     if config.hydra.job.env_set:
         log.warning("hydra.job.env_set is not part of frozen jobs: set these variables where they run")
+    made = FrozenSweep(sweep, jobs)
+    if write:
+        write_sweep(made, config)
+    return made
+
+
+def write_sweep(made: FrozenSweep, config: DictConfig) -> None:
+    """Write the jobs of a sweep, and its own config where no sweeper has.
+
+    Raises
+    ------
+    JobError
+        If a file cannot be written, or another job is frozen there.
+    """
     try:
-        sweep.directory.mkdir(parents=True, exist_ok=True)
+        made.paths.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise JobError(f"{sweep.directory}: cannot be made: {error.strerror}") from None
-    if not sweep.multirun.exists():
-        save_multirun(config, str(sweep.multirun))
-    for paths, job in jobs:
+        raise JobError(f"{made.paths.directory}: cannot be made: {error.strerror}") from None
+    if not made.paths.multirun.exists():
+        save_multirun(config, str(made.paths.multirun))
+    for paths, job in made.jobs:
         write_job(paths, job)
-    return FrozenSweep(sweep, jobs)
 
 
 def launch_frozen(

@@ -40,7 +40,7 @@ class ScriptExecutor(SlurmExecutor):  # type: ignore[misc]
 
     def script(self, count: int) -> str:
         """Return the batch script of an array of so many jobs."""
-        before: dict[str, Any] = self.parameters
+        before: dict[str, Any] = dict(self.parameters)  # type: ignore[has-type]
         self.parameters = {**before, "map_count": count} if count > 1 else before
         try:
             return str(self._make_submission_file_text(self._submitit_command_str, "script"))

@@ -16,6 +16,7 @@ from ..jobs import status as states
 from ..jobs.job import Head, read_head, read_job
 from ..jobs.layout import JobPaths, SweepPaths
 from . import dry_run, local, submission, waiting
+from .preflight import Report
 from .records import Submission
 from .settings import LOCAL, SLURM, Settings
 
@@ -51,6 +52,7 @@ def send(
     *,
     attempts: Mapping[JobPaths, int] | None = None,
     after: str | None = None,
+    report: Report | None = None,
 ) -> Submission:
     """Submit or run jobs; wait for them where the settings say so. What each came to is in its status.json.
 
@@ -64,8 +66,9 @@ def send(
     if settings.cluster == LOCAL:
         if after:
             raise UsageError("--after: jobs on this machine are not in SLURM's queue; use submitit_apptainer")
-        return local.run(sweep, jobs, settings, secrets=secrets, attempts=attempts, ended=Teller(len(jobs)))
-    sent = submission.submit(sweep, jobs, settings, secrets=secrets, attempts=attempts, after=after)
+        told = Teller(len(jobs))
+        return local.run(sweep, jobs, settings, secrets=secrets, attempts=attempts, ended=told, report=report)
+    sent = submission.submit(sweep, jobs, settings, secrets=secrets, attempts=attempts, after=after, report=report)
     where = shlex.quote(str(sweep.directory))
     number = f"{len(sent.jobs)} job" + ("s" if len(sent.jobs) > 1 else "")
     print(f"Submitted {number} to SLURM as {', '.join(sent.arrays)} ({sent.name}).")
@@ -94,11 +97,12 @@ class Teller:
 
     def __call__(self, job: JobPaths, status: states.Status) -> None:
         self.count += 1
-        print(f"[{self.count}/{self.total}] {job.directory.name} {status.state}{_details(job, status)}", flush=True)
+        print(f"[{self.count}/{self.total}] {job.directory.name} {said(job, status)}", flush=True)
 
 
-def _details(job: JobPaths, status: states.Status) -> str:
-    parts = []
+def said(job: JobPaths, status: states.Status) -> str:
+    """Say in one line how a job ended."""
+    parts = [status.state]
     took = states.seconds_between(status.started, status.ended)
     if took is not None:
         parts.append(f"in {took:.1f} s")
@@ -107,7 +111,7 @@ def _details(job: JobPaths, status: states.Status) -> str:
         error = status.error or {}
         parts.append(f"{error['type']}: {error['message']}".splitlines()[0] if error else (status.reason or ""))
         parts.append(str(job.err(status.attempt)))
-    return "".join(f"; {part}" for part in parts if part)
+    return "; ".join(part for part in parts if part)
 
 
 def failed(jobs: Sequence[JobPaths]) -> list[JobPaths]:

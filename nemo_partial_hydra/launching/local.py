@@ -13,6 +13,7 @@ from typing import Any
 
 from ..jobs import status as states
 from ..jobs.layout import JobPaths, SweepPaths
+from .preflight import Report
 from .records import Submission, write_submission
 from .settings import Settings
 from .submission import Chosen, check, claimed, submitit_folder
@@ -30,12 +31,13 @@ def run(
     secrets: Mapping[str, str] | None = None,
     attempts: Mapping[JobPaths, int] | None = None,
     ended: Ended = lambda paths, status: None,
+    report: Report | None = None,
 ) -> Submission:
     """Run jobs on this machine, ``array_parallelism`` at a time, and wait for them.
 
     Parameters
     ----------
-    sweep, jobs, settings, secrets, attempts : as for :func:`submission.submit`.
+    sweep, jobs, settings, secrets, attempts, report : as for :func:`submission.submit`.
     ended : called for every job that has ended.
 
     Raises
@@ -45,7 +47,7 @@ def run(
     RefusedError
         If a job was submitted or run already.
     """
-    check(sweep, settings, len(jobs))
+    (report or check(sweep, settings)).check()
     chosen = [(job, (attempts or {}).get(job, 1)) for job in jobs]
     with claimed(sweep, chosen, settings, None) as (paths, submission):
         sent: Submission = submission

@@ -19,11 +19,12 @@ Ask = Callable[..., slurm.Answer]
 
 @dataclass
 class Report:
-    """What was found: mistakes in the settings, faults of the cluster, and notes that forbid nothing."""
+    """What was found: in the recipes, in the settings, of the cluster; and notes that forbid nothing."""
 
     usage: list[str] = field(default_factory=list)
     cluster: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    recipe: RecipeError | None = None
     max_array: int = 1001
 
     def check(self) -> None:
@@ -31,18 +32,23 @@ class Report:
 
         Raises
         ------
+        RecipeError
+            The recipes' own kind of error, if one of them is wrong.
         UsageError
             If a setting has to be changed (exit code 2).
         ClusterError
             If it is the cluster that does not do what is asked (exit code 4).
         """
-        found = [*self.usage, *self.cluster]
+        found = [*([str(self.recipe)] if self.recipe else []), *self.usage, *self.cluster]
         if not found:
             return
         kind: type[RecipeError] = UsageError if self.usage else ClusterError
+        if self.recipe is not None:
+            kind = type(self.recipe)
         if len(found) == 1:
             raise kind(f"{found[0]}\nNothing was submitted.")
-        raise kind("\n".join([f"{len(found)} problems:", *(f"  - {one}" for one in found), "Nothing was submitted."]))
+        lines = [f"  - {one}".replace("\n", "\n    ") for one in found]
+        raise kind("\n".join([f"{len(found)} problems:", *lines, "Nothing was submitted."]))
 
     def settings(self, found: list[tuple[str, str]]) -> None:
         """Note mistakes in settings."""

@@ -12,6 +12,7 @@ import dataclasses
 import getpass
 import itertools
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def submit(
     secrets: Mapping[str, str] | None = None,
     attempts: Mapping[JobPaths, int] | None = None,
     after: str | None = None,
+    report: preflight.Report | None = None,
 ) -> Submission:
     """Submit jobs to SLURM as one array, or as several where the cluster's arrays are smaller.
 
@@ -48,6 +50,7 @@ def submit(
     secrets : values of ``settings.secrets``: they go into the environment of ``sbatch`` and nowhere else.
     attempts : the number of each job's attempt; 1 where it is not given.
     after : a dependency, as ``sbatch`` takes it.
+    report : what ``check`` found, where that was asked already.
 
     Raises
     ------
@@ -56,7 +59,8 @@ def submit(
     RefusedError
         If a job was submitted or run already.
     """
-    report = check(sweep, settings, len(jobs), after)
+    report = report or check(sweep, settings, after)
+    report.check()
     chosen = [(job, (attempts or {}).get(job, 1)) for job in jobs]
     with claimed(sweep, chosen, settings, after) as (paths, submission):
         sent = _send(paths, submission, settings, chosen, report.max_array, after, secrets or {})
@@ -65,18 +69,11 @@ def submit(
     return sent
 
 
-def check(sweep: SweepPaths, settings: Settings, count: int, after: str | None = None) -> preflight.Report:
-    """Look for all that would go wrong; raise it, or return the notes.
-
-    Raises
-    ------
-    UsageError, ClusterError
-        With all problems in one message.
-    """
+def check(sweep: SweepPaths, settings: Settings, after: str | None = None) -> preflight.Report:
+    """Look for all that would go wrong; notes on what only may are printed."""
     report = preflight.check(settings, str(sweep.directory), lambda: script(sweep, settings, 1, after=after))
-    report.check()
     for note in report.notes:
-        print(f"Note: {note}")
+        print(f"Note: {note}", file=sys.stderr)
     return report
 
 
