@@ -13,9 +13,10 @@ import getpass
 import itertools
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import ClusterError, JobError, RefusedError
 from ..jobs import status as states
@@ -26,6 +27,8 @@ from .records import SentJob, Submission, subdir_of, write_settings, write_submi
 from .settings import Settings
 from .task import JobTask
 
+T = TypeVar("T")
+WRITERS = 16
 Chosen = tuple[JobPaths, int]
 """A job and the number of the attempt that is sent."""
 
@@ -64,8 +67,7 @@ def submit(
     chosen = [(job, (attempts or {}).get(job, 1)) for job in jobs]
     with claimed(sweep, chosen, settings, after) as (paths, submission):
         sent = _send(paths, submission, settings, chosen, report.max_array, after, secrets or {})
-    for job, (each, _) in zip(sent.jobs, chosen, strict=True):
-        note_sent(each, job)
+    together(lambda one: note_sent(*one), list(zip(jobs, sent.jobs, strict=True)))
     return sent
 
 
@@ -123,10 +125,10 @@ def _send(
     from . import executors
 
     ids: list[str] = []
-    together = settings.resource("array_parallelism", len(chosen))
+    at_once = settings.resource("array_parallelism", len(chosen))
     for part in parts(len(chosen), size):
         # Arrays know nothing of each other: where the limit binds, each waits for the one before it.
-        wait = f"afterany:{executors.split_id(ids[-1])[0]}" if ids and together < len(chosen) else None
+        wait = f"afterany:{executors.split_id(ids[-1])[0]}" if ids and at_once < len(chosen) else None
         needs = ",".join(filter(None, [after, wait])) or None
         executor = executors.slurm(settings, submitit_folder(paths, settings), options(needs))
         tasks = [JobTask(str(paths.directory), str(chosen[i][0].directory), chosen[i][1]) for i in part]
@@ -171,8 +173,7 @@ def claimed(sweep: SweepPaths, chosen: Sequence[Chosen], settings: Settings, aft
     taken: list[tuple[JobPaths, int, states.Status]] = []
     paths = new_directory(sweep)
     try:
-        for job, attempt in chosen:
-            taken.append((job, attempt, claim(job, attempt)))
+        together(lambda one: taken.append((*one, claim(*one))), chosen)
         submission = Submission(
             number=int(paths.directory.name),
             cluster=settings.cluster,
@@ -252,6 +253,13 @@ def give_back(taken: Sequence[tuple[JobPaths, int, states.Status]]) -> None:
         for path in (job.attempt(attempt), job.attempt(attempt).parent):
             with contextlib.suppress(OSError):
                 path.rmdir()  # only where it is empty
+
+
+def together(work: Callable[[T], None], items: Sequence[T]) -> None:
+    """Do something with many items at once: a write to disk is mostly waiting. The first error is raised at the end."""
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for _ in pool.map(work, items):
+            pass
 
 
 def note_sent(paths: JobPaths, job: SentJob) -> None:
