@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     fresh = launchers.ready(jobs)
     launchers.verify(fresh, options.allow)
+    launchers.verify_image(found, settings)
     launchers.send(sweep, fresh, settings, secrets, after=needs)
     waited = settings.detach is False or settings.cluster == "local"
     return 1 if waited and launchers.failed(fresh) else 0

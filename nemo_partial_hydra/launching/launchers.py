@@ -138,6 +138,28 @@ def verify(jobs: Sequence[JobPaths], allow: Sequence[str] = ()) -> None:
         policy.check_names(policy.names_in(read_job(job).recipe), allow)
 
 
+def verify_image(found: Sequence[Head], settings: Settings) -> None:
+    """Check that the image is the one that the jobs were frozen for, where they were frozen for that file.
+
+    Raises
+    ------
+    RefusedError
+        If its content is another one.
+    """
+    from ..jobs.facts import image_of
+
+    image = settings.container.image
+    frozen = {str(head.image["sha256"]) for head in found if head.image and head.image.get("path") == image}
+    frozen.discard("None")
+    if image is None or not frozen or not os.path.isfile(image):
+        return
+    if {image_of(image)["sha256"]} != frozen:
+        raise RefusedError(
+            f"{image}: the image was replaced after the jobs were frozen for it; freeze them again, or name it by "
+            "another path if that is meant"
+        )
+
+
 def code_of(found: Sequence[Head]) -> tuple[str, ...]:
     """Return the directories of the apps that froze the jobs, in which their own modules are."""
     return tuple(dict.fromkeys(head.app for head in found if head.app))

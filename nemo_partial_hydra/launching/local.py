@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 from ..jobs import status as states
@@ -55,7 +58,7 @@ def run(
 
     executor = executors.local(settings, submitit_folder(paths, settings))
     waiting, running = list(enumerate(chosen)), dict[int, Any]()
-    with executors.variables(secrets or {}):
+    with executors.variables(secrets or {}), _terminable():
         try:
             while waiting or running:
                 while waiting and len(running) < settings.resource("array_parallelism", 1):
@@ -71,6 +74,23 @@ def run(
             _stop(running.values(), [one for _, one in waiting])
             raise
     return sent
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM end the sweep as Ctrl-C does, so that its jobs do not outlive it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may have handlers
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _started(sent: Submission, index: int, pid: int) -> Submission:

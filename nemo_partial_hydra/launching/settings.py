@@ -10,6 +10,7 @@ import dataclasses
 import os
 import re
 import signal
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,8 @@ class Settings:
     allow : dotted prefixes that recipes may name, besides the runner's own.
     secrets : names of variables whose values the container gets from the environment of the submission.
     detach : True returns after submission, False waits, None decides by cluster and sweeper.
+    submitit_folder : where submitit keeps its files; None is in the submission's own directory.
+    image_stamp : size and time of change of the image, see ``stamp``.
     """
 
     cluster: str = SLURM
@@ -53,6 +56,7 @@ class Settings:
     secrets: tuple[str, ...] = ()
     detach: bool | None = None
     submitit_folder: str | None = None
+    image_stamp: tuple[int, int] | None = None
 
     def resource(self, name: str, default: int) -> int:
         """Return a resource that is a number."""
@@ -116,6 +120,7 @@ def from_config(
         secrets=tuple(key for key, value in given.items() if value is None or key in secrets),
         detach=config.get("detach"),
         submitit_folder=config.get("submitit_folder"),
+        image_stamp=stamp(container["image"]),
     )
     return settings, secrets
 
@@ -136,6 +141,15 @@ def _absolute_bind(text: str) -> str:
     """Make the source of ``SOURCE[:DESTINATION[:OPTIONS]]`` absolute, and say where it was meant to be seen."""
     source, colon, rest = text.partition(":")
     return f"{_absolute(source)}{colon}{rest}"
+
+
+def stamp(image: str | None) -> tuple[int, int] | None:
+    """Return what tells that an image was replaced: its size and time of change; None for no file."""
+    try:
+        found = os.stat(image or "")
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def from_record(data: Mapping[str, Any]) -> Settings:

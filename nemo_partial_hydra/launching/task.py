@@ -22,7 +22,7 @@ from ..jobs.claim import restarts
 from ..jobs.layout import JobPaths, SubmissionPaths
 from .child import Child, rank_of
 from .records import read_settings, sweep_of
-from .settings import SLURM, Settings
+from .settings import SLURM, Settings, stamp
 
 GRACE = 0.8
 """The part of ``signal_delay_s`` that the payload has to end by itself; the rest is for the requeue."""
@@ -95,6 +95,10 @@ class _Run:
 
     def run(self) -> int:
         """Run the payload; return the exit code of the task."""
+        image = self.settings.container.image
+        if self.settings.image_stamp is not None and stamp(image) != self.settings.image_stamp:
+            gone = "is gone" if image is not None and not os.path.exists(image) else "was replaced since"
+            return self._not_started(f"the image {image} {gone}; submit the job again", REFUSED)
         sweep = sweep_of(SubmissionPaths(Path(self.task.submission)))
         again = max(self.task.restarts, restarts(os.environ))
         try:
@@ -146,11 +150,11 @@ class _Run:
             self._over(states.FAILED, code, child.explain(started=status.state == states.RUNNING))
         return code or 1
 
-    def _not_started(self, reason: str) -> int:
+    def _not_started(self, reason: str, code: int = NO_EXECUTABLE) -> int:
         if self.rank == 0:
-            self._over(states.FAILED, NO_EXECUTABLE, f"the job did not start: {reason}")
+            self._over(states.FAILED, code, f"the job did not start: {reason}")
         print(reason, file=sys.stderr)
-        return NO_EXECUTABLE
+        return code
 
     def _over(self, state: str, code: int, reason: str) -> None:
         status = states.read_status(self.paths)

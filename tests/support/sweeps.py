@@ -7,6 +7,7 @@ from typing import Any
 
 from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
+from nemo_partial_hydra.scalars import escape_interpolation
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOW = ("tests.support.payloads",)
@@ -25,7 +26,8 @@ class Sweep:
     def add(self, payload: str, **values: Any) -> JobPaths:
         """Freeze a job that calls a function of ``payloads``."""
         number = len(self.jobs)
-        recipe = {"_target_": f"tests.support.payloads.{payload}", "_partial_": True, **values}
+        given = {key: escape_interpolation(value) if isinstance(value, str) else value for key, value in values.items()}
+        recipe = {"_target_": f"tests.support.payloads.{payload}", "_partial_": True, **given}
         job = self.paths.job(str(number))
         overrides = tuple(f"{key}={value}" for key, value in values.items())
         write_job(
