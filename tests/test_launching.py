@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nemo_partial_hydra import cli
-from nemo_partial_hydra.launching import apptainer, dry_run, enter, settings, submission
+from nemo_partial_hydra.launching import apptainer, code, dry_run, enter, settings, submission
 from nemo_partial_hydra.launching.apptainer import Container
 from nemo_partial_hydra.launching.settings import Settings, from_config, from_record, mistakes
 from tests.support.sweeps import ROOT, STRANGE, Sweep
@@ -167,6 +167,20 @@ def test_arrays_are_split_evenly_and_none_is_too_large() -> None:
         assert [index for part in found for index in part] == list(range(count))
         assert max(len(part) for part in found) <= size
         assert max(len(part) for part in found) - min(len(part) for part in found) <= 1
+
+
+def test_the_code_of_recipes_is_found_and_what_is_installed_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("app", "lib/own", "pack/inner"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("lib/own/__init__.py", "lib/single.py", "pack/__init__.py", "pack/inner/__init__.py"):
+        (tmp_path / name).touch()
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    named = ["own.a.b", "single.f", "hydra.main", "datetime.timedelta", "builtins.tuple", "not_here.f", "__main__.f"]
+    apps = [str(tmp_path / "app"), str(tmp_path / "pack" / "inner"), None]
+    expected = ["app", ".", "pack/inner", "lib"]
+    assert code.folders(apps, named) == tuple(str(tmp_path / name) for name in expected)
 
 
 # ---------------------------------------------------------------- the text of what would be submitted

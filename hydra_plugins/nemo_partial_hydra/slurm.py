@@ -12,12 +12,12 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 try:
     from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
 except ImportError:  # the extra is not installed: the launchers say so when they are chosen
-    SlurmQueueConf = LocalQueueConf = object
+    SlurmQueueConf = LocalQueueConf = None
 
 _HERE = "hydra_plugins.nemo_partial_hydra.slurm"
 
@@ -54,7 +54,7 @@ class ApptainerConf:
 
 
 @dataclass
-class SubmititApptainerConf(SlurmQueueConf):  # type: ignore[misc]
+class SubmititApptainerConf(SlurmQueueConf or object):  # type: ignore[misc]
     """The settings of ``hydra/launcher=submitit_apptainer``: those of submitit_slurm, and ours."""
 
     _target_: str = f"{_HERE}.SubmititApptainer"
@@ -70,7 +70,7 @@ class SubmititApptainerConf(SlurmQueueConf):  # type: ignore[misc]
 
 
 @dataclass
-class SubmititApptainerLocalConf(LocalQueueConf):  # type: ignore[misc]
+class SubmititApptainerLocalConf(LocalQueueConf or object):  # type: ignore[misc]
     """The settings of ``hydra/launcher=submitit_apptainer_local``: those of submitit_local, and ours."""
 
     _target_: str = f"{_HERE}.SubmititApptainerLocal"
@@ -102,8 +102,9 @@ class _Base(Launcher):
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from nemo_partial_hydra.launching.hydra import launch
+        from nemo_partial_hydra.launching.hydra import launch, require
 
+        require(installed=SlurmQueueConf is not None)
         return launch(self.config, self.context.config_loader, self.task, job_overrides, initial_job_idx, self.cluster)
 
 
@@ -119,13 +120,15 @@ class SubmititApptainerLocal(_Base):
     cluster = "local"
 
 
-_STORE = ConfigStore.instance()
-_STORE.store(
-    group="hydra/launcher", name="submitit_apptainer", node=SubmititApptainerConf, provider="nemo_partial_hydra"
-)
-_STORE.store(
-    group="hydra/launcher",
-    name="submitit_apptainer_local",
-    node=SubmititApptainerLocalConf,
-    provider="nemo_partial_hydra",
-)
+def _stored(conf: Any) -> Any:
+    """Return what is stored: without the extra the launcher takes any setting, to say itself what is missing."""
+    return (
+        conf if SlurmQueueConf is not None else OmegaConf.create({"_target_": conf._target_}, flags={"struct": False})
+    )
+
+
+for _name, _conf in (
+    ("submitit_apptainer", SubmititApptainerConf),
+    ("submitit_apptainer_local", SubmititApptainerLocalConf),
+):
+    ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_stored(_conf), provider="nemo_partial_hydra")

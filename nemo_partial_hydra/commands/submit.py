@@ -29,7 +29,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Submit; return the exit code."""
     from ..jobs.layout import find_jobs, sweep_paths
-    from ..launching import after, launchers
+    from ..launching import after, code, launchers
     from ..launching.settings import from_config
 
     jobs = find_jobs(options.directory)
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     config, name = launchers.composed(options.settings, sweep, first.name, options.config_dir)
     found = launchers.heads(jobs)
     settings, secrets = from_config(
-        config, launchers.CLUSTERS[name], code=launchers.code_of(found), allow=options.allow
+        config, launchers.CLUSTERS[name], code=code.folders(head.app for head in found), allow=options.allow
     )
     needs = after.dependency(options.after) if options.after else None
     if options.dry_run or config.get("dry_run"):

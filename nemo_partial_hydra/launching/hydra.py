@@ -14,16 +14,31 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from .. import policy
-from ..errors import JobFailed, RecipeError
+from ..errors import JobFailed, RecipeError, UsageError
 from ..jobs import status as states
 from ..jobs.launching import FrozenSweep, freeze_sweep, write_sweep
 from ..jobs.layout import JobPaths, sweep_paths
 from ..jobs.outcome import read_result
-from . import dry_run, launchers, submission
+from . import code, dry_run, launchers, submission
 from .settings import LOCAL, from_config
 
 _GRID = (".BasicSweeper", ".RecipeSweeper")
 """Sweepers that do not look at results, by the ends of their targets."""
+
+
+def require(*, installed: bool) -> None:
+    """Say what to install where hydra-submitit-launcher is missing.
+
+    Raises
+    ------
+    UsageError
+        If it is.
+    """
+    if not installed:
+        raise UsageError(
+            "hydra/launcher: this launcher takes its settings from hydra-submitit-launcher, which is not installed: "
+            "pip install 'nemo_partial_hydra[slurm]'"
+        )
 
 
 def launch(
@@ -68,7 +83,10 @@ def launch(
         raise
     settings = dataclasses.replace(
         settings,
-        code=tuple(dict.fromkeys(job.app for _, job in made.jobs if job.app)),
+        code=code.folders(
+            (job.app for _, job in made.jobs),
+            (str(name) for _, job in made.jobs for _, name in policy.names_in(job.recipe)),
+        ),
         allow=tuple(sorted(policy.allowed_prefixes() - {*policy.BUILT_IN, "__main__"})),
     )
     jobs = [paths for paths, _ in made.jobs]

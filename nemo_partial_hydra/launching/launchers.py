@@ -160,11 +160,6 @@ def verify_image(found: Sequence[Head], settings: Settings) -> None:
         )
 
 
-def code_of(found: Sequence[Head]) -> tuple[str, ...]:
-    """Return the directories of the apps that froze the jobs, in which their own modules are."""
-    return tuple(dict.fromkeys(head.app for head in found if head.app))
-
-
 def show(
     sweep: SweepPaths, jobs: Sequence[JobPaths], settings: Settings, found: Sequence[Head], after: str | None = None
 ) -> str:
