@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -33,8 +34,9 @@ from tests.cluster.slurmconf import (
 T = TypeVar("T")
 FREEZER = Path("/sys/fs/cgroup/freezer")
 ACTIVE = "PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING,STOPPED,SIGNALING,STAGE_OUT,REQUEUED,REQUEUE_HOLD"
-JOB = {"job": "%i", "state": "%T", "reason": "%r", "name": "%j", "partition": "%P", "nodes": "%N", "restarts": "%S"}
-RECORD = "JobID JobName Partition State ExitCode DerivedExitCode Start End NodeList Restarts"
+JOB = {"job": "%i", "state": "%T", "reason": "%r", "name": "%j", "partition": "%P", "nodes": "%N", "start": "%S"}
+RECORD = "JobID JobName Partition State ExitCode DerivedExitCode Start End NodeList".split()
+UNFINISHED = {"PENDING", "RUNNING", "REQUEUED", "SUSPENDED", "COMPLETING", "RESIZING"}
 SCHEMA = """
 create database if not exists slurm_acct_db;
 create user if not exists 'slurm'@'localhost' identified by 'slurm';
@@ -125,8 +127,18 @@ class Cluster:
         for daemon in self._named(name):
             daemon.stop()
 
+    def saved(self) -> None:
+        """Wait until the controller has written its state: up to 5 s after a change.
+
+        A job submitted less than that before the controller crashes is lost to SLURM: its processes run, squeue does
+        not know it, accounting has it RUNNING for ever.
+        """
+        file = self.state / "slurmctld" / "job_state"
+        since = time.time()
+        self.wait(lambda: file.exists() and file.stat().st_mtime > since, 20, "the controller saves its state")
+
     def kill(self, name: str) -> None:
-        """End a daemon as a crash would."""
+        """End a daemon as a crash would; see ``saved`` for what the controller forgets."""
         for daemon in self._named(name):
             daemon.kill()
 
@@ -231,15 +243,27 @@ class Cluster:
 
     def sacct(self, job: str | int, duplicates: bool = False) -> list[dict[str, str]]:
         """Give accounting's records of a job, its tasks and steps; with ``duplicates`` of its earlier runs too."""
-        fields = [field for field in RECORD.split() if field != "Restarts"]
         more = ["--duplicates"] if duplicates else []
-        text = run("sacct", "-nP", "-j", str(job), "-o", ",".join(fields), *more)
-        return [dict(zip(fields, line.split("|"), strict=True)) for line in text.splitlines()]
+        text = run("sacct", "-nP", "-j", str(job), "-o", ",".join(RECORD), *more)
+        return [dict(zip(RECORD, line.split("|"), strict=True)) for line in text.splitlines()]
 
-    def state_of(self, job: str | int) -> str:
-        """Give accounting's state of a job (of an array: of its first task), or nothing while it has no record."""
-        records = self.sacct(job)
-        return records[0]["State"] if records else ""
+    def states(self, job: str | int) -> dict[str, str]:
+        """Give accounting's state of a job, or of each task of an array, by its id; nothing while it has no record."""
+        records = {record["JobID"]: record["State"] for record in self.sacct(job)}
+        return {key: state.split()[0] for key, state in records.items() if "." not in key}
+
+    def ended(self, job: str | int, tasks: int = 0, seconds: float = 60.0) -> dict[str, str]:
+        """Wait until a job, or each of the ``tasks`` of an array, has ended by accounting's word; give the states by id.
+
+        The number is needed: for a moment accounting shows an array as if it were a single job that is done.
+        """
+
+        def ended() -> dict[str, str]:
+            states = self.states(job)
+            complete = len([key for key in states if "_" in key]) == tasks
+            return states if complete and not set(states.values()) & UNFINISHED else {}
+
+        return self.wait(ended, seconds, f"job {job} ends")
 
     def cancel_all(self) -> None:
         """Cancel every job and wait until none is left, by force if need be."""
@@ -261,22 +285,21 @@ class Cluster:
             self._reload()
         self.cancel_all()
         for node, state in self.node_states().items():
-            if state.rstrip("*") not in {"idle", "mixed", "allocated", "completing"}:
+            if state.startswith(("drain", "down", "fail")):
                 self.resume(node)
         self.wait(lambda: set(self.node_states().values()) == {"idle"}, 30, "both nodes are idle")
 
     # -- when something fails
 
     def logs(self, name: str | None = None, lines: int = 12) -> str:
-        """Give the last lines of each log, or of one daemon's."""
-        files = sorted((self.state / "log").glob("*"))
+        """Give the last lines of each of Slurm's logs, or of one daemon's."""
         parts = []
-        for file in files:
-            if name is not None and file.stem != name:
+        for daemon in self._named(name) if name else self.daemons.values():
+            if name is None and not daemon.name.startswith("slurm"):
                 continue
-            last = file.read_text(errors="replace").splitlines()[-lines:]
-            if last:
-                parts.append("\n".join([f"--- {file.name}", *last]))
+            file = daemon.output.with_suffix(".log")  # Slurm's own: what it says with times
+            last = (file if file.exists() else daemon.output).read_text(errors="replace").splitlines()[-lines:]
+            parts.append("\n".join([f"--- {file.name}", *last]))
         return "\n".join(parts)
 
     @contextmanager

@@ -72,7 +72,7 @@ class Lab(Cluster):
         return self._linked() and all(daemon.pid is not None for daemon in self.daemons.values())
 
     def up(self) -> bool:
-        """Bring the cluster up; say whether that was needed.
+        """Bring the cluster up, or what is missing of it; say whether nothing of it ran before.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Lab(Cluster):
             for name in ("etc", "log", "munge", "mysql", "run", "pid", "slurmctld", "images"):
                 (self.state / name).mkdir(parents=True, exist_ok=True)
             (self.state / "munge").chmod(0o755)
-            was_up = self.is_up() and self.apptainer.exists()
+            ran = any(daemon.pid for daemon in self.daemons.values())
             with ThreadPoolExecutor(1) as pool:
                 fetched = pool.submit(self.apt.download, *container.PACKAGES)
                 self.apt.install(PACKAGES)
@@ -97,7 +97,7 @@ class Lab(Cluster):
                 fetched.result()
             container.install(self.state / "apptainer", self.apt)
             self._say(f"apptainer {run(self.apptainer, 'version').strip()} is up")
-        return not was_up
+        return not ran
 
     def _claim(self) -> None:
         """Make this cluster the machine's: its configuration where SLURM's commands look, its nodes' names known."""
@@ -123,7 +123,6 @@ class Lab(Cluster):
                 self.stop(name)
             self.start(name)  # also one that runs: an interrupted start may have left it half set up
             self._say(f"{name} is up")
-        self.clean()
 
     def _create_database(self) -> None:
         folder = self.state / "mysql"

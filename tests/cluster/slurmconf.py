@@ -29,7 +29,7 @@ OPTIONS: Mapping[str, str] = {
     "SelectTypeParameters": "CR_CPU_Memory",
     "DefMemPerCPU": "4000",
     "SchedulerType": "sched/backfill",
-    "SchedulerParameters": "batch_sched_delay=0,sched_min_interval=200000,bf_interval=2",
+    "SchedulerParameters": "batch_sched_delay=0,sched_min_interval=200000,sched_interval=2,bf_interval=2",
     "PreemptType": "preempt/partition_prio",
     "PreemptMode": "REQUEUE",
     "SwitchType": "switch/none",
@@ -74,7 +74,7 @@ def slurm_conf(facts: Facts, changes: Mapping[str, str]) -> str:
         "SlurmdUser": "root",
         "AuthType": "auth/munge",
         # a requeued job waits until the credential of its last run has expired: 120 s unless told
-        "AuthInfo": f"socket={facts.munge_socket},cred_expire=8",
+        "AuthInfo": f"socket={facts.munge_socket},cred_expire=5",
         "CredType": "cred/munge",
         "StateSaveLocation": f"{state}/slurmctld",
         "SlurmdSpoolDir": f"{state}/slurmd-%n",
