@@ -1,4 +1,4 @@
-"""The running cluster as drills handle it: its daemons, its queue, its options, its logs.
+"""The running cluster as drills handle it: its daemons, its options, its logs; its jobs are in ``queueing``.
 
 Nothing here installs or creates anything: that is ``lab``.  Standard library only.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +18,7 @@ from typing import TypeVar
 from tests.cluster import daemons
 from tests.cluster.daemons import Daemon
 from tests.cluster.host import LabError, run
+from tests.cluster.queueing import Queue
 from tests.cluster.slurmconf import (
     CLUSTER,
     CONTROLLER_PORT,
@@ -32,11 +32,7 @@ from tests.cluster.slurmconf import (
 )
 
 T = TypeVar("T")
-FREEZER = Path("/sys/fs/cgroup/freezer")
-ACTIVE = "PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING,STOPPED,SIGNALING,STAGE_OUT,REQUEUED,REQUEUE_HOLD"
-JOB = {"job": "%i", "state": "%T", "reason": "%r", "name": "%j", "partition": "%P", "nodes": "%N", "start": "%S"}
-RECORD = "JobID JobName Partition State ExitCode DerivedExitCode Start End NodeList".split()
-UNFINISHED = {"PENDING", "RUNNING", "REQUEUED", "SUSPENDED", "COMPLETING", "RESIZING"}
+CGROUPS = Path("/sys/fs/cgroup")  # of version 1, as Debian 12's Slurm uses them without systemd
 SCHEMA = """
 create database if not exists slurm_acct_db;
 create user if not exists 'slurm'@'localhost' identified by 'slurm';
@@ -44,7 +40,7 @@ grant all on slurm_acct_db.* to 'slurm'@'localhost';
 """
 
 
-class Cluster:
+class Cluster(Queue):
     """A cluster whose files are in ``state``.
 
     Daemons are named ``munged``, ``mariadbd``, ``slurmdbd``, ``slurmctld``, ``slurmd-n1`` and ``slurmd-n2``;
@@ -58,8 +54,8 @@ class Cluster:
 
     @cached_property
     def facts(self) -> Facts:
-        # Under linuxproc every process of a step gets a signal and Apptainer passes its own on: the payload has it twice.
-        cgroup = os.access(FREEZER / "cgroup.procs", os.W_OK)
+        # Under linuxproc every process of a step gets a signal, and Apptainer passes its own on: twice to the payload.
+        cgroup = all(os.access(CGROUPS / kind / "cgroup.procs", os.W_OK) for kind in ("freezer", "memory"))
         return Facts(socket.gethostname().split(".")[0], self.state, "cgroup" if cgroup else "linuxproc")
 
     # -- daemons
@@ -162,8 +158,8 @@ class Cluster:
 
     def _answers(self, daemon: Daemon) -> bool:
         if daemon.comm == "slurmd":
-            states = run("sinfo", "-h", "-n", daemon.name.partition("-")[2], "-o", "%T").split()
-            return bool(states) and not any(state.endswith("*") or state.startswith(("unk", "down")) for state in states)
+            state = self.node_states().get(daemon.name.partition("-")[2], "unknown")
+            return not state.endswith("*") and not state.startswith(("unknown", "down"))
         questions = {
             "munged": ("munge", "-n", "-S", str(self.facts.munge_socket)),
             "mariadbd": ("mariadb", "--no-defaults", f"--socket={self.state}/mysql.sock", "-e", "select 1"),
@@ -223,59 +219,6 @@ class Cluster:
             if self.configure():
                 self._reload()
 
-    # -- nodes and jobs
-
-    def drain(self, node: str, reason: str = "drill") -> None:
-        run("scontrol", "update", f"nodename={node}", "state=drain", f"reason={reason}")
-
-    def resume(self, node: str) -> None:
-        run("scontrol", "update", f"nodename={node}", "state=resume")
-
-    def node_states(self) -> dict[str, str]:
-        lines = run("sinfo", "-h", "-N", "-p", "debug", "-o", "%N %T").splitlines()
-        return dict(line.split(maxsplit=1) for line in lines)
-
-    def squeue(self, job: str | int | None = None, states: str = "all") -> list[dict[str, str]]:
-        """Give the queue, one record an array task: job, state, reason, name, partition, nodes, start."""
-        some = ["-j", str(job)] if job is not None else []
-        text = run("squeue", "-h", "--array", "-t", states, "-o", "\t".join(JOB.values()), *some)
-        return [dict(zip(JOB, line.split("\t"), strict=True)) for line in text.splitlines()]
-
-    def sacct(self, job: str | int, duplicates: bool = False) -> list[dict[str, str]]:
-        """Give accounting's records of a job, its tasks and steps; with ``duplicates`` of its earlier runs too."""
-        more = ["--duplicates"] if duplicates else []
-        text = run("sacct", "-nP", "-j", str(job), "-o", ",".join(RECORD), *more)
-        return [dict(zip(RECORD, line.split("|"), strict=True)) for line in text.splitlines()]
-
-    def states(self, job: str | int) -> dict[str, str]:
-        """Give accounting's state of a job, or of each task of an array, by its id; nothing while it has no record."""
-        records = {record["JobID"]: record["State"] for record in self.sacct(job)}
-        return {key: state.split()[0] for key, state in records.items() if "." not in key}
-
-    def ended(self, job: str | int, tasks: int = 0, seconds: float = 60.0) -> dict[str, str]:
-        """Wait until a job, or each of the ``tasks`` of an array, has ended by accounting's word; give the states by id.
-
-        The number is needed: for a moment accounting shows an array as if it were a single job that is done.
-        """
-
-        def ended() -> dict[str, str]:
-            states = self.states(job)
-            complete = len([key for key in states if "_" in key]) == tasks
-            return states if complete and not set(states.values()) & UNFINISHED else {}
-
-        return self.wait(ended, seconds, f"job {job} ends")
-
-    def cancel_all(self) -> None:
-        """Cancel every job and wait until none is left, by force if need be."""
-        if not self.squeue(states=ACTIVE):
-            return
-        run("scancel", "--user", "root")
-        try:
-            daemons.wait(lambda: not self.squeue(states=ACTIVE), 10, "the cancelled jobs end")
-        except LabError:
-            run("scancel", "--user", "root", "--signal=KILL")
-            self.wait(lambda: not self.squeue(states=ACTIVE), 20, "the killed jobs end")
-
     def clean(self) -> None:
         """Bring everything back to what a test may expect: daemons up, options as they were, no jobs, nodes in use."""
         for name in self.daemons:
@@ -318,17 +261,10 @@ class Cluster:
             yield
 
 
-def sbatch(*arguments: str | Path, cwd: Path) -> str:
-    """Submit with sbatch and give the job's id."""
-    return run("sbatch", "--parsable", *arguments, cwd=cwd).strip().split(";")[0]
-
-
-def no_slurm_environment() -> dict[str, str]:
-    """Give this process's environment without SLURM's variables."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SBATCH_"))}
-
-
 def processes_of(node: str) -> list[int]:
     """Give the processes of the jobs on a node, by the cgroups that slurmd made for them."""
-    files = FREEZER.glob(f"slurm_{node}/**/cgroup.procs")
-    return [int(word) for file in files for word in subprocess.run(["cat", file], capture_output=True, check=False).stdout.split()]
+    found = []
+    for file in (CGROUPS / "freezer").glob(f"slurm_{node}/**/cgroup.procs"):
+        with suppress(OSError):  # it may go while we look
+            found += [int(word) for word in file.read_text().split()]
+    return found

@@ -22,9 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.cluster import container, images
-from tests.cluster import host as host
-from tests.cluster.cluster import FREEZER, Cluster, processes_of
+from tests.cluster import container, host, images
+from tests.cluster.cluster import CGROUPS, Cluster, processes_of
 from tests.cluster.host import LabError, run
 from tests.cluster.slurmconf import NODES
 
@@ -139,7 +138,7 @@ class Lab(Cluster):
             if self._linked() and self.alive("slurmctld"):
                 with suppress(LabError):  # whatever is left of them is killed below
                     self.cancel_all()
-            for name in reversed(self.daemons):
+            for name in reversed(list(self.daemons)):
                 if self.alive(name):
                     self.stop(name)
                     self._say(f"{name} is stopped")
@@ -154,7 +153,7 @@ class Lab(Cluster):
                 for pid in processes_of(node):
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                for cgroup in sorted(FREEZER.parent.glob(f"*/slurm_{node}/**/"), reverse=True):
+                for cgroup in sorted(CGROUPS.glob(f"*/slurm_{node}/**/"), reverse=True):
                     with suppress(OSError):
                         cgroup.rmdir()
             LINK.unlink()
@@ -199,9 +198,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, help="its directory")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start it, or what is missing of it")
-    commands.add_parser("down", help="stop it").add_argument("--purge", action="store_true", help="and remove its files")
+    down = commands.add_parser("down", help="stop it")
+    down.add_argument("--purge", action="store_true", help="and remove its files")
     commands.add_parser("status", help="what runs")
-    commands.add_parser("image", help="make an image, print its path").add_argument("name", choices=list(images.RECIPES))
+    image = commands.add_parser("image", help="make an image, print its path")
+    image.add_argument("name", choices=list(images.RECIPES))
     options = parser.parse_args(arguments)
     lab = Lab(options.state)
     try:

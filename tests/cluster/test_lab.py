@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import images
-from tests.cluster.cluster import sbatch
+from tests.cluster.cluster import CGROUPS
 from tests.cluster.host import LabError, run
-from tests.cluster.lab import Lab
+from tests.cluster.lab import HOSTS, HOSTS_LINE, LINK, Lab
+from tests.cluster.queueing import sbatch
 from tests.support.apps import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -93,7 +94,7 @@ def test_a_running_job_survives_a_crash_of_the_controller(lab: Lab, tmp_path: Pa
     lab.wait((tmp_path / "runs").exists, 20, "the job runs")
     lab.saved()
     lab.kill("slurmctld")
-    with pytest.raises(LabError, match="Unable to contact slurm controller"):
+    with pytest.raises(LabError):
         lab.squeue()
     lab.start("slurmctld")
     (tmp_path / "go").touch()
@@ -159,7 +160,7 @@ def test_the_nemo_environment_runs_in_an_image_that_has_no_python(lab: Lab, imag
 
 def test_everything_listens_on_loopback(lab: Lab) -> None:
     """Also srun, while it waits for its task."""
-    with subprocess.Popen(["srun", "-n1", "sleep", "100"]) as srun:
+    with subprocess.Popen(["srun", "-n1", "sleep", "20"]) as srun:
         lab.wait(lambda: "sleep" in {job["name"] for job in lab.squeue(states="RUNNING")}, 20, "it runs")
         pids = [daemon.pid for daemon in lab.daemons.values()] + [srun.pid]
         owned = {os.readlink(fd) for pid in pids for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
@@ -185,6 +186,9 @@ def test_an_interrupted_start_is_completed_by_two_at_once(lab: Lab) -> None:
     command = [sys.executable, "-m", "tests.cluster.lab", "--state", str(lab.state), "up"]
     lab.down()
     assert not lab.is_up()
+    assert not os.path.lexists(LINK)
+    assert HOSTS_LINE not in HOSTS.read_text()
+    assert not list(CGROUPS.glob("*/slurm_n?"))
     with pytest.raises(LabError):
         lab.squeue()
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as interrupted:
