@@ -1,4 +1,4 @@
-"""The running cluster as drills handle it: its daemons, its queue, its options, its logs.
+"""The running cluster as drills handle it: its daemons, its options, its logs; its jobs are in ``queueing``.
 
 Nothing here installs or creates anything: that is ``lab``.  Standard library only.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
-import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +18,7 @@ from typing import TypeVar
 from tests.cluster import daemons
 from tests.cluster.daemons import Daemon
 from tests.cluster.host import LabError, run
+from tests.cluster.queueing import Queue
 from tests.cluster.slurmconf import (
     CLUSTER,
     CONTROLLER_PORT,
@@ -31,10 +32,7 @@ from tests.cluster.slurmconf import (
 )
 
 T = TypeVar("T")
-FREEZER = Path("/sys/fs/cgroup/freezer")
-ACTIVE = "PENDING,RUNNING,SUSPENDED,COMPLETING,CONFIGURING,STOPPED,SIGNALING,STAGE_OUT,REQUEUED,REQUEUE_HOLD"
-JOB = {"job": "%i", "state": "%T", "reason": "%r", "name": "%j", "partition": "%P", "nodes": "%N", "restarts": "%S"}
-RECORD = "JobID JobName Partition State ExitCode DerivedExitCode Start End NodeList Restarts"
+CGROUPS = Path("/sys/fs/cgroup")  # of version 1, as Debian 12's Slurm uses them without systemd
 SCHEMA = """
 create database if not exists slurm_acct_db;
 create user if not exists 'slurm'@'localhost' identified by 'slurm';
@@ -42,7 +40,7 @@ grant all on slurm_acct_db.* to 'slurm'@'localhost';
 """
 
 
-class Cluster:
+class Cluster(Queue):
     """A cluster whose files are in ``state``.
 
     Daemons are named ``munged``, ``mariadbd``, ``slurmdbd``, ``slurmctld``, ``slurmd-n1`` and ``slurmd-n2``;
@@ -56,8 +54,8 @@ class Cluster:
 
     @cached_property
     def facts(self) -> Facts:
-        # Under linuxproc every process of a step gets a signal and Apptainer passes its own on: the payload has it twice.
-        cgroup = os.access(FREEZER / "cgroup.procs", os.W_OK)
+        # Under linuxproc every process of a step gets a signal, and Apptainer passes its own on: twice to the payload.
+        cgroup = all(os.access(CGROUPS / kind / "cgroup.procs", os.W_OK) for kind in ("freezer", "memory"))
         return Facts(socket.gethostname().split(".")[0], self.state, "cgroup" if cgroup else "linuxproc")
 
     # -- daemons
@@ -125,8 +123,18 @@ class Cluster:
         for daemon in self._named(name):
             daemon.stop()
 
+    def saved(self) -> None:
+        """Wait until the controller has written its state: up to 5 s after a change.
+
+        A job submitted less than that before the controller crashes is lost to SLURM: its processes run, squeue does
+        not know it, accounting has it RUNNING for ever.
+        """
+        file = self.state / "slurmctld" / "job_state"
+        since = time.time()
+        self.wait(lambda: file.exists() and file.stat().st_mtime > since, 20, "the controller saves its state")
+
     def kill(self, name: str) -> None:
-        """End a daemon as a crash would."""
+        """End a daemon as a crash would; see ``saved`` for what the controller forgets."""
         for daemon in self._named(name):
             daemon.kill()
 
@@ -150,8 +158,8 @@ class Cluster:
 
     def _answers(self, daemon: Daemon) -> bool:
         if daemon.comm == "slurmd":
-            states = run("sinfo", "-h", "-n", daemon.name.partition("-")[2], "-o", "%T").split()
-            return bool(states) and not any(state.endswith("*") or state.startswith(("unk", "down")) for state in states)
+            state = self.node_states().get(daemon.name.partition("-")[2], "unknown")
+            return not state.endswith("*") and not state.startswith(("unknown", "down"))
         questions = {
             "munged": ("munge", "-n", "-S", str(self.facts.munge_socket)),
             "mariadbd": ("mariadb", "--no-defaults", f"--socket={self.state}/mysql.sock", "-e", "select 1"),
@@ -211,47 +219,6 @@ class Cluster:
             if self.configure():
                 self._reload()
 
-    # -- nodes and jobs
-
-    def drain(self, node: str, reason: str = "drill") -> None:
-        run("scontrol", "update", f"nodename={node}", "state=drain", f"reason={reason}")
-
-    def resume(self, node: str) -> None:
-        run("scontrol", "update", f"nodename={node}", "state=resume")
-
-    def node_states(self) -> dict[str, str]:
-        lines = run("sinfo", "-h", "-N", "-p", "debug", "-o", "%N %T").splitlines()
-        return dict(line.split(maxsplit=1) for line in lines)
-
-    def squeue(self, job: str | int | None = None, states: str = "all") -> list[dict[str, str]]:
-        """Give the queue, one record an array task: job, state, reason, name, partition, nodes, start."""
-        some = ["-j", str(job)] if job is not None else []
-        text = run("squeue", "-h", "--array", "-t", states, "-o", "\t".join(JOB.values()), *some)
-        return [dict(zip(JOB, line.split("\t"), strict=True)) for line in text.splitlines()]
-
-    def sacct(self, job: str | int, duplicates: bool = False) -> list[dict[str, str]]:
-        """Give accounting's records of a job, its tasks and steps; with ``duplicates`` of its earlier runs too."""
-        fields = [field for field in RECORD.split() if field != "Restarts"]
-        more = ["--duplicates"] if duplicates else []
-        text = run("sacct", "-nP", "-j", str(job), "-o", ",".join(fields), *more)
-        return [dict(zip(fields, line.split("|"), strict=True)) for line in text.splitlines()]
-
-    def state_of(self, job: str | int) -> str:
-        """Give accounting's state of a job (of an array: of its first task), or nothing while it has no record."""
-        records = self.sacct(job)
-        return records[0]["State"] if records else ""
-
-    def cancel_all(self) -> None:
-        """Cancel every job and wait until none is left, by force if need be."""
-        if not self.squeue(states=ACTIVE):
-            return
-        run("scancel", "--user", "root")
-        try:
-            daemons.wait(lambda: not self.squeue(states=ACTIVE), 10, "the cancelled jobs end")
-        except LabError:
-            run("scancel", "--user", "root", "--signal=KILL")
-            self.wait(lambda: not self.squeue(states=ACTIVE), 20, "the killed jobs end")
-
     def clean(self) -> None:
         """Bring everything back to what a test may expect: daemons up, options as they were, no jobs, nodes in use."""
         for name in self.daemons:
@@ -261,22 +228,21 @@ class Cluster:
             self._reload()
         self.cancel_all()
         for node, state in self.node_states().items():
-            if state.rstrip("*") not in {"idle", "mixed", "allocated", "completing"}:
+            if state.startswith(("drain", "down", "fail")):
                 self.resume(node)
         self.wait(lambda: set(self.node_states().values()) == {"idle"}, 30, "both nodes are idle")
 
     # -- when something fails
 
     def logs(self, name: str | None = None, lines: int = 12) -> str:
-        """Give the last lines of each log, or of one daemon's."""
-        files = sorted((self.state / "log").glob("*"))
+        """Give the last lines of each of Slurm's logs, or of one daemon's."""
         parts = []
-        for file in files:
-            if name is not None and file.stem != name:
+        for daemon in self._named(name) if name else self.daemons.values():
+            if name is None and not daemon.name.startswith("slurm"):
                 continue
-            last = file.read_text(errors="replace").splitlines()[-lines:]
-            if last:
-                parts.append("\n".join([f"--- {file.name}", *last]))
+            file = daemon.output.with_suffix(".log")  # Slurm's own: what it says with times
+            last = (file if file.exists() else daemon.output).read_text(errors="replace").splitlines()[-lines:]
+            parts.append("\n".join([f"--- {file.name}", *last]))
         return "\n".join(parts)
 
     @contextmanager
@@ -295,17 +261,10 @@ class Cluster:
             yield
 
 
-def sbatch(*arguments: str | Path, cwd: Path) -> str:
-    """Submit with sbatch and give the job's id."""
-    return run("sbatch", "--parsable", *arguments, cwd=cwd).strip().split(";")[0]
-
-
-def no_slurm_environment() -> dict[str, str]:
-    """Give this process's environment without SLURM's variables."""
-    return {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "SBATCH_"))}
-
-
 def processes_of(node: str) -> list[int]:
     """Give the processes of the jobs on a node, by the cgroups that slurmd made for them."""
-    files = FREEZER.glob(f"slurm_{node}/**/cgroup.procs")
-    return [int(word) for file in files for word in subprocess.run(["cat", file], capture_output=True, check=False).stdout.split()]
+    found = []
+    for file in (CGROUPS / "freezer").glob(f"slurm_{node}/**/cgroup.procs"):
+        with suppress(OSError):  # it may go while we look
+            found += [int(word) for word in file.read_text().split()]
+    return found

@@ -41,7 +41,8 @@ def install(prefix: Path, apt: Apt) -> Path:
     for part in ("var", "etc"):  # the starter takes the folder above its own for the prefix
         (prefix / "lib" / part).symlink_to(f"../{part}")
     for program in (executable, prefix / "lib/x86_64-linux-gnu/apptainer/bin/starter"):
-        run("patchelf", "--set-interpreter", glibc / "ld-linux-x86-64.so.2", "--force-rpath", "--set-rpath", glibc, program)
+        loader = glibc / "ld-linux-x86-64.so.2"
+        run("patchelf", "--set-interpreter", loader, "--force-rpath", "--set-rpath", glibc, program)
     _configure(prefix / "etc/apptainer/apptainer.conf")
     shutil.rmtree(unpacked)
     run(executable, "version")

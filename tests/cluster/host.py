@@ -34,9 +34,8 @@ def why_not() -> str | None:
     missing = [name for name in ("apt-get", "dpkg", "dpkg-deb", "setsid") if shutil.which(name) is None]
     if missing:
         return f"the test cluster installs Debian packages, and {', '.join(missing)} is not on PATH"
-    machine = os.uname().machine
-    if machine != "x86_64":
-        return f"the test cluster needs an amd64 machine: the glibc it patches Apptainer to is of that kind; this is {machine}"
+    if os.uname().machine != "x86_64":
+        return f"the test cluster needs an amd64 machine, as the packages it unpacks; this is {os.uname().machine}"
     if os.geteuid() != 0:
         return "the test cluster needs root: it installs packages, and slurmd starts jobs as other users"
     return None
@@ -62,7 +61,14 @@ def run(
     full = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, timeout=timeout, env=full, cwd=cwd, check=False, stdin=subprocess.DEVNULL
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=full,
+            cwd=cwd,
+            check=False,
         )
     except FileNotFoundError as error:
         raise LabError(f"{words[0]} is not installed") from error

@@ -39,8 +39,8 @@ SYSTEM = Recipe(
     "system",
     "bookworm",
     tuple(
-        "bash coreutils libc-bin libstdc++6 libgomp1 zlib1g libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0 libreadline8"
-        " libncursesw6 libtinfo6 libuuid1 libcrypt1 libnsl2 libexpat1 libgdbm6 libdb5.3".split()
+        "bash coreutils libc-bin libstdc++6 libgomp1 zlib1g libssl3 libffi8 libbz2-1.0 liblzma5 libsqlite3-0"
+        " libreadline8 libncursesw6 libtinfo6 libuuid1 libcrypt1 libnsl2 libexpat1 libgdbm6 libdb5.3".split()
     ),
 )
 RECIPES = {recipe.name: recipe for recipe in (PYTHON, OTHER_PYTHON, SYSTEM)}
@@ -116,9 +116,9 @@ def bound(image: Path, venv: Path) -> Bound:
     python = venv / "bin" / "python"
     if not python.exists():
         raise LabError(f"no virtual environment at {venv}: make test makes it")
-    # The path that pyvenv.cfg names, and where its links lead.
-    homes = [Path(line.partition("=")[2].strip()) for line in (venv / "pyvenv.cfg").read_text().splitlines() if line[:4] == "home"]
-    prefixes = {home.parent for home in homes} | {python.resolve().parent.parent}
+    options = dict(line.split(" = ", 1) for line in (venv / "pyvenv.cfg").read_text().splitlines() if " = " in line)
+    # The path that it was made with, and where that path's links lead.
+    prefixes = {Path(options["home"]).parent, python.resolve().parent.parent}
     if Path("/usr") in prefixes:
         raise LabError(f"{venv} is made from the system's Python; the image needs one outside /usr to bind")
     return Bound(image, _readonly((venv, *sorted(prefixes))), python)

@@ -22,9 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.cluster import container, images
-from tests.cluster import host as host
-from tests.cluster.cluster import FREEZER, Cluster, processes_of
+from tests.cluster import container, host, images
+from tests.cluster.cluster import CGROUPS, Cluster, processes_of
 from tests.cluster.host import LabError, run
 from tests.cluster.slurmconf import NODES
 
@@ -72,7 +71,7 @@ class Lab(Cluster):
         return self._linked() and all(daemon.pid is not None for daemon in self.daemons.values())
 
     def up(self) -> bool:
-        """Bring the cluster up; say whether that was needed.
+        """Bring the cluster up, or what is missing of it; say whether nothing of it ran before.
 
         Raises
         ------
@@ -87,7 +86,7 @@ class Lab(Cluster):
             for name in ("etc", "log", "munge", "mysql", "run", "pid", "slurmctld", "images"):
                 (self.state / name).mkdir(parents=True, exist_ok=True)
             (self.state / "munge").chmod(0o755)
-            was_up = self.is_up() and self.apptainer.exists()
+            ran = any(daemon.pid for daemon in self.daemons.values())
             with ThreadPoolExecutor(1) as pool:
                 fetched = pool.submit(self.apt.download, *container.PACKAGES)
                 self.apt.install(PACKAGES)
@@ -97,7 +96,7 @@ class Lab(Cluster):
                 fetched.result()
             container.install(self.state / "apptainer", self.apt)
             self._say(f"apptainer {run(self.apptainer, 'version').strip()} is up")
-        return not was_up
+        return not ran
 
     def _claim(self) -> None:
         """Make this cluster the machine's: its configuration where SLURM's commands look, its nodes' names known."""
@@ -123,7 +122,6 @@ class Lab(Cluster):
                 self.stop(name)
             self.start(name)  # also one that runs: an interrupted start may have left it half set up
             self._say(f"{name} is up")
-        self.clean()
 
     def _create_database(self) -> None:
         folder = self.state / "mysql"
@@ -140,7 +138,7 @@ class Lab(Cluster):
             if self._linked() and self.alive("slurmctld"):
                 with suppress(LabError):  # whatever is left of them is killed below
                     self.cancel_all()
-            for name in reversed(self.daemons):
+            for name in reversed(list(self.daemons)):
                 if self.alive(name):
                     self.stop(name)
                     self._say(f"{name} is stopped")
@@ -155,7 +153,7 @@ class Lab(Cluster):
                 for pid in processes_of(node):
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                for cgroup in sorted(FREEZER.parent.glob(f"*/slurm_{node}/**/"), reverse=True):
+                for cgroup in sorted(CGROUPS.glob(f"*/slurm_{node}/**/"), reverse=True):
                     with suppress(OSError):
                         cgroup.rmdir()
             LINK.unlink()
@@ -200,9 +198,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, help="its directory")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="start it, or what is missing of it")
-    commands.add_parser("down", help="stop it").add_argument("--purge", action="store_true", help="and remove its files")
+    down = commands.add_parser("down", help="stop it")
+    down.add_argument("--purge", action="store_true", help="and remove its files")
     commands.add_parser("status", help="what runs")
-    commands.add_parser("image", help="make an image, print its path").add_argument("name", choices=list(images.RECIPES))
+    image = commands.add_parser("image", help="make an image, print its path")
+    image.add_argument("name", choices=list(images.RECIPES))
     options = parser.parse_args(arguments)
     lab = Lab(options.state)
     try:

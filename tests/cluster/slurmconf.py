@@ -23,13 +23,12 @@ OPTIONS: Mapping[str, str] = {
     "SlurmdParameters": "config_overrides",
     # otherwise daemons and srun listen on every address
     "CommunicationParameters": "NoInAddrAny,NoCtldInAddrAny",
-    "TaskPlugin": "task/cgroup",
     "JobAcctGatherType": "jobacct_gather/none",
     "SelectType": "select/cons_tres",
     "SelectTypeParameters": "CR_CPU_Memory",
     "DefMemPerCPU": "4000",
     "SchedulerType": "sched/backfill",
-    "SchedulerParameters": "batch_sched_delay=0,sched_min_interval=200000,bf_interval=2",
+    "SchedulerParameters": "batch_sched_delay=0,sched_min_interval=200000,sched_interval=2,bf_interval=2",
     "PreemptType": "preempt/partition_prio",
     "PreemptMode": "REQUEUE",
     "SwitchType": "switch/none",
@@ -74,7 +73,7 @@ def slurm_conf(facts: Facts, changes: Mapping[str, str]) -> str:
         "SlurmdUser": "root",
         "AuthType": "auth/munge",
         # a requeued job waits until the credential of its last run has expired: 120 s unless told
-        "AuthInfo": f"socket={facts.munge_socket},cred_expire=8",
+        "AuthInfo": f"socket={facts.munge_socket},cred_expire=5",
         "CredType": "cred/munge",
         "StateSaveLocation": f"{state}/slurmctld",
         "SlurmdSpoolDir": f"{state}/slurmd-%n",
@@ -83,6 +82,7 @@ def slurm_conf(facts: Facts, changes: Mapping[str, str]) -> str:
         "SlurmctldLogFile": f"{state}/log/slurmctld.log",
         "SlurmdLogFile": f"{state}/log/slurmd-%n.log",
         "ProctrackType": f"proctrack/{facts.proctrack}",
+        "TaskPlugin": "task/cgroup" if facts.proctrack == "cgroup" else "task/none",
         "AccountingStorageType": "accounting_storage/slurmdbd",
         "AccountingStorageHost": "127.0.0.1",
         "AccountingStoragePort": str(DATABASE_PORT),
@@ -96,11 +96,11 @@ def slurm_conf(facts: Facts, changes: Mapping[str, str]) -> str:
         )
     every = ",".join(NODES)
     lines += [
-        f"PartitionName=debug Nodes={every} Default=YES MaxTime=60 DefaultTime=10 PriorityTier=10 PreemptMode=OFF State=UP",
+        f"PartitionName=debug Nodes={every} Default=YES MaxTime=60 DefaultTime=10 PriorityTier=10 PreemptMode=OFF",
         f"PartitionName=small Nodes={NODES[0]} MaxTime=2 DefaultTime=1 MaxNodes=1 MaxCPUsPerNode=2 PriorityTier=10"
-        " PreemptMode=OFF State=UP",
+        " PreemptMode=OFF",
         # a job of debug that needs the CPUs has one of these signalled, and requeued after the grace time
-        f"PartitionName=spot Nodes={every} MaxTime=60 DefaultTime=10 PriorityTier=1 PreemptMode=REQUEUE GraceTime=10 State=UP",
+        f"PartitionName=spot Nodes={every} MaxTime=60 DefaultTime=10 PriorityTier=1 PreemptMode=REQUEUE GraceTime=10",
     ]
     return "\n".join(lines) + "\n"
 
