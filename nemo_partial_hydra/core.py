@@ -60,18 +60,30 @@ def captured(obj: Any, *, auto: bool = True) -> Tree:
     return capture(obj, auto=auto, seen=seen)
 
 
-def read_tree(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = ()) -> Tree:
-    """Read plain data as a validated tree: policy first, then types, all mistakes in one error."""
+def read_tree(
+    data: Any,
+    allow: Iterable[str] = (),
+    *,
+    place: tuple[Any, ...] = (),
+    known: dict[str, Signature | None] | None = None,
+) -> Tree:
+    """Read plain data as a validated tree: policy first, then types, all mistakes in one error.
+
+    ``known`` keeps the signatures of targets that were approved, for a caller that reads many trees with one ``allow``.
+    """
+    signatures: dict[str, Signature | None] = {} if known is None else known
     policy.check_names(names_in(data, place), allow)
     problems = Problems()
     refused: dict[str, str] = {}
 
     def lookup(target: str) -> Signature | None:
-        try:
-            return approved(target, allow)
-        except PolicyError as error:
-            refused[target] = str(error)
-            return None
+        if target not in signatures:
+            try:
+                signatures[target] = approved(target, allow)
+            except PolicyError as error:
+                refused[target] = str(error)
+                return None
+        return signatures[target]
 
     tree = from_data(data, lookup, problems, place=place)
     policy.report((placed(path, refused[str(name)]) for path, name in names_in(data, place) if str(name) in refused))

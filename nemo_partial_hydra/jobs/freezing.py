@@ -20,6 +20,7 @@ from ..composed import recipe_data
 from ..core import missing, read_tree, signature_of
 from ..dialect import to_data
 from ..errors import Problems, RecipeError, ValidationError
+from ..signatures import Signature
 from ..tree import Call, Opaque, Ref, Tree, walk
 from .facts import Facts, packages_of, read_facts
 from .job import Job, read_job, recipe_hash, write_job
@@ -92,6 +93,7 @@ def frozen(
     allow: Iterable[str] = (),
     record: Record | None = None,
     multirun: bool = True,
+    known: dict[str, Signature | None] | None = None,
 ) -> Job:
     """Make the job of a composed config; nothing is written.
 
@@ -99,6 +101,7 @@ def frozen(
     ----------
     hydra : the ``hydra`` node that ``${hydra:...}`` reads; None where there is none.
     multirun : whether ``hydra.sweep.dir`` or ``hydra.run.dir`` is where the job's directory comes from.
+    known : signatures that are kept from one job of a sweep to the next.
 
     Other parameters are those of :func:`freeze` and fields of ``Job``.
     """
@@ -107,7 +110,7 @@ def frozen(
     try:
         with _left_open(marks, hydra, multirun):
             data, place = recipe_data(cfg)
-        tree = read_tree(data, allowed, place=place)
+        tree = read_tree(data, allowed, place=place, known=known)
         refuse_unfreezable(tree, place)
         recipe = marks.written(to_data(tree, signature_of))
     except RecipeError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,12 +94,14 @@ def recipe_hash(recipe: Mapping[str, Any]) -> str:
 def _canonical(data: Any) -> Any:
     """Give every mapping keys that JSON can hold: to JSON the keys 1 and "1" are one."""
     if isinstance(data, Mapping):
-        if all(isinstance(key, str) for key in data):
-            return {key: _canonical(value) for key, value in data.items()}
-        return {"": sorted(([json.dumps(key), _canonical(value)] for key, value in data.items()), key=lambda p: p[0])}
+        return {_key(key): _canonical(value) for key, value in data.items()}
     if isinstance(data, (list, tuple)):
         return [_canonical(value) for value in data]
     return data
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) and not key.startswith("\0") else "\0" + json.dumps(key)
 
 
 def job_text(job: Job) -> str:
@@ -130,7 +133,7 @@ def write_job(paths: JobPaths, job: Job) -> None:
     JobError
         If another job is frozen there, or it cannot be written.
     """
-    if paths.job.exists():
+    if os.path.exists(paths.job):
         frozen = read_job(paths, verify=False)
         if frozen.hash == job.hash and recipe_hash(frozen.recipe) == job.hash:
             return
@@ -139,7 +142,7 @@ def write_job(paths: JobPaths, job: Job) -> None:
             "freeze into another directory, or remove that one"
         )
     try:
-        paths.directory.mkdir(parents=True, exist_ok=True)
+        os.makedirs(paths.directory, exist_ok=True)
     except OSError as error:
         raise JobError(f"{paths.directory}: cannot be made: {error.strerror or error}") from error
     write_atomic(paths.job, job_text(job), mode=READ_ONLY)

@@ -20,6 +20,7 @@ from ..app import own_packages
 from ..checks import overridden_references
 from ..composing import Composer
 from ..errors import JobError
+from ..signatures import Signature
 from ..sweep import each_job, save_multirun
 from .facts import read_facts
 from .freezing import Record, frozen
@@ -104,6 +105,7 @@ def freeze_sweep(
     allow = () if session.current() is not None else own_packages(inspect.unwrap(task_function))
     sweep = sweep_paths(str(config.hydra.sweep.dir))
     places: dict[str, int] = {}
+    known: dict[str, Signature | None] = {}
 
     def work(job: DictConfig, number: int) -> tuple[JobPaths, Job]:
         overridden_references(job)
@@ -117,7 +119,7 @@ def freeze_sweep(
             )
         made = frozen(
             job, facts, num=number, subdir=subdir, overrides=list(job.hydra.overrides.task), hydra=job.hydra,
-            allow=allow, record=record,
+            allow=allow, record=record, known=known,
         )  # fmt: skip
         return sweep.job(subdir), made
 

@@ -2,12 +2,11 @@
 
 May import: the standard library before the package is found. It works where the package is not installed, from
 wherever its folder is mounted: the package is loaded from this file's own place, nothing is added to ``sys.path``, and
-the folder that Python puts first there is taken out, so that no file of ours hides a module of the recipe.
+what Python or an empty entry of PYTHONPATH put there is taken out, so that no file of ours or of the job hides one.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 
@@ -15,10 +14,16 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 _NAME = "nemo_partial_hydra"
 
 
+def _clean_path() -> None:
+    """Take this file's folder and the job's own out of ``sys.path``; an empty entry is the current folder."""
+    out = {_HERE, *(os.path.realpath(word) for word in sys.argv[1:] if not word.startswith("-"))}
+    sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder) not in out]
+
+
 def _find_package() -> None:
     """Make the package that this file belongs to importable, and nothing else beside it."""
-    if sys.path and os.path.abspath(sys.path[0] or os.curdir) == _HERE:
-        del sys.path[0]
+    import importlib.util
+
     if _NAME in sys.modules:
         return
     folder = os.path.dirname(_HERE)
@@ -33,6 +38,7 @@ def _find_package() -> None:
 
 
 # A process that the recipe starts by "spawn" runs this file too, under another name, and has to find the package.
+_clean_path()
 _find_package()
 
 if __name__ == "__main__":
