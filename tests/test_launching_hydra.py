@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
@@ -124,6 +125,26 @@ def test_the_settings_are_those_of_hydra_submitit_launcher_and_ours() -> None:
             "image", "nv", "rocm", "binds", "env", "cleanenv", "contain", "writable_tmpfs", "overlay", "workdir",
             "python", "extra_args", "executable", "setup",
         }  # fmt: skip
+
+
+@pytest.mark.skipif(hydra.__version__ >= "1.4", reason="hydra-submitit-launcher 1.4 has three fields more")
+def test_the_page_has_the_parameters_as_they_are(app: App) -> None:
+    page = (ROOT / "docs" / "launcher.md").read_text(encoding="utf-8")
+    shown = app.run(SLURM, "--cfg", "hydra", "-p", "hydra.launcher").out.partition("\n")[2]
+    assert f"```yaml\n{shown.strip()}\n```" in page
+
+
+def test_the_pages_example_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "launcher.md").read_text(encoding="utf-8")
+    line = page.partition("cd examples/optimizers\n")[2].partition("\n")[0]
+    words = [word for word in line.split() if not word.startswith("hydra.launcher.apptainer.image=")][2:]
+    done = subprocess.run(
+        [sys.executable, "train.py", *words, f"hydra.sweep.dir={tmp_path}/sweep", f"hydra.run.dir={tmp_path}/run"],
+        cwd=ROOT / "examples" / "optimizers", env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [states.read_status(job).state for job in find_jobs(tmp_path / "sweep")] == [states.DONE] * 2
 
 
 def test_scanning_the_plugins_imports_nothing_heavy() -> None:
