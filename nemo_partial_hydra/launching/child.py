@@ -66,7 +66,7 @@ class Child:
     ) -> None:
         paths.attempt(attempt).mkdir(parents=True, exist_ok=True)
         self.out, self.err = _ranked(paths.out(attempt), rank), _ranked(paths.err(attempt), rank)
-        self.paths, self.attempt, self.rank = paths, attempt, rank
+        self.paths, self.attempt, self.restarts, self.rank = paths, attempt, restarts, rank
         self.container = settings.container
         self.cancelled = False
         self._told = False
@@ -137,6 +137,15 @@ class Child:
             self.process.kill()
             self.process.wait()
         return self.code
+
+    def stopped(self, rank: int | None = None) -> Path:
+        """Return the file by which a task tells the first one that its payload has ended."""
+        rank = self.rank if rank is None else rank
+        return self.paths.attempt(self.attempt) / f"stopped.{self.restarts}.{rank}"
+
+    def others_stopped(self, tasks: int) -> bool:
+        """Whether the payloads of all other tasks have ended."""
+        return all(self.stopped(rank).exists() for rank in range(1, tasks))
 
     @property
     def code(self) -> int:

@@ -125,10 +125,14 @@ class _Run:
         from submitit.core.utils import UncompletedJobError
 
         delay = self.settings.resource("signal_delay_s", 30)
+        end = time.monotonic() + delay * GRACE
         child.tell(self.settings.stop_signal, states.TIMEOUT)
         code = child.finish(delay * GRACE)
         if self.rank != 0:
-            return code
+            child.stopped().touch()
+            return 0  # srun ends all tasks when one fails, and the first one still has to requeue the job
+        while time.monotonic() < end and not child.others_stopped(self.settings.tasks):
+            time.sleep(0.2)
         try:
             self.requeue(event, _NO_FRAME)
         except UncompletedJobError as error:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from nemo_partial_hydra.launching.apptainer import Container
 from nemo_partial_hydra.launching.settings import LOCAL, Settings
 from tests.cluster.host import run
 from tests.cluster.lab import Lab
+from tests.cluster.queueing import sbatch
 from tests.support.apps import App
 from tests.support.sweeps import ALLOW, ROOT, STRANGE, Sweep
 from tests.test_launching import VALUES
@@ -132,6 +134,37 @@ def test_a_job_that_is_told_saves_and_continues_after_its_requeue(settings: Sett
     assert (status.state, status.requeues, status.attempt) == (states.DONE, 1, 1), status
     assert read_result(job) == {"step": 40, "starts": 2, "told": 1}
     assert "requeued (1)" in job.err(1).read_text()
+
+
+def test_all_tasks_of_a_job_save_before_it_is_requeued(settings: Settings, lab: Lab, tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    job = sweep.add("count", steps=40, slow=2.0)
+    both = {**SMALL, "nodes": 2, "max_num_timeout": 1}
+    sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=both), {})
+    lab.wait(lambda: runs(job), 30, "the job to run")
+    time.sleep(2)  # the second task has no word of its own when it begins
+    run("scancel", "--signal=USR2", sent.arrays[0])
+    waiting.wait(sweep.paths, sent, lambda job, status: None)
+    status = states.read_status(job)
+    assert (status.state, status.requeues) == (states.DONE, 1), status
+    for rank in range(2):
+        assert json.loads((job.directory / f"checkpoint-{rank}.json").read_text()) == {
+            "step": 40, "starts": 2, "told": 1,
+        }  # fmt: skip
+
+
+def test_a_preempted_job_continues_whatever_its_limit_of_timeouts(settings: Settings, lab: Lab, tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    job = sweep.add("count", steps=40)
+    # Half an hour: what ran a few seconds of it has not timed out.
+    spot = {**SMALL, "timeout_min": 30, "partition": "spot", "cpus_per_task": 4}
+    spot["additional_parameters"] = {"nodelist": "n1"}  # type: ignore[assignment]
+    sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=spot), {})
+    lab.wait(lambda: runs(job), 30, "the job to run")
+    sbatch("-p", "debug", "-w", "n1", "-c", "4", "--mem=1000", "--wrap=sleep 1", cwd=tmp_path)
+    waiting.wait(sweep.paths, sent, lambda job, status: None)
+    assert states.read_status(job).state == states.DONE
+    assert read_result(job) == {"step": 40, "starts": 2, "told": 1}
 
 
 def test_a_job_that_is_told_too_often_timed_out(settings: Settings, lab: Lab, tmp_path: Path) -> None:

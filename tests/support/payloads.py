@@ -47,17 +47,21 @@ def wait(seconds: float, note: str = "started") -> str:
     return "waited"
 
 
-def count(steps: int, seconds: float = 0.2, name: str = "checkpoint.json") -> dict[str, Any]:
-    """Count steps; at SIGTERM write a checkpoint and stop; continue from it when started again."""
+def count(steps: int, seconds: float = 0.2, slow: float = 0.0) -> dict[str, Any]:
+    """Count steps; at SIGTERM write a checkpoint and stop; continue from it when started again.
+
+    Every task has a checkpoint of its own; the higher its rank, the longer it takes to write it (``slow`` seconds).
+    """
+    rank = int(os.environ.get("SLURM_PROCID", "0"))
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
-    file = pathlib.Path(name)
+    file = pathlib.Path(f"checkpoint-{rank}.json")
     state = json.loads(file.read_text()) if file.exists() else {"step": 0, "starts": 0, "told": 0}
     state["starts"] += 1
     while state["step"] < steps and not told:
         time.sleep(seconds)
         state["step"] += 1
-    time.sleep(0.5 if told else 0)  # a second signal would be counted
+    time.sleep(0.5 + slow * rank if told else 0)  # a second signal would be counted
     state["told"] += len(told)
     file.write_text(json.dumps(state))
     return state
