@@ -145,6 +145,7 @@ def test_settings_are_the_same_after_they_were_kept_and_hold_no_secret(monkeypat
         ({"resources": {"timeout_min": 1, "signal_delay_s": 60}}, "signal_delay_s"),
         ({"resources": {"use_srun": False}}, "use_srun"),
         ({"name": "a\nrm -rf b"}, "name"),
+        ({"cluster": "local", "detach": True}, "detach"),
         ({"resources": {"comment": "a\nb"}}, "comment"),
         ({"resources": {"additional_parameters": {"mail-user": "a\nb"}}}, "additional_parameters.mail-user"),
         ({"resources": {"additional_parameters": {"a b": "x"}}}, "additional_parameters"),

@@ -112,6 +112,14 @@ def test_a_secret_is_in_no_file(app: App) -> None:
         assert not path.is_file() or b"hidden-value" not in path.read_bytes(), path
 
 
+def test_a_secret_that_was_typed_is_refused(app: App) -> None:
+    done = app.run("-m", "steps=1,2", LOCAL, *HERE, "+hydra.launcher.apptainer.env.HF_TOKEN=hidden-value")
+    assert done.code == 2
+    assert "oc.env:HF_TOKEN" in done.err
+    for path in app.folder.rglob("*"):
+        assert not path.is_file() or b"hidden-value" not in path.read_bytes(), path
+
+
 def test_the_settings_are_those_of_hydra_submitit_launcher_and_ours() -> None:
     from omegaconf import OmegaConf
 

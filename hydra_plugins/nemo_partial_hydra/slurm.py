@@ -83,6 +83,8 @@ class SubmititApptainerLocalConf(LocalQueueConf or object):  # type: ignore[misc
     max_num_timeout: int = 0
     setup: list[str] | None = None
     apptainer: ApptainerConf = field(default_factory=ApptainerConf)
+    # null or false: jobs on this machine are always waited for
+    detach: bool | None = None
     dry_run: bool = False
     payload_signal: str = "SIGTERM"
 

@@ -28,8 +28,9 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Submit; return the exit code."""
+    from ..errors import RecipeError, UsageError
     from ..jobs.layout import find_jobs, sweep_paths
-    from ..launching import after, code, launchers
+    from ..launching import after, code, launchers, submission
     from ..launching.settings import from_config
 
     jobs = find_jobs(options.directory)
@@ -41,13 +42,19 @@ def run(options: argparse.Namespace) -> int:
     settings, secrets = from_config(
         config, launchers.CLUSTERS[name], code=code.folders(head.app for head in found), allow=options.allow
     )
+    if options.after and after.of_sweep(jobs, options.after):
+        raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
     needs = after.dependency(options.after) if options.after else None
     if options.dry_run or config.get("dry_run"):
         print(launchers.show(sweep, jobs, settings, found, needs))
         return 0
     fresh = launchers.ready(jobs)
-    launchers.verify(fresh, options.allow)
-    launchers.verify_image(found, settings)
-    launchers.send(sweep, fresh, settings, secrets, after=needs)
+    report = submission.check(sweep, settings, needs)
+    try:
+        launchers.verify(fresh, options.allow)
+        launchers.verify_image(found, settings)
+    except RecipeError as error:
+        report.recipe = error
+    launchers.send(sweep, fresh, settings, secrets, after=needs, report=report)
     waited = settings.detach is False or settings.cluster == "local"
     return 1 if waited and launchers.failed(fresh) else 0

@@ -19,6 +19,7 @@ from ..jobs import status as states
 from ..jobs.launching import FrozenSweep, freeze_sweep, write_sweep
 from ..jobs.layout import JobPaths, sweep_paths
 from ..jobs.outcome import read_result
+from ..jobs.tokens import is_secret
 from . import code, dry_run, launchers, submission
 from .settings import LOCAL, from_config
 
@@ -71,6 +72,8 @@ def launch(
     settings = dataclasses.replace(settings, detach=detach)
     sweep = sweep_paths(str(config.hydra.sweep.dir))
     report = None if plain.get("dry_run") else submission.check(sweep, settings)
+    if report is not None:
+        report.settings(_typed_secrets(config))
     try:
         image = settings.container.image
         recorded = image if image is not None and report is not None and os.path.exists(image) else None
@@ -99,6 +102,17 @@ def launch(
     if detach:
         return made.returns([job.spelled for job in sent.jobs])
     return _ended(made, jobs)
+
+
+def _typed_secrets(config: DictConfig) -> list[tuple[str, str]]:
+    """Return secrets whose values stand in the config itself, which the sweeper writes into a file."""
+    return [
+        (f"apptainer.env.{name}", f"the value would be in files and histories; use '${{oc.env:{name}}}' or null")
+        for name in config.hydra.launcher.apptainer.env
+        if is_secret(name)
+        and not OmegaConf.is_interpolation(config.hydra.launcher.apptainer.env, name)
+        and config.hydra.launcher.apptainer.env[name] is not None
+    ]
 
 
 def _needs_no_results(config: DictConfig) -> bool:

@@ -170,6 +170,8 @@ def mistakes(settings: Settings) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     if _signal_name(settings.payload_signal) not in signal.Signals.__members__:
         found.append(("payload_signal", f"there is no signal {settings.payload_signal!r}; use SIGTERM, SIGUSR1, ..."))
+    if settings.cluster == LOCAL and settings.detach:
+        found.append(("detach", "jobs on this machine are waited for; use submitit_apptainer to leave them to SLURM"))
     for name in ("timeout_min", "nodes", "tasks_per_node", "array_parallelism"):
         if settings.resource(name, 1) < 1:
             found.append((name, f"has to be at least 1, not {settings.resources[name]}"))

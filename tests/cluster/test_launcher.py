@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,8 +31,12 @@ from tests.test_launching import VALUES
 
 pytestmark = pytest.mark.cluster
 SMALL = {"timeout_min": 2, "mem_gb": 1, "signal_delay_s": 10}
-LINE = ("hydra/launcher=submitit_apptainer", "hydra.launcher.timeout_min=2", "hydra.launcher.mem_gb=1")
-LINE = (*LINE, "hydra.launcher.signal_delay_s=10")
+LINE = (
+    "hydra/launcher=submitit_apptainer",
+    "hydra.launcher.timeout_min=2",
+    "hydra.launcher.mem_gb=1",
+    "hydra.launcher.signal_delay_s=10",
+)
 
 
 @pytest.fixture
@@ -141,8 +144,7 @@ def test_all_tasks_of_a_job_save_before_it_is_requeued(settings: Settings, lab: 
     job = sweep.add("count", steps=40, slow=2.0)
     both = {**SMALL, "nodes": 2, "max_num_timeout": 1}
     sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=both), {})
-    lab.wait(lambda: runs(job), 30, "the job to run")
-    time.sleep(2)  # the second task has no word of its own when it begins
+    lab.wait(lambda: all((job.directory / f"started-{rank}").exists() for rank in range(2)), 30, "both tasks to run")
     run("scancel", "--signal=USR2", sent.arrays[0])
     waiting.wait(sweep.paths, sent, lambda job, status: None)
     status = states.read_status(job)
@@ -157,8 +159,8 @@ def test_a_preempted_job_continues_whatever_its_limit_of_timeouts(settings: Sett
     sweep = Sweep(tmp_path)
     job = sweep.add("count", steps=40)
     # Half an hour: what ran a few seconds of it has not timed out.
-    spot = {**SMALL, "timeout_min": 30, "partition": "spot", "cpus_per_task": 4}
-    spot["additional_parameters"] = {"nodelist": "n1"}  # type: ignore[assignment]
+    on_one = {"partition": "spot", "cpus_per_task": 4, "additional_parameters": {"nodelist": "n1"}}
+    spot = {**SMALL, "timeout_min": 30, **on_one}
     sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=spot), {})
     lab.wait(lambda: runs(job), 30, "the job to run")
     sbatch("-p", "debug", "-w", "n1", "-c", "4", "--mem=1000", "--wrap=sleep 1", cwd=tmp_path)

@@ -56,6 +56,7 @@ def count(steps: int, seconds: float = 0.2, slow: float = 0.0) -> dict[str, Any]
     told: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
     file = pathlib.Path(f"checkpoint-{rank}.json")
+    pathlib.Path(f"started-{rank}").touch()
     state = json.loads(file.read_text()) if file.exists() else {"step": 0, "starts": 0, "told": 0}
     state["starts"] += 1
     while state["step"] < steps and not told:
