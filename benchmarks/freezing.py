@@ -76,8 +76,11 @@ def opened(directory: Path) -> Iterator[tuple[Any, Any]]:
     from nemo_partial_hydra import session
     from nemo_partial_hydra.omega import initialize_arguments
 
-    started = hydra.initialize_config_dir(str(directory), job_name="app", **initialize_arguments(None))
-    with session.running(session.Session((synthetic.TARGETS,))), started:
+    arguments = initialize_arguments(None)
+    with (
+        session.running(session.Session((synthetic.TARGETS,))),  # first: it makes the config files typed ones
+        hydra.initialize_config_dir(str(directory), job_name="app", **arguments),
+    ):
         loader = GlobalHydra.instance().config_loader()
         yield loader.load_configuration("config", [], RunMode.MULTIRUN), loader
 
