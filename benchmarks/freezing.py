@@ -25,7 +25,7 @@ from benchmarks import synthetic
 from benchmarks.composing import conf, plain
 from benchmarks.measure import Comparison, Side, report, seconds, turns
 
-JOBS, MANY, STOCK, ROUNDS = 1_000, 2_000, 30, 1
+JOBS, MANY, STOCK, ROUNDS = 1_000, 10_000, 30, 3
 TARGET = 0.1  # ten times less
 LINEAR = 1.2  # seconds a job of the large sweep to those of the small one
 KEY = "recipe.optim.config.option_6"
