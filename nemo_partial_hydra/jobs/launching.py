@@ -24,7 +24,7 @@ from ..signatures import Signature
 from ..sweep import each_job, save_multirun
 from .facts import read_facts
 from .freezing import Record, frozen
-from .job import Job, write_job
+from .job import Job, is_frozen, write_job
 from .layout import JobPaths, SweepPaths, sweep_paths
 
 log = logging.getLogger(__name__)
@@ -122,6 +122,7 @@ def freeze_sweep(
         return sweep.job(subdir), made
 
     jobs = each_job(overrides, Composer(config, loader, overrides), first, work)
+    new = [(paths, job) for paths, job in jobs if not is_frozen(paths, job)]  # before anything is written
     if config.hydra.job.env_set:
         log.warning("hydra.job.env_set is not part of frozen jobs: set these variables where they run")
     try:
@@ -130,7 +131,7 @@ def freeze_sweep(
         raise JobError(f"{sweep.directory}: cannot be made: {error.strerror}") from None
     if not sweep.multirun.exists():
         save_multirun(config, str(sweep.multirun))
-    for paths, job in jobs:
+    for paths, job in new:
         write_job(paths, job)
     return FrozenSweep(sweep, jobs)
 
