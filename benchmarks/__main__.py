@@ -1,4 +1,4 @@
-"""``python -m benchmarks [importing] [composing] ...``: those of ``ALL`` that are named, each in a process of its own."""
+"""``python -m benchmarks [importing] [composing] ...``: those of ``ALL`` that are named, or all; a process each."""
 
 from __future__ import annotations
 
