@@ -1,4 +1,4 @@
-"""``python -m benchmarks [importing] [roundtrip] [composing] [listing]``: each in a process of its own, or all."""
+"""``python -m benchmarks [importing] [composing] ...``: those of ``ALL`` that are named, or all; a process each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.measure import ROOT
 
-ALL = {"importing": False, "roundtrip": True, "composing": False, "listing": False}
+ALL = {"importing": False, "roundtrip": True, "composing": False, "listing": False, "freezing": False}
 """The benchmarks, and whether they need NeMo."""
 
 

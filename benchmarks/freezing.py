@@ -25,7 +25,7 @@ from benchmarks import synthetic
 from benchmarks.composing import conf, plain
 from benchmarks.measure import Comparison, Side, report, seconds, turns
 
-JOBS, MANY, STOCK, ROUNDS = 1_000, 2_000, 30, 1
+JOBS, MANY, STOCK, ROUNDS = 1_000, 10_000, 30, 3
 TARGET = 0.1  # ten times less
 LINEAR = 1.2  # seconds a job of the large sweep to those of the small one
 KEY = "recipe.optim.config.option_6"
@@ -76,8 +76,11 @@ def opened(directory: Path) -> Iterator[tuple[Any, Any]]:
     from nemo_partial_hydra import session
     from nemo_partial_hydra.omega import initialize_arguments
 
-    started = hydra.initialize_config_dir(str(directory), job_name="app", **initialize_arguments(None))
-    with session.running(session.Session((synthetic.TARGETS,))), started:
+    arguments = initialize_arguments(None)
+    with (
+        session.running(session.Session((synthetic.TARGETS,))),  # first: it makes the config files typed ones
+        hydra.initialize_config_dir(str(directory), job_name="app", **arguments),
+    ):
         loader = GlobalHydra.instance().config_loader()
         yield loader.load_configuration("config", [], RunMode.MULTIRUN), loader
 

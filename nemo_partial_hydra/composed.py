@@ -160,7 +160,8 @@ class _Reader:
     def index(self, node: Any, path: Path) -> None:
         self.inside[id(node)] = path
         for key, child in self.children(node, path):
-            if isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
+            # Most are leaves; asking an abstract class about them is what takes time.
+            if type(child) is not Leaf and isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
                 self.index(child, (*path, key))
 
     def children(self, node: Any, path: Path) -> Iterator[tuple[Any, Any]]:
@@ -176,6 +177,8 @@ class _Reader:
         for key, child in self.children(node, path):
             default = parameters[key].default if key in parameters else None
             shown = self.shows_default(child, default)
+            if shown and type(child) is Leaf:
+                continue
             hidden = given(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
             if hidden is not None:
                 out[key] = self.container(hidden, (*path, key))

@@ -6,10 +6,10 @@ functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from omegaconf import Container, DictConfig, ListConfig
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
 
@@ -85,6 +85,18 @@ def drop_child(parent: DictConfig, key: Any) -> None:
     """Take a node out of its parent, whatever the parent's flags say."""
     held: Any = parent._content
     held.pop(key, None)
+
+
+def set_resolver(name: str, resolve: Callable[..., Any], *, use_cache: bool = False) -> None:
+    """Make a function the resolver of a name, in the place of any other.
+
+    OmegaConf 2.4 deprecates ``register_new_resolver`` for a name that meant something else before.
+    """
+    import inspect
+
+    new: Any = OmegaConf.register_resolver
+    register = new if "use_cache" in inspect.signature(new).parameters else OmegaConf.register_new_resolver
+    register(name, resolve, replace=True, use_cache=use_cache)
 
 
 def full_key(container: Container) -> str:

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nemo_partial_hydra import session
 from nemo_partial_hydra.composing import Composer
 from nemo_partial_hydra.nodes import Leaf
-from nemo_partial_hydra.omega import child_nodes, content, own_flags
+from nemo_partial_hydra.omega import child_nodes, content, own_flags, set_resolver
 from nemo_partial_hydra.report import explain
 from tests.support.apps import CONF, VERSION_BASE, App
 
@@ -97,8 +97,11 @@ OVERRIDES = (
 @contextmanager
 def sweep_of(app: App) -> Iterator[tuple[DictConfig, Any]]:
     """Give a sweep's own config and Hydra's loader, as a sweeper has them."""
-    opened = initialize_config_dir(str(app.conf), job_name="app", **VERSION_BASE)
-    with app.here(), session.running(session.Session(("shop",))), opened:
+    with (
+        app.here(),
+        session.running(session.Session(("shop",))),
+        initialize_config_dir(str(app.conf), job_name="app", **VERSION_BASE),
+    ):
         loader = GlobalHydra.instance().config_loader()
         yield loader.load_configuration("config", [], RunMode.MULTIRUN), loader
 
@@ -122,18 +125,24 @@ def stock(config: DictConfig, loader: Any, number: int, lines: list[str]) -> Any
         return explain(error) or str(error)
     with read_write(made.hydra), open_dict(made.hydra):
         made.hydra.job.num, made.hydra.job.id = number, str(number)
-    return described(made), OmegaConf.to_yaml(_task(made), resolve=True)
+    return described(made), _resolved(made)
 
 
-def _task(config: DictConfig) -> Any:
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "deadline")])
+def _resolved(config: DictConfig) -> Any:
+    """Return what the recipe's values come to, interpolations followed."""
+    out = {}
+    for key in config:
+        if key != "hydra":
+            value = config[key]
+            out[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    return out
 
 
 def ours(composer: Composer, number: int, lines: list[str]) -> Any:
     """Compose one job as the recipe sweeper does; describe it, or its error."""
     try:
         with composer.job(number, lines) as made:
-            return described(made), OmegaConf.to_yaml(_task(made), resolve=True)
+            return described(made), _resolved(made)
     except ERRORS as error:
         return explain(error) or str(error)
 
@@ -153,7 +162,7 @@ JOBS = st.lists(st.lists(st.sampled_from(OVERRIDES), min_size=0, max_size=4, uni
 
 
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # the failing job is in the message already
@@ -220,7 +229,7 @@ def test_cached_resolvers_are_asked_for_each_job(opened: tuple[DictConfig, Any])
         calls.append(1)
         return len(calls)
 
-    OmegaConf.register_new_resolver("nph_test_count", count, use_cache=True, replace=True)
+    set_resolver("nph_test_count", count, use_cache=True)
     jobs = [["name=n${nph_test_count:}", f"steps={n}"] for n in range(3)]
     composer = Composer(config, loader, jobs)
     seen = []

@@ -303,6 +303,20 @@ atexit.register(lambda: print("LOADED", *{name.partition(".")[0] for name in sys
 """
 
 
+def test_a_sweep_over_another_one_writes_nothing(app: App) -> None:
+    frozen_once = ("-m", "hydra/launcher=freeze", "hydra.sweep.dir=twice")
+    assert app.run(*frozen_once, "steps=1").code == 0
+    before = (app.folder / "twice/0/job.yaml").read_text()
+    done = app.run(*frozen_once, "steps=2,3")
+    assert done.code == 2
+    assert "another job is frozen there" in done.err
+    assert (app.folder / "twice/0/job.yaml").read_text() == before
+    assert not (app.folder / "twice/1").exists()
+    assert app.run(*frozen_once, "steps=1,4").code == 0, "what is the same stays, what is new is added"
+    assert (app.folder / "twice/0/job.yaml").read_text() == before
+    assert (app.folder / "twice/1/job.yaml").exists()
+
+
 def test_freezing_imports_nothing_heavy(tmp_path: Path) -> None:
     app = App(tmp_path, script=LOADED + SCRIPT)
     done = app.run("-m", "steps=1,2", "hydra/launcher=freeze", "hydra.sweep.dir=jobs")

@@ -66,6 +66,13 @@ def test_no_file_of_the_job_or_of_the_package_hides_a_module(bare: Path, tmp_pat
     assert not any(folder.endswith("nemo_partial_hydra/jobs") for folder in path)
 
 
+def test_a_recipe_may_start_processes_of_its_own(bare: Path, tmp_path: Path) -> None:
+    paths = frozen(tmp_path / "0", recipe("spawns", path=str(tmp_path / "note")))
+    done = run(bare, paths)
+    assert (done.code, read_result(paths)) == (0, 0), done.err
+    assert json.loads((tmp_path / "note").read_text())[0] == bare.name
+
+
 def test_a_result_that_is_no_json_is_kept_as_text(bare: Path, tmp_path: Path) -> None:
     paths = frozen(tmp_path / "0", recipe("odd"))
     assert run(bare, paths).code == 0

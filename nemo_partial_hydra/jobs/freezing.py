@@ -20,6 +20,7 @@ from ..composed import recipe_data
 from ..core import missing, read_tree, signature_of
 from ..dialect import to_data
 from ..errors import Problems, RecipeError, ValidationError
+from ..omega import set_resolver
 from ..signatures import Signature
 from ..tree import Call, Opaque, Ref, Tree, walk
 from .facts import Facts, packages_of, read_facts
@@ -181,12 +182,12 @@ def _left_open(marks: Marks, hydra: Any, multirun: bool) -> Iterator[None]:
         return oc.env(name) if default is UNSET else oc.env(name, default)
 
     had_hydra = OmegaConf.has_resolver("hydra")
-    OmegaConf.register_new_resolver("hydra", of_hydra, replace=True)
-    OmegaConf.register_new_resolver("oc.env", of_environment, replace=True)
+    set_resolver("hydra", of_hydra)
+    set_resolver("oc.env", of_environment)
     try:
         yield
     finally:
-        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+        set_resolver("oc.env", oc.env)
         OmegaConf.clear_resolver("hydra")
         if had_hydra:
             from hydra.core.utils import setup_globals

@@ -18,13 +18,13 @@ from typing import IO, Any
 
 from .. import policy
 from ..errors import JobError, RecipeError
-from . import start
 from .job import Head, read_head, read_job
 from .layout import JobPaths, find_jobs
 from .outcome import keep_status, read_result
 from .runner import FAILED_CODE, INTERRUPTED, next_attempt, refuse_done
 from .status import DONE, FAILED, RUNNING, Status, now, read_status, seconds_between
 
+_START = str(Path(__file__).resolve().with_name("start.py"))
 _WIDTH = 160
 
 
@@ -75,7 +75,7 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, roo
         attempt = next_attempt(paths, force)
     except RecipeError as error:
         return Ran(error.exit_code, f"Error: {error}")
-    command = [sys.executable, start.__file__, str(paths.directory), "--attempt", str(attempt)]
+    command = [sys.executable, _START, str(paths.directory), "--attempt", str(attempt)]
     command += [word for prefix in allow for word in ("--allow", prefix)] + (["--force"] if force else [])
     code = _process(command, paths, attempt, root, shown)
     status = read_status(paths)

@@ -125,6 +125,25 @@ def job_text(job: Job) -> str:
     return dump({**head, "recipe": job.recipe, **more})
 
 
+def is_frozen(paths: JobPaths, job: Job) -> bool:
+    """Whether a directory holds this very job already.
+
+    Raises
+    ------
+    JobError
+        If it holds another one.
+    """
+    if not os.path.exists(paths.job):
+        return False
+    frozen = read_job(paths, verify=False)
+    if frozen.hash == job.hash and recipe_hash(frozen.recipe) == job.hash:
+        return True
+    raise JobError(
+        f"{paths.directory}: another job is frozen there ({frozen.hash[:19]}...); a frozen job never changes: "
+        "freeze into another directory, or remove that one"
+    )
+
+
 def write_job(paths: JobPaths, job: Job) -> None:
     """Write job.yaml, read-only; where the same job is frozen already nothing changes.
 
@@ -133,14 +152,8 @@ def write_job(paths: JobPaths, job: Job) -> None:
     JobError
         If another job is frozen there, or it cannot be written.
     """
-    if os.path.exists(paths.job):
-        frozen = read_job(paths, verify=False)
-        if frozen.hash == job.hash and recipe_hash(frozen.recipe) == job.hash:
-            return
-        raise JobError(
-            f"{paths.directory}: another job is frozen there ({frozen.hash[:19]}...); a frozen job never changes: "
-            "freeze into another directory, or remove that one"
-        )
+    if is_frozen(paths, job):
+        return
     try:
         os.makedirs(paths.directory, exist_ok=True)
     except OSError as error:

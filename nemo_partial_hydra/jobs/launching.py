@@ -24,7 +24,7 @@ from ..signatures import Signature
 from ..sweep import each_job, save_multirun
 from .facts import read_facts
 from .freezing import Record, frozen
-from .job import Job, write_job
+from .job import Job, is_frozen, write_job
 from .layout import JobPaths, SweepPaths, sweep_paths
 
 log = logging.getLogger(__name__)
@@ -140,13 +140,14 @@ def write_sweep(made: FrozenSweep, config: DictConfig) -> None:
     JobError
         If a file cannot be written, or another job is frozen there.
     """
+    new = [(paths, job) for paths, job in made.jobs if not is_frozen(paths, job)]  # before anything is written
     try:
         made.paths.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise JobError(f"{made.paths.directory}: cannot be made: {error.strerror}") from None
     if not made.paths.multirun.exists():
         save_multirun(config, str(made.paths.multirun))
-    for paths, job in made.jobs:
+    for paths, job in new:
         write_job(paths, job)
 
 

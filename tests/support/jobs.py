@@ -76,6 +76,19 @@ def once(ready: str, go: str):
     return "ran"
 
 
+def note(path: str):
+    import nemo_partial_hydra.errors
+    Path(path).write_text(json.dumps([os.path.basename(sys.path[0]), sys.modules["__main__"].__name__]))
+
+
+def spawns(path: str):
+    import multiprocessing
+    process = multiprocessing.get_context("spawn").Process(target=note, args=(path,))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
 def handles(mark: str = "started"):
     told = []
     signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
