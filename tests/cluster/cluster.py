@@ -130,8 +130,8 @@ class Cluster(Queue):
         not know it, accounting has it RUNNING for ever.
         """
         file = self.state / "slurmctld" / "job_state"
-        run("scontrol", "update", f"jobid={job}", "comment=saved")  # a change, lest it was written just before
         since = time.time()
+        run("scontrol", "update", f"jobid={job}", "comment=saved")  # a change, lest it was written just before
         self.wait(lambda: file.exists() and file.stat().st_mtime > since, 20, "the controller saves its state")
 
     def kill(self, name: str) -> None:
