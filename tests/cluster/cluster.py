@@ -249,6 +249,7 @@ class Cluster(Queue):
     @contextmanager
     def alone(self, seconds: float = 1800.0) -> Iterator[None]:
         """Have the cluster for this process alone: two test sessions would cancel each other's jobs."""
+        self.state.mkdir(parents=True, exist_ok=True)
         with (self.state / "session.lock").open("w") as file:
 
             def taken() -> bool:
