@@ -123,14 +123,15 @@ class Cluster(Queue):
         for daemon in self._named(name):
             daemon.stop()
 
-    def saved(self) -> None:
-        """Wait until the controller has written its state: up to 5 s after a change.
+    def saved(self, job: str | int) -> None:
+        """Wait until the controller has written its state with a job that has not ended: up to 5 s after a change.
 
         A job submitted less than that before the controller crashes is lost to SLURM: its processes run, squeue does
         not know it, accounting has it RUNNING for ever.
         """
         file = self.state / "slurmctld" / "job_state"
         since = time.time()
+        run("scontrol", "update", f"jobid={job}", "comment=saved")  # a change, lest it was written just before
         self.wait(lambda: file.exists() and file.stat().st_mtime > since, 20, "the controller saves its state")
 
     def kill(self, name: str) -> None:
@@ -248,6 +249,7 @@ class Cluster(Queue):
     @contextmanager
     def alone(self, seconds: float = 1800.0) -> Iterator[None]:
         """Have the cluster for this process alone: two test sessions would cancel each other's jobs."""
+        self.state.mkdir(parents=True, exist_ok=True)
         with (self.state / "session.lock").open("w") as file:
 
             def taken() -> bool:

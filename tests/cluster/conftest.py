@@ -40,14 +40,17 @@ def lab() -> Iterator[Lab]:
     if reason is not None:
         left_out(reason)
     with lab.alone():
+        ran = lab.runs()
         try:
-            started = lab.up()
-            lab.clean()
-        except LabError as error:
-            pytest.fail(f"the test cluster does not come up: {error}", pytrace=False)
-        yield lab
-        if started:
-            lab.down()
+            try:
+                lab.up()
+                lab.clean()
+            except LabError as error:
+                pytest.fail(f"the test cluster does not come up: {error}", pytrace=False)
+            yield lab
+        finally:
+            if not ran:
+                lab.down()
 
 
 @pytest.fixture(scope="session")

@@ -67,11 +67,16 @@ class Lab(Cluster):
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    def runs(self) -> bool:
+        """Say whether any of it runs."""
+        return any(daemon.pid is not None for daemon in self.daemons.values())
+
     def is_up(self) -> bool:
+        """Say whether all of it runs and is this machine's cluster."""
         return self._linked() and all(daemon.pid is not None for daemon in self.daemons.values())
 
-    def up(self) -> bool:
-        """Bring the cluster up, or what is missing of it; say whether nothing of it ran before.
+    def up(self) -> None:
+        """Bring the cluster up, or what is missing of it.
 
         Raises
         ------
@@ -86,7 +91,6 @@ class Lab(Cluster):
             for name in ("etc", "log", "munge", "mysql", "run", "pid", "slurmctld", "images"):
                 (self.state / name).mkdir(parents=True, exist_ok=True)
             (self.state / "munge").chmod(0o755)
-            ran = any(daemon.pid for daemon in self.daemons.values())
             with ThreadPoolExecutor(1) as pool:
                 fetched = pool.submit(self.apt.download, *container.PACKAGES)
                 self.apt.install(PACKAGES)
@@ -96,7 +100,6 @@ class Lab(Cluster):
                 fetched.result()
             container.install(self.state / "apptainer", self.apt)
             self._say(f"apptainer {run(self.apptainer, 'version').strip()} is up")
-        return not ran
 
     def _claim(self) -> None:
         """Make this cluster the machine's: its configuration where SLURM's commands look, its nodes' names known."""
@@ -104,7 +107,10 @@ class Lab(Cluster):
         if not self._linked():
             if LINK.is_symlink() and not LINK.exists():
                 LINK.unlink()
-            LINK.symlink_to(self.state / "etc" / LINK.name)  # fails if another lab was quicker
+            try:
+                LINK.symlink_to(self.state / "etc" / LINK.name)
+            except FileExistsError as error:  # another lab was quicker
+                raise LabError(str(self._foreign())) from error
         hosts = HOSTS.read_text()
         if HOSTS_LINE not in hosts:
             HOSTS.write_text(hosts.rstrip("\n") + "\n" + HOSTS_LINE)
@@ -113,8 +119,10 @@ class Lab(Cluster):
         changed = self.configure()
         key = self.state / "munge" / "munge.key"
         if not key.exists():
-            key.touch(mode=0o600)
-            key.write_bytes(secrets.token_bytes(128))
+            new = key.with_suffix(".new")
+            new.touch(mode=0o600)
+            new.write_bytes(secrets.token_bytes(128))
+            new.rename(key)  # never half of one
         if not (self.state / "mysql" / "mysql" / "db.frm").exists():
             self._create_database()
         for name in self.daemons:

@@ -45,6 +45,7 @@ OPTIONS: Mapping[str, str] = {
     "MaxArraySize": "10001",
     "MaxJobCount": "30000",
     "EnforcePartLimits": "NO",  # the default, under which an impossible job is accepted and waits for ever
+    "MailProg": "/bin/true",
     "DisableRootJobs": "NO",
 }
 

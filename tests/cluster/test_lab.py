@@ -92,7 +92,7 @@ def test_a_job_that_takes_too_much_memory_is_killed_for_it(lab: Lab, image: Path
 def test_a_running_job_survives_a_crash_of_the_controller(lab: Lab, tmp_path: Path) -> None:
     job = sbatch("-o", "out", script(tmp_path, "touch runs; until [ -e go ]; do sleep 0.1; done\n"), cwd=tmp_path)
     lab.wait((tmp_path / "runs").exists, 20, "the job runs")
-    lab.saved()
+    lab.saved(job)
     lab.kill("slurmctld")
     with pytest.raises(LabError):
         lab.squeue()
@@ -180,6 +180,17 @@ def test_a_second_lab_does_not_take_the_place_of_the_first(lab: Lab, tmp_path: P
     with pytest.raises(LabError, match="does not replace it"):
         other.up()
     assert lab.is_up()
+
+
+def test_who_is_not_root_is_told(lab: Lab) -> None:
+    code = """
+import os
+from tests.cluster.lab import Lab
+lab = Lab()
+os.setuid(65534)
+print(lab.why_not())
+"""
+    assert "needs root" in run(sys.executable, "-c", code, cwd=ROOT)
 
 
 def test_an_interrupted_start_is_completed_by_two_at_once(lab: Lab) -> None:
