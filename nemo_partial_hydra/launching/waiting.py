@@ -16,9 +16,10 @@ from . import slurm
 from .preflight import Ask
 from .records import SentJob, Submission
 
-POLL_S = 2.0
-FILE_S = 3.0
-"""How long a status.json may come after SLURM says that the job has ended: file systems of clusters are lazy."""
+POLL_S = 1.5
+FILE_S, FILE_DONE_S = 1.5, 30.0
+"""How long a status.json may come after SLURM says that the job has ended, and has ended well: file systems of clusters
+are lazy, but who waits is to hear of a failure within 5 s."""
 FINAL = (states.DONE, states.FAILED, states.CANCELLED, states.TIMEOUT, states.LOST)
 ENDED = (states.DONE, states.FAILED)
 """The states after which nothing comes: one that was told to stop may be requeued, then SLURM still knows it."""
@@ -59,11 +60,13 @@ def wait(sweep: SweepPaths, submission: Submission, ended: Ended, *, ask: Ask = 
         if known is not None:
             now = time.monotonic()
             for spelled, job in list(pending.items()):
-                if known.get(spelled, "") in _ACTIVE:
+                state = known.get(spelled)
+                patience = FILE_DONE_S if state == "COMPLETED" else FILE_S
+                if state in _ACTIVE:
                     gone.pop(spelled, None)
-                elif now - gone.setdefault(spelled, now) >= FILE_S:
+                elif now - gone.setdefault(spelled, now) >= patience:
                     del pending[spelled]
-                    ended(sweep.job(job.subdir), settle(sweep, job, known.get(spelled), ask))
+                    ended(sweep.job(job.subdir), settle(sweep, job, state, ask))
         time.sleep(POLL_S)
 
 
