@@ -16,8 +16,8 @@ _HOME = {
     "to_yaml": "core",
     "from_yaml": "core",
     "to_config": "config",
-    "store": "library",
-    "recipe": "library",
+    "store": "registry",
+    "recipe": "registry",
     "paths": "listing",
     "PathInfo": "pathinfo",
     "raw": "capture",
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from .errors import RegistrationError as RegistrationError
     from .errors import SignatureError as SignatureError
     from .errors import ValidationError as ValidationError
-    from .library import recipe as recipe
-    from .library import store as store
+    from .registry import recipe as recipe
+    from .registry import store as store
     from .listing import paths as paths
     from .pathinfo import PathInfo as PathInfo
 

@@ -179,9 +179,9 @@ class _Shelf:
         if entry is not None:
             source, line = entry
             from .composed import set_data
-            from .library import LIBRARY
+            from .registry import REGISTRY
 
-            yield Layer(RECIPE, source), set_data(LIBRARY.prototype(path)), _OneLine(line)
+            yield Layer(RECIPE, source), set_data(REGISTRY.prototype(path)), _OneLine(line)
             return
         for source in self.loader.get_sources():
             if source.is_config(path):
@@ -195,7 +195,7 @@ class _Shelf:
             if scheme == "pkg":
                 where = session.package_folder(folder)
             elif scheme not in ("file", session.FILE_SCHEME):
-                if scheme == session.LIBRARY_SCHEME and self.entry(path) is not None:
+                if scheme == session.REGISTRY_SCHEME and self.entry(path) is not None:
                     return None
                 continue
             name = path if path.endswith((".yaml", ".yml")) else f"{path}.yaml"
@@ -210,9 +210,9 @@ class _Shelf:
 
     def entry(self, path: str) -> tuple[str, int | None] | None:
         """Return where a recipe is registered: its module or script, and the line."""
-        from .library import LIBRARY
+        from .registry import REGISTRY
 
-        entry = LIBRARY.entries.get(path)
+        entry = REGISTRY.entries.get(path)
         if entry is None:
             return None
         module, _, line = entry.origin.rpartition(":")

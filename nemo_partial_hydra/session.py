@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-FILE_SCHEME, LIBRARY_SCHEME = "nph-file", "nph"
+FILE_SCHEME, REGISTRY_SCHEME = "nph-file", "nph"
 
 
 @dataclass

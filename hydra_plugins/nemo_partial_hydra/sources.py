@@ -24,7 +24,7 @@ class RecipeSearchPath(SearchPathPlugin):
             return
         from nemo_partial_hydra import session
 
-        search_path.append("nemo_partial_hydra", f"{session.LIBRARY_SCHEME}://")
+        search_path.append("nemo_partial_hydra", f"{session.REGISTRY_SCHEME}://")
         app = session.current()
         if app is None:
             return
@@ -42,34 +42,34 @@ class RegisteredRecipes(ConfigSource):
     def scheme() -> str:
         return "nph"
 
-    def _library(self) -> Any:
-        from nemo_partial_hydra.library import LIBRARY
+    def _registry(self) -> Any:
+        from nemo_partial_hydra.registry import REGISTRY
 
-        return LIBRARY
+        return REGISTRY
 
     def available(self) -> bool:
         return True
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = self._name(config_path)
-        entry = self._library().entries.get(path)
+        entry = self._registry().entries.get(path)
         if entry is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
         return ConfigResult(
             provider=self.provider,
             path=f"{self.scheme()}://{entry.origin}",
-            config=self._library().config(path),
+            config=self._registry().config(path),
             header={"package": entry.package},
         )
 
     def is_group(self, config_path: str) -> bool:
-        return bool(self._library().is_group(config_path))
+        return bool(self._registry().is_group(config_path))
 
     def is_config(self, config_path: str) -> bool:
-        return self._name(config_path) in self._library().entries
+        return self._name(config_path) in self._registry().entries
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        groups, options = self._library().below(config_path)
+        groups, options = self._registry().below(config_path)
         if results_filter is None:
             return sorted({*groups, *options})
         return sorted(groups if results_filter == ObjectType.GROUP else options)

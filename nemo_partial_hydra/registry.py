@@ -33,7 +33,7 @@ class Entry:
         return f"{self.group}/{self.name}" if self.group else self.name
 
 
-class Library:
+class Registry:
     """Entries by config path, and the groups above them."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Library:
         return known[1]
 
 
-LIBRARY = Library()
+REGISTRY = Registry()
 
 
 def _origin(depth: int = 2) -> str:
@@ -126,7 +126,7 @@ def store(partial: Any, *, group: str | None = None, name: str | None = None, pa
         name = getattr(target, "__name__", None)
         if name is None:
             raise RegistrationError("the recipe's target has no name; give one with store(..., name=...)")
-    LIBRARY.add(Entry(group or "", name, package, lambda: partial, _origin()))
+    REGISTRY.add(Entry(group or "", name, package, lambda: partial, _origin()))
 
 
 def recipe(*, group: str | None = None, name: str | None = None, package: str | None = None) -> Callable[[F], F]:
@@ -137,7 +137,7 @@ def recipe(*, group: str | None = None, name: str | None = None, package: str | 
     origin = _origin()
 
     def register(factory: F) -> F:
-        LIBRARY.add(Entry(group or "", name or factory.__name__, package, factory, origin))
+        REGISTRY.add(Entry(group or "", name or factory.__name__, package, factory, origin))
         return factory
 
     return register
