@@ -25,6 +25,7 @@ _HOME = {
     "CaptureError": "errors",
     "ConfigError": "errors",
     "DialectError": "errors",
+    "LibraryError": "errors",
     "PolicyError": "errors",
     "RegistrationError": "errors",
     "SignatureError": "errors",
@@ -44,15 +45,16 @@ if TYPE_CHECKING:
     from .errors import CaptureError as CaptureError
     from .errors import ConfigError as ConfigError
     from .errors import DialectError as DialectError
+    from .errors import LibraryError as LibraryError
     from .errors import PolicyError as PolicyError
     from .errors import RecipeError as RecipeError
     from .errors import RegistrationError as RegistrationError
     from .errors import SignatureError as SignatureError
     from .errors import ValidationError as ValidationError
-    from .registry import recipe as recipe
-    from .registry import store as store
     from .listing import paths as paths
     from .pathinfo import PathInfo as PathInfo
+    from .registry import recipe as recipe
+    from .registry import store as store
 
 
 def __getattr__(name: str) -> Any:

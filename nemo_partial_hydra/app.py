@@ -14,10 +14,12 @@ from typing import Any
 
 from . import policy, report, session
 from .errors import UsageError
+from .multirun import left_to_jobs
 from .scalars import REFERENCE
 
 _CALLBACK = "+hydra.callbacks.nemo_partial_hydra={_target_:nemo_partial_hydra.checks.CheckRecipe}"
 FLAG = "--cfg-paths"
+LIBRARY = "--library"
 _LISTING = {"-p": "package", "--package": "package", "--filter": "filter"}
 _SILENT = ("--help", "-h", "--hydra-help", "--version", "-sc", "--shell-completion", "--cfg", "-c", "--info", "-i")
 
@@ -150,12 +152,14 @@ def _list(settings: dict[str, Any], args: list[str], opened: Callable[[list[str]
 
 
 def prepared(args: list[str], app: session.Session, *, checked: bool = True) -> list[str]:
-    """Return Hydra's command line: typed config directories, and the callback by which a run is checked.
+    """Return Hydra's command line: libraries taken out, typed config directories, the callback that checks a run.
 
     Raises
     ------
     UsageError
         If a config directory does not exist.
+    LibraryError
+        If a library is none.
     """
     out: list[str] = []
     rest = list(args)
@@ -167,11 +171,16 @@ def prepared(args: list[str], app: session.Session, *, checked: bool = True) -> 
             app.config_dirs = (*app.config_dirs, _directory(rest.pop(0)))
         elif arg.startswith("--config-dir="):
             app.config_dirs = (*app.config_dirs, _directory(arg.partition("=")[2]))
+        elif arg == LIBRARY and not rest:
+            raise UsageError(f"{LIBRARY} needs a directory")
+        elif arg == LIBRARY or arg.startswith(f"{LIBRARY}="):
+            session.add_library(app, arg.partition("=")[2] or rest.pop(0), LIBRARY)
         elif arg.lstrip("+").startswith("hydra.searchpath=["):
-            out.append(_typed_search_path(arg))
+            out.append(_typed_search_path(arg, app))
         else:
             out.append(arg)
     refuse_below_references(out)
+    out = left_to_jobs(out)
     if checked and not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
         out.append(_CALLBACK)
     return out
@@ -238,7 +247,7 @@ def _directory(path: str) -> str:
     return full
 
 
-def _typed_search_path(arg: str) -> str:
+def _typed_search_path(arg: str, app: session.Session) -> str:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     override = OverridesParser.create().parse_override(arg)
@@ -249,5 +258,5 @@ def _typed_search_path(arg: str) -> str:
         scheme, _, path = str(entry).rpartition("://")
         if scheme in ("", "file") and not os.path.isdir(path):
             raise UsageError(f"hydra.searchpath: there is no directory '{entry}'")
-    quoted = ["'" + str(session.typed_entry(str(item))).replace("'", "\\'") + "'" for item in value]
+    quoted = ["'" + str(session.typed_entry(str(item), app)).replace("'", "\\'") + "'" for item in value]
     return f"{arg.partition('=')[0]}=[{','.join(quoted)}]"

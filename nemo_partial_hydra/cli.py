@@ -10,10 +10,13 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import Command, diff, schema, snapshot
+from .commands import Command, check, diff, export, library, schema, snapshot
 from .errors import RecipeError
 
 COMMANDS: tuple[Command, ...] = (
+    export,
+    library,
+    check,
     diff,
     snapshot,
     schema,

@@ -47,6 +47,10 @@ class UsageError(RecipeError):
     """A command line that cannot be carried out."""
 
 
+class LibraryError(RecipeError):
+    """A recipe library that is missing, damaged or at odds with another one."""
+
+
 class RegistrationError(RecipeError):
     """A recipe that cannot be registered under the given group and name."""
 

@@ -167,6 +167,6 @@ def _with_search_path(data: dict[Any, Any]) -> dict[Any, Any]:
     """Make the directories of ``hydra.searchpath`` typed as well."""
     hydra = data.get("hydra")
     if isinstance(hydra, dict) and isinstance(hydra.get("searchpath"), list):
-        entries = [session.typed_entry(entry) for entry in hydra["searchpath"]]
+        entries = [session.typed_entry(entry, session.current()) for entry in hydra["searchpath"]]
         return {**data, "hydra": {**hydra, "searchpath": entries}}
     return data

@@ -113,6 +113,11 @@ def compared(top: str, package: Package | None) -> tuple[bool, str | None]:
             return True, None  # other distributions have parts of the same namespace
         text = f"'{top}' is here, but not from {package.distribution} {package.version}"
         return False, f"{text}, from which the snapshot was read"
-    if version == package.version:
+    if _public(version) == _public(package.version):
         return True, None
     return False, f"{package.distribution} {version} is installed, the snapshot was read from {package.version}"
+
+
+def _public(version: str) -> str:
+    """Return a version without its local label: torch 2.13.0+cpu and 2.13.0+cu130 have the same signatures."""
+    return version.partition("+")[0]

@@ -16,7 +16,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from . import session
+from . import libraries, session
 from .dialect import TARGET
 from .errors import Path
 from .files import SKELETON
@@ -192,7 +192,12 @@ class _Shelf:
         """Return a config's file as the user would name it, and in full; None if it is no file."""
         for scheme, folder in self.sources:
             where: str | None = folder
-            if scheme == "pkg":
+            if scheme == session.SHELF_SCHEME:
+                library = libraries.the_one(path)
+                if library is None:
+                    continue
+                where = library.folder
+            elif scheme == "pkg":
                 where = session.package_folder(folder)
             elif scheme not in ("file", session.FILE_SCHEME):
                 if scheme == session.REGISTRY_SCHEME and self.entry(path) is not None:

@@ -42,6 +42,7 @@ def encode(
     signatures: Iterable[Signature],
     docs: Mapping[str, Mapping[str, str]],
     packages: Mapping[str, Package | None],
+    aliases: Mapping[str, str] = types.MappingProxyType({}),
 ) -> str:
     """Write signatures as the text of a snapshot; the same signatures give the same text, in whatever order.
 
@@ -50,6 +51,7 @@ def encode(
     signatures : what the targets accept.
     docs : of each target what :func:`docs_of` gives.
     packages : what :func:`read_packages` gives for the targets.
+    aliases : further names of targets among the signatures.
     """
     targets = {signature.target: signature for signature in signatures}
     keys, table = _type_table(targets.values())
@@ -59,8 +61,10 @@ def encode(
         _block("types", table),
         _block("docs", common := _common_docs(targets.values(), docs)),
     ]
-    written = [_target(targets[name], docs.get(name, {}), common, keys) for name in sorted(targets)]
-    return "{\n" + ",\n".join(head) + ',\n"targets": {\n' + ",\n".join(written) + "\n}\n}\n"
+    written = {name: _target(targets[name], docs.get(name, {}), common, keys) for name in targets}
+    written |= {name: f'{json.dumps(name)}: {{"same": {json.dumps(target)}}}' for name, target in aliases.items()}
+    lines = ",\n".join(written[name] for name in sorted(written))
+    return "{\n" + ",\n".join(head) + ',\n"targets": {\n' + lines + "\n}\n}\n"
 
 
 def _block(name: str, items: Mapping[str, Any]) -> str:
@@ -196,7 +200,7 @@ class Snapshot:
     def doc(self, target: str) -> Mapping[str, str]:
         """Return the docs of a target's parameters by their names, and its own first line under ``""``."""
         try:
-            data = need(self._targets.get(target, {}), dict, "it")
+            data = need(self._targets.get(self._same(target), {}), dict, "it")
             rows = list_in(data.get("parameters", []), "parameters")
             docs = {row[0]: self._docs[row[0]] for row in rows if _row(row)[0] in self._docs}
             docs |= need(data.get("docs", {}), dict, "docs")
@@ -221,8 +225,18 @@ class Snapshot:
             self._verdicts[name] = compared(parts[0], self.packages.get(name))
         return self._verdicts[name]
 
+    def _same(self, target: str) -> str:
+        """Return the name under which the signature of a target stands: its own, unless it is an alias."""
+        data = self._targets.get(target)
+        if type(data) is not dict or "same" not in data:
+            return target
+        real = text_in(data["same"], "the other name")
+        if "same" in need(self._targets.get(real), dict, f"'{real}'"):
+            raise ValueError(f"'{real}' is another name too")
+        return real
+
     def _signature(self, target: str) -> Signature:
-        data = need(self._targets[target], dict, "it")
+        data = need(self._targets[self._same(target)], dict, "it")
         positional, keyword_only = (list_in(data.get(key, []), key) for key in ("positional", "keyword_only"))
         parameters: dict[str, Parameter] = {}
         for row in list_in(data.get("parameters"), "parameters"):

@@ -1,4 +1,4 @@
-"""The snapshots in use: those in the directories that recipes are served from.
+"""The snapshots in use: those in the directories that recipes are served from, then those of the recipe libraries.
 
 May import: the standard library. A snapshot is read when a target is first asked for. It counts where the target's
 package is absent or is of the version that was read; otherwise the live signature does, and that is said once.
@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 
+from . import libraries
 from .errors import ConfigError, SignatureError
 from .signatures import Signature
 from .snapshot import NAME, Snapshot, load
@@ -29,17 +30,28 @@ def _file(folder: str) -> str | None:
     return next((name for name in names if os.path.isfile(name)), None)
 
 
-def _all() -> Iterator[Snapshot]:
-    for folder, known in list(_folders.items()):
-        snapshot = known
-        file = _file(folder)
-        if snapshot is None and file is not None:
-            try:
-                _folders[folder] = snapshot = load(file)
-            except SignatureError as error:  # no target is to blame
-                raise ConfigError(str(error)) from None
+def _all(target: str) -> Iterator[Snapshot]:
+    for folder in list(_folders):
+        snapshot = _opened(folder)
         if snapshot is not None:
             yield snapshot
+    for library in libraries.in_use():  # a file of the app's own may name what only a library knows
+        if library.folder not in _folders and library.covers(target):
+            use(library.folder)
+            snapshot = _opened(library.folder)
+            if snapshot is not None:
+                yield snapshot
+
+
+def _opened(folder: str) -> Snapshot | None:
+    known = _folders.get(folder)
+    file = _file(folder)
+    if known is None and file is not None:
+        try:
+            _folders[folder] = known = load(file)
+        except SignatureError as error:  # no target is to blame
+            raise ConfigError(str(error)) from None
+    return known
 
 
 def signature(target: str) -> Signature | None:
@@ -60,7 +72,7 @@ def covers(target: str) -> bool:
 
 
 def _covering(target: str) -> Snapshot | None:
-    for snapshot in _all():
+    for snapshot in _all(target):
         if target in snapshot.targets:
             if snapshot.usable(target):
                 return snapshot
