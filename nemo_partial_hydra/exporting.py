@@ -79,7 +79,7 @@ def export(
     texts: dict[str, str] = {}
     entries: dict[str, Entry] = {}
     targets: set[str] = set()
-    placed = _placed(found.factories)
+    places = placed(found.factories)
     for number, factory in enumerate(found.factories):
         progress("recipes", number, len(found.factories))
         try:
@@ -88,7 +88,7 @@ def export(
             if factory.registered or not error.guessed:
                 left_out.append(LeftOut(factory.name, str(error)))
             continue
-        path = placed[factory]
+        path = places[factory]
         call = arguments.spelled(factory)
         texts[f"{path}.yaml"] = text = f"# {call}\n{dump(data)}"
         entries[path] = Entry(call, _first_line(factory.call), digest(text.encode()))
@@ -113,7 +113,7 @@ def export(
     return Exported(texts, manifest, encode(signatures.values(), docs, packages, aliases))
 
 
-def _placed(factories: Sequence[Factory]) -> dict[Factory, str]:
+def placed(factories: Sequence[Factory]) -> dict[Factory, str]:
     """Return the config path of each factory."""
     free = [factory for factory in factories if factory.option is None]
     names = naming.places((factory.module, factory.function) for factory in free)

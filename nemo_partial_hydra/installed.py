@@ -91,6 +91,8 @@ def _found(top: str) -> tuple[bool, str | None]:
         spec = importlib.util.find_spec(top)
     except ValueError:  # loaded, but without a spec, as __main__ is
         return True, "unknown"
+    except ImportError:  # an import hook refuses it
+        return False, None
     return spec is not None, spec.origin if spec else None
 
 

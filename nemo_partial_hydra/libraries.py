@@ -165,8 +165,8 @@ def clash(path: str, found: Sequence[Library]) -> LibraryError:
     name = path.strip("/").removesuffix(".yaml")
     names = " and ".join(f"{library.label} at {library.file(name)}" for library in found)
     return LibraryError(
-        f"'{name}' is in {len(found)} libraries: {names}; leave one of them out, copy the one you mean into the app's own "
-        "config directory, which goes first, or export one under the name of the other (--name), whose place it takes"
+        f"'{name}' is in {len(found)} libraries: {names}; leave one of them out, copy the one you mean into the app's "
+        "own config directory, which goes first, or export one under the name of the other (--name), to take its place"
     )
 
 

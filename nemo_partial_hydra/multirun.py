@@ -1,8 +1,8 @@
 """The command line of a sweep, so that what only the chosen options have can be overridden in it.
 
 May import: Hydra's public parts. Hydra composes a sweep's own config first, without the groups that are swept but
-with all fixed overrides: ``-m model=a,b model.layers=4`` then fails if the default model has no ``layers``. Written as a
-sweep over one value, ``model.layers=choice(4)``, the override is left to the jobs.
+with all fixed overrides: ``-m model=a,b model.layers=4`` then fails if the default model has no ``layers``. Written as
+a sweep over one value, ``model.layers=choice(4)``, the override is left to the jobs.
 """
 
 from __future__ import annotations

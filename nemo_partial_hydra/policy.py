@@ -27,6 +27,7 @@ BUILT_IN = (
     "torch",
     "transformer_engine",
     "modelopt",
+    "transformers.models.qwen2_vl.image_processing_qwen2_vl.Qwen2VLImageProcessor",  # in NeMo's own vlm recipes
 )
 # Standard-library and builtin names that only make values.
 HARMLESS = frozenset(

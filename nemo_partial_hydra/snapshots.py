@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from . import libraries
 from .errors import ConfigError, SignatureError
+from .names import resolve
 from .signatures import Signature
 from .snapshot import NAME, Snapshot, load
 
@@ -69,6 +70,24 @@ def doc(target: str) -> Mapping[str, str] | None:
 def covers(target: str) -> bool:
     """Whether a target's signature is known without importing it."""
     return _covering(target) is not None
+
+
+def fall_back(target: str, why: str) -> bool:
+    """Use what a snapshot says of a target whose package is here in another version and cannot be imported.
+
+    Returns False where no snapshot has the target, or its package can be imported: then the target itself is wrong.
+    """
+    found = next((snapshot for snapshot in _all(target) if target in snapshot.targets), None)
+    top = target.partition(".")[0]
+    if found is None:
+        return False
+    try:
+        resolve(top)
+    except SignatureError:
+        found.rely(target)
+        print(f"'{top}' cannot be imported here ({why}): its snapshot counts", file=sys.stderr)
+        return True
+    return False
 
 
 def _covering(target: str) -> Snapshot | None:
