@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import policy, report, session
+from . import libraries, policy, report, rootkeys, session
 from .errors import UsageError
 from .multirun import left_to_jobs
 from .scalars import REFERENCE
@@ -122,10 +122,10 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
             if listing is not None:
                 return _list(listing, args, opened)
             if session.completing():
-                from .completing import answer
+                from .completing import answer, typed_words
 
                 app.completes = True
-                if answer(args, opened):
+                if answer(args, typed_words(lambda words: prepared(words, app, checked=False)), opened):
                     return None
             sys.argv = [argv[0], *args]
             hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
@@ -181,6 +181,8 @@ def prepared(args: list[str], app: session.Session, *, checked: bool = True) -> 
             out.append(arg)
     refuse_below_references(out)
     out = left_to_jobs(out)
+    groups, _ = libraries.below("")
+    app.values = frozenset(g for g in groups if rootkeys.values_in(out, libraries.below(g)[1], g))
     if checked and not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
         out.append(_CALLBACK)
     return out

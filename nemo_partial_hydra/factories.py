@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import pkgutil
 import re
 import sys
 import types
@@ -101,7 +102,7 @@ def _named(name: str) -> types.ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            known = {module.partition(".")[0] for module in sys.modules}
+            known = [module.name for module in pkgutil.iter_modules()]
             raise UsageError(f"there is no module '{error.name}' here{nearest(error.name, known)}") from None
         raise UsageError(f"importing '{name}' fails: {error}") from error
     except Exception as error:  # as in `find`

@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from . import policy, session, snapshots
+from . import policy, rootkeys, session, snapshots
 from .core import approved
 from .errors import DialectError, PolicyError, Problems, RecipeError, SignatureError, ValidationError
 from .signatures import Signature
@@ -30,6 +30,7 @@ class Served:
     stamp: tuple[int, int]
     config: DictConfig
     skeleton: DictConfig | None
+    defaults: Any = None
 
 
 _served: dict[tuple[str, bool], Served] = {}
@@ -49,7 +50,11 @@ def read_file(path: str, name: str, *, primary: bool) -> DictConfig:
     RecipeError
         If the file is no YAML, names what is not allowed, or sets what its targets do not accept.
     """
-    return copy.deepcopy(_serve(path, name, primary).config)
+    served = _serve(path, name, primary)
+    if primary:
+        shown = served.skeleton if served.skeleton is not None else served.config
+        rootkeys.note(shown.keys(), served.defaults)
+    return copy.deepcopy(served.config)
 
 
 def read_skeleton(path: str, name: str) -> DictConfig:
@@ -88,7 +93,8 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
     _check(problems, name)
     if not _has_node(data):
-        return Served(stamp, _plain(_with_search_path(data) if primary else data), None)
+        defaults = data.get("defaults")
+        return Served(stamp, _plain(_with_search_path(data) if primary else data), None, defaults)
     try:
         policy.check_names(policy.names_in(data), session.allowed())
     except PolicyError as error:
@@ -106,7 +112,7 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
     if hydra is not None:
         typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
         config.hydra = OmegaConf.create(typed["hydra"])
-    return Served(stamp, config, base)
+    return Served(stamp, config, base, defaults)
 
 
 def _check(problems: Problems, name: str) -> None:

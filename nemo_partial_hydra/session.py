@@ -25,6 +25,7 @@ class Session:
     recipe: str | None = None
     config_dirs: tuple[str, ...] = ()
     libraries: tuple[tuple[str, str], ...] = ()  # directories, and how the user named each
+    values: frozenset[str] = frozenset()  # names of library groups that the command line uses for values
     unreadable: dict[str, str] = field(default_factory=dict)
     checked: bool = False
     completes: bool = False

@@ -35,6 +35,10 @@ def check(out: str) -> None:
     restore(out)
     if os.path.lexists(out) and not os.path.isdir(out):
         raise UsageError(f"--out {out}: a file is in the way")
+    try:  # permissions are not all: the file system may refuse too
+        os.rmdir(_made(out))
+    except OSError as error:
+        raise UsageError(f"--out {out}: nothing can be made in '{parent}': {error.strerror}") from None
     if os.path.isdir(out) and os.listdir(out) and not manifest.is_library(out):
         raise UsageError(f"--out {out}: the directory has other files and is no library; choose another or empty it")
 
@@ -86,7 +90,7 @@ def write(exported: Exported, out: str, *, force: bool = False) -> Manifest:
             "--force overwrites them; to keep one, copy it to another name"
         )
     kept = _kept(exported, out)
-    staged = os.path.join(_parent(out), f".{os.path.basename(out)}.{os.getpid()}.{os.urandom(4).hex()}")
+    staged = _made(out)
     try:
         for name in kept:
             _put(staged, name, os.path.join(out, name))
@@ -100,6 +104,13 @@ def write(exported: Exported, out: str, *, force: bool = False) -> Manifest:
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return exported.manifest
+
+
+def _made(out: str) -> str:
+    """Make the directory beside ``out`` in which a new library is written."""
+    staged = os.path.join(_parent(out), f".{os.path.basename(out)}.{os.getpid()}.{os.urandom(4).hex()}")
+    os.mkdir(staged)
+    return staged
 
 
 def _kept(exported: Exported, out: str) -> list[str]:

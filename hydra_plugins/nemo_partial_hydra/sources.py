@@ -56,10 +56,15 @@ class RegisteredRecipes(ConfigSource):
         entry = self._registry().entries.get(path)
         if entry is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
+        config = self._registry().config(path)
+        if "/" not in path:
+            from nemo_partial_hydra import rootkeys
+
+            rootkeys.note(config.keys(), [])
         return ConfigResult(
             provider=self.provider,
             path=f"{self.scheme()}://{entry.origin}",
-            config=self._registry().config(path),
+            config=config,
             header={"package": entry.package},
         )
 
@@ -164,9 +169,9 @@ class RecipeLibraries(ConfigSource):
         return ConfigResult(self.provider, self.full_path(), config, header)
 
     def is_group(self, config_path: str) -> bool:
-        from nemo_partial_hydra import libraries
+        from nemo_partial_hydra import libraries, rootkeys
 
-        return libraries.is_group(config_path)
+        return libraries.is_group(config_path) and not rootkeys.is_value(config_path.strip("/"))
 
     def is_config(self, config_path: str) -> bool:
         from nemo_partial_hydra import libraries
