@@ -1,9 +1,9 @@
 """Which names are keys of the app's own config, although a recipe library has a config group of the same name.
 
 May import: the standard library; Hydra's public parts where an app is not an ``nph.main`` one. Hydra takes
-``resume=null`` for a choice in the group ``resume`` as soon as some source has such a group. The groups of libraries must
-not take the names of what an app's primary config has at its root away from it: there, a name is a group only if the
-defaults list says so. Hydra loads the primary config before it looks at the overrides, so it can be noted here in time.
+``resume=null`` for a choice in the group ``resume`` as soon as some source has such a group. The groups of libraries
+must not take the names of what an app's primary config has at its root away from it: there, a name is a group only if
+the defaults list says so. Hydra loads the primary config before it looks at the overrides: in time to note it here.
 """
 
 from __future__ import annotations
