@@ -15,6 +15,7 @@ from typing import Any
 from . import libraries, policy, report, rootkeys, session
 from .errors import UsageError
 from .multirun import left_to_jobs
+from .registry import REGISTRY
 from .scalars import REFERENCE
 
 _CALLBACK = "+hydra.callbacks.nemo_partial_hydra={_target_:nemo_partial_hydra.checks.CheckRecipe}"
@@ -60,7 +61,8 @@ def main(
         def entry(cfg_passthrough: Any = None) -> Any:
             if cfg_passthrough is not None:
                 return function(cfg_passthrough)
-            app = session.Session((*allow, *own_packages(function)), recipe)
+            known = frozenset(REGISTRY.entries)
+            app = session.Session((*allow, *own_packages(function)), recipe, registered=known)
             policy.trust(app.allow)
             return _run(task, app, config_path, config_name, version_base)
 

@@ -217,7 +217,7 @@ class _Shelf:
         """Return where a recipe is registered: its module or script, and the line."""
         from .registry import REGISTRY
 
-        entry = REGISTRY.entries.get(path)
+        entry = REGISTRY.get(path)
         if entry is None:
             return None
         module, _, line = entry.origin.rpartition(":")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from . import session
 from .errors import RegistrationError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,17 +61,32 @@ class Registry:
             )
         self.entries[entry.path] = entry
 
+    def get(self, path: str) -> Entry | None:
+        """Return the entry of a config path.
+
+        What is registered while an app runs is no option of it: importing a target may register its module's recipes,
+        and they must not take the places of those that were chosen.
+        """
+        app = session.current()
+        if app is not None and app.registered is not None and path not in app.registered:
+            return None
+        return self.entries.get(path)
+
+    def names(self) -> list[str]:
+        """Return the config paths of all entries."""
+        return [name for name in self.entries if self.get(name) is not None]
+
     def is_group(self, path: str) -> bool:
         """Whether some entry stands below a path."""
         prefix = path.strip("/") + "/" if path.strip("/") else ""
-        return any(name.startswith(prefix) for name in self.entries) if prefix else bool(self.entries)
+        return any(name.startswith(prefix) for name in self.names())
 
     def below(self, path: str) -> tuple[set[str], set[str]]:
         """Return the names of the groups and of the options directly below a path."""
         prefix = path.strip("/") + "/" if path.strip("/") else ""
         groups: set[str] = set()
         options: set[str] = set()
-        for name in self.entries:
+        for name in self.names():
             if name.startswith(prefix):
                 head, slash, _ = name[len(prefix) :].partition("/")
                 (groups if slash else options).add(head)

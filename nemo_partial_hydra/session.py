@@ -25,6 +25,7 @@ class Session:
     recipe: str | None = None
     config_dirs: tuple[str, ...] = ()
     libraries: tuple[tuple[str, str], ...] = ()  # directories, and how the user named each
+    registered: frozenset[str] | None = None  # config paths of what was registered before it ran; None: all that is
     values: frozenset[str] = frozenset()  # names of library groups that the command line uses for values
     unreadable: dict[str, str] = field(default_factory=dict)
     checked: bool = False

@@ -119,7 +119,8 @@ def test_differences(login: LoginNode) -> None:
 
 def test_an_apps_own_file_is_typed_by_the_library(login: LoginNode) -> None:
     done = login.app("-cn", "mine", "--cfg-paths=json")
-    assert {"model.tokenizer", "data", "trainer", "resume", "optim"} <= {record["path"] for record in json.loads(done.out)}
+    found = {record["path"] for record in json.loads(done.out)}
+    assert {"model.tokenizer", "data", "trainer", "resume", "optim"} <= found
 
 
 def test_check_and_library(login: LoginNode) -> None:

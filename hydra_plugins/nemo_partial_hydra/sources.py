@@ -53,7 +53,7 @@ class RegisteredRecipes(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = self._name(config_path)
-        entry = self._registry().entries.get(path)
+        entry = self._registry().get(path)
         if entry is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
         config = self._registry().config(path)
@@ -72,7 +72,7 @@ class RegisteredRecipes(ConfigSource):
         return bool(self._registry().is_group(config_path))
 
     def is_config(self, config_path: str) -> bool:
-        return self._name(config_path) in self._registry().entries
+        return self._registry().get(self._name(config_path)) is not None
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         groups, options = self._registry().below(config_path)
