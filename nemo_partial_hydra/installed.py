@@ -116,3 +116,14 @@ def compared(top: str, package: Package | None) -> tuple[bool, str | None]:
     if version == package.version:
         return True, None
     return False, f"{package.distribution} {version} is installed, the snapshot was read from {package.version}"
+
+
+def versions(package: Package) -> str:
+    """Say in which version a distribution was read, and in which it is here."""
+    import importlib.metadata
+
+    try:
+        here = importlib.metadata.version(package.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        here = "from elsewhere"
+    return f"snapshot: {package.distribution} {package.version}, here {here}"

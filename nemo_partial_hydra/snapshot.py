@@ -213,12 +213,19 @@ class Snapshot:
         """Return how the distribution installed here differs from the one that was read; None if it does not."""
         return self._verdict(target)[1]
 
-    def _verdict(self, target: str) -> tuple[bool, str | None]:
+    def package(self, target: str) -> Package | None:
+        """Return the distribution that a target was read from; None if it belongs to none."""
+        return self.packages.get(self._package_of(target))
+
+    def _package_of(self, target: str) -> str:
         parts = target.split(".")
         prefixes = (".".join(parts[:cut]) for cut in range(len(parts), 0, -1))
-        name = next((prefix for prefix in prefixes if prefix in self.packages), parts[0])
+        return next((prefix for prefix in prefixes if prefix in self.packages), parts[0])
+
+    def _verdict(self, target: str) -> tuple[bool, str | None]:
+        name = self._package_of(target)
         if name not in self._verdicts:
-            self._verdicts[name] = compared(parts[0], self.packages.get(name))
+            self._verdicts[name] = compared(target.partition(".")[0], self.packages.get(name))
         return self._verdicts[name]
 
     def _signature(self, target: str) -> Signature:

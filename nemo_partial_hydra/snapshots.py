@@ -1,7 +1,8 @@
 """The snapshots in use: those in the directories that recipes are served from.
 
 May import: the standard library. A snapshot is read when a target is first asked for. It counts where the target's
-package is absent or is of the version that was read; otherwise the live signature does, and that is said once.
+package is absent or is of the version that was read; otherwise the live signature does, and that is said once. Then
+``recorded`` still tells what recipes beside the snapshot were written for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from .errors import ConfigError, SignatureError
+from .installed import versions as said_versions
 from .signatures import Signature
 from .snapshot import NAME, Snapshot, load
 
@@ -57,6 +59,31 @@ def doc(target: str) -> Mapping[str, str] | None:
 def covers(target: str) -> bool:
     """Whether a target's signature is known without importing it."""
     return _covering(target) is not None
+
+
+def recorded(target: str) -> Signature | None:
+    """Return what a target accepted in the version that a snapshot was read from, if another one is installed here."""
+    found = _differing(target)
+    return found.get(target) if found is not None else None
+
+
+def versions(target: str) -> str:
+    """Say which version of a target's package was read and which is here; empty where they do not differ."""
+    found = _differing(target)
+    package = found.package(target) if found is not None else None
+    return said_versions(package) if package is not None else ""
+
+
+def differ() -> bool:
+    """Whether a target has been asked for that is installed in another version than its snapshot is of."""
+    return bool(_said)
+
+
+def _differing(target: str) -> Snapshot | None:
+    """Return the snapshot that was read from another version; a package without versions changes as it likes."""
+    if covers(target):
+        return None
+    return next((s for s in _all() if target in s.targets and s.difference(target) is not None), None)
 
 
 def _covering(target: str) -> Snapshot | None:
