@@ -14,6 +14,7 @@ from .capture import capture
 from .dialect import to_data
 from .edits import apply_edits
 from .errors import DialectError, PolicyError, Problems, SignatureError, ValidationError, placed
+from .foreign import adopted
 from .installed import docs_of as live_docs
 from .names import resolve
 from .objects import buildables
@@ -194,6 +195,8 @@ def from_yaml(text: str, *, allow: Iterable[str] = ()) -> Any:
     data = load(text)
     if not isinstance(data, dict) or "_target_" not in data:
         raise DialectError("YAML text: a recipe is a mapping with _target_")
+    policy.check_names(names_in(data), allow)
+    data = adopted(data, Lookups(allow))
     if _RESOLVER.search(text):
         from .composed import config_to_tree
 

@@ -259,7 +259,7 @@ def merged(recorded: Signature, live: Signature) -> Signature:
         elif not accepts(new.type, old.type):
             parameters[name] = replace(new, type=TypeSpec("union", new.type.text, (new.type, old.type)))
     extra, rest = live.extra or recorded.extra, live.rest or recorded.rest
-    return Signature(live.target, parameters, extra, rest, live.known and recorded.known)
+    return Signature(live.target, parameters, extra, rest, live.known and recorded.known, live.computed)
 
 
 # Reporting ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from . import policy, session, snapshots
 from .core import approved, differs, either
 from .errors import DialectError, PolicyError, Problems, RecipeError, SignatureError, ValidationError
+from .foreign import adopted
 from .signatures import Signature
 from .typed import is_node, skeleton, typed_config
 from .yamltext import load
@@ -96,6 +97,7 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
     defaults = data.pop("defaults", None)
     hydra = data.pop("hydra", None)
     lookup = signature_lookup(name)
+    data = adopted(data, lookup)
     config = typed_config(data, lookup, problems, defaults=defaults is None)
     if problems.messages and differs(data):  # what it was written for is said to have changed before the run
         problems, lookup = Problems(), _as_written(lookup)
