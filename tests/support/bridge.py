@@ -11,7 +11,7 @@ import enum
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal
 
 import yaml
 
@@ -54,13 +54,13 @@ class Provider:
 
     num_layers: int = 2
     hidden_size: int = 8
-    ffn_hidden_size: Optional[int] = None
+    ffn_hidden_size: int | None = None
     activation_func: Callable[..., Any] = silu
-    init_method: Optional[Callable[..., Any]] = None
-    layer_spec: Union[type, Callable[..., Any]] = layer_spec
+    init_method: Callable[..., Any] | None = None
+    layer_spec: type | Callable[..., Any] = layer_spec
     backend: Backend = Backend.auto
     rotary_base: float = 10000.0
-    layout: Optional[list[list[str]]] = None
+    layout: list[list[str]] | None = None
     scale: Callable[[float], float] = lambda x: x
     flops: int = field(init=False, default=0)
 
@@ -90,7 +90,7 @@ class Train:
 
     micro_batch_size: int
     global_batch_size: int
-    train_iters: Optional[int] = None
+    train_iters: int | None = None
     mode: Literal["a", "b"] = "a"
 
 
@@ -98,7 +98,7 @@ class Train:
 class Optimizer:
     """Fields of a deferred constructor: ``finalize`` is what computes."""
 
-    lr: Optional[float] = None
+    lr: float | None = None
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-5
 
@@ -114,11 +114,11 @@ class Optimizer:
 class CoreDataset:
     """A dataset of the layer below."""
 
-    sequence_length: Optional[int] = None
-    blend: Optional[tuple[list[str], Optional[list[float]]]] = None
-    split: Optional[str] = None
+    sequence_length: int | None = None
+    blend: tuple[list[str], list[float] | None] | None = None
+    split: str | None = None
     mock: bool = field(init=False, default=False)
-    split_matrix: Optional[list[tuple[float, float]]] = field(init=False, default=None)
+    split_matrix: list[tuple[float, float]] | None = field(init=False, default=None)
 
 
 @dataclass
@@ -127,7 +127,7 @@ class Dataset(CoreDataset):
 
     workers: int = 2
 
-    def __init__(self, seq_length: Optional[int] = None, workers: int = 2, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, seq_length: int | None = None, workers: int = 2, *args: Any, **kwargs: Any) -> None:
         if seq_length is not None:
             kwargs["sequence_length"] = seq_length
         CoreDataset.__init__(self, *args, **kwargs)
@@ -150,13 +150,13 @@ class ConfigContainer(Base):
     """The top."""
 
     train: Train
-    model: Union[Provider, Larger]
+    model: Provider | Larger
     optimizer: Optimizer
-    dataset: Union[Dataset, CoreDataset]
+    dataset: Dataset | CoreDataset
     logger: dict[str, Any] = field(default_factory=dict)
     stages: list[int] = field(default_factory=list)
-    mixed_precision: Optional[Union[str, Optimizer]] = None
-    peft: Optional[Any] = None
+    mixed_precision: str | Optimizer | None = None
+    peft: Any | None = None
 
 
 def pretrain_config(**more: Any) -> ConfigContainer:
