@@ -61,9 +61,9 @@ def image(value: Any) -> Any:
 
 
 def reads_as_text(text: str) -> bool:
-    """Whether OmegaConf takes for a text what PyYAML writes as one: it has more numbers, and interpolations."""
+    """Whether OmegaConf takes for a text what PyYAML writes as one: it has more numbers, interpolations and ``???``."""
     try:
-        return "${" not in text and type(OmegaConf.create(yaml.safe_dump([text]))[0]) is str
+        return "${" not in text and text != "???" and type(OmegaConf.create(yaml.safe_dump([text]))[0]) is str
     except yaml.YAMLError:  # control characters
         return False
 
