@@ -25,6 +25,7 @@ _HOME = {
     "CaptureError": "errors",
     "ConfigError": "errors",
     "DialectError": "errors",
+    "DriftError": "errors",
     "LibraryError": "errors",
     "PolicyError": "errors",
     "RegistrationError": "errors",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from .errors import CaptureError as CaptureError
     from .errors import ConfigError as ConfigError
     from .errors import DialectError as DialectError
+    from .errors import DriftError as DriftError
     from .errors import LibraryError as LibraryError
     from .errors import PolicyError as PolicyError
     from .errors import RecipeError as RecipeError

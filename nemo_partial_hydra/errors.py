@@ -39,6 +39,10 @@ class PolicyError(RecipeError):
     """Targets that the runner has not allowed."""
 
 
+class DriftError(RecipeError):
+    """A recipe that was written for signatures which its targets no longer have."""
+
+
 class ConfigError(RecipeError):
     """A composed config in which no single recipe can be found."""
 

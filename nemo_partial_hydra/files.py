@@ -14,8 +14,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from . import policy, rootkeys, session, snapshots
-from .core import approved
+from .core import approved, differs, either
 from .errors import DialectError, PolicyError, Problems, RecipeError, SignatureError, ValidationError
+from .foreign import adopted
 from .signatures import Signature
 from .typed import is_node, skeleton, typed_config
 from .yamltext import load
@@ -101,12 +102,17 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         raise PolicyError(f"{name}: {error}") from None
     defaults = data.pop("defaults", None)
     hydra = data.pop("hydra", None)
-    config = typed_config(data, signature_lookup(name), problems, defaults=defaults is None)
+    lookup = signature_lookup(name)
+    data = adopted(data, lookup)
+    config = typed_config(data, lookup, problems, defaults=defaults is None)
+    if problems.messages and differs(data):  # what it was written for is said to have changed before the run
+        problems, lookup = Problems(), _as_written(lookup)
+        config = typed_config(data, lookup, problems, defaults=defaults is None)
     _check(problems, name)
     base = None
     if defaults is not None:
-        base = skeleton(data, signature_lookup(name))
-        config = _sparse(data, signature_lookup(name))
+        base = skeleton(data, lookup)
+        config = _sparse(data, lookup)
         stem = name.removesuffix(".yaml")
         config.defaults = OmegaConf.create([f"/{SKELETON}/{stem}@_here_", *defaults])
     if hydra is not None:
@@ -167,6 +173,10 @@ def signature_lookup(name: str) -> Callable[[str], Signature | None]:
             raise type(error)(f"{name}: {error}") from None
 
     return lookup
+
+
+def _as_written(lookup: Callable[[str], Signature | None]) -> Callable[[str], Signature | None]:
+    return lambda target: either(target, lookup(target))
 
 
 def _with_search_path(data: dict[Any, Any]) -> dict[Any, Any]:

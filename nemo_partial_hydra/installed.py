@@ -120,6 +120,17 @@ def compared(top: str, package: Package | None) -> tuple[bool, str | None]:
     return False, f"{package.distribution} {version} is installed, the snapshot was read from {package.version}"
 
 
+def versions(package: Package) -> str:
+    """Say in which version a distribution was read, and in which it is here."""
+    import importlib.metadata
+
+    try:
+        here = importlib.metadata.version(package.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        here = "from elsewhere"
+    return f"snapshot: {package.distribution} {package.version}, here {here}"
+
+
 def _public(version: str) -> str:
     """Return a version without its local label: torch 2.13.0+cpu and 2.13.0+cu130 have the same signatures."""
     return version.partition("+")[0]

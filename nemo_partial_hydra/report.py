@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import Any
 
-from .errors import PolicyError, RecipeError, dots, nearest, one_of
+from .errors import DriftError, PolicyError, RecipeError, dots, nearest, one_of
 
 USAGE, FAILED, REFUSED, INTERRUPTED = 2, 1, 3, 130
 _TASK = "__raised_by_task__"
@@ -30,7 +30,7 @@ def report(error: BaseException) -> int:
     own = find(error, RecipeError)
     if own is not None:
         print(f"Error: {own}", file=sys.stderr)
-        return REFUSED if isinstance(own, PolicyError) else USAGE
+        return REFUSED if isinstance(own, (PolicyError, DriftError)) else USAGE
     if not getattr(error, _TASK, False):
         text = explain(error)
         if text is not None:

@@ -97,6 +97,7 @@ def _target(signature: Signature, docs: Mapping[str, str], common: Mapping[str, 
         "keyword_only": [parameter.name for parameter in parameters if parameter.keyword_only],
         "extra": keys[_canonical(signature.extra)] if signature.extra else None,
         "rest": keys[_canonical(signature.rest)] if signature.rest else None,
+        "computed": list(signature.computed),
     }
     lines = [f'  "{name}": {json.dumps(value)}' for name, value in fields.items() if value not in (None, [])]
     if not signature.known:
@@ -221,6 +222,10 @@ class Snapshot:
         """Take the snapshot's word for a target's package, which is here and cannot be imported."""
         self._verdicts[self._package_of(target)] = (True, None)
 
+    def package(self, target: str) -> Package | None:
+        """Return the distribution that a target was read from; None if it belongs to none."""
+        return self.packages.get(self._package_of(target))
+
     def _package_of(self, target: str) -> str:
         parts = target.split(".")
         prefixes = (".".join(parts[:cut]) for cut in range(len(parts), 0, -1))
@@ -251,7 +256,8 @@ class Snapshot:
             default = read_default(row[2]) if len(row) == 3 else REQUIRED
             parameters[name] = Parameter(name, spec, default, name in positional, name in keyword_only)
         extra, rest = (self._spec(data[key]) if key in data else None for key in ("extra", "rest"))
-        return Signature(target, parameters, extra, rest, need(data.get("known", True), bool, "known"))
+        known, computed = need(data.get("known", True), bool, "known"), list_in(data.get("computed", []), "computed")
+        return Signature(target, parameters, extra, rest, known, tuple(text_in(name, "computed") for name in computed))
 
     def _spec(self, key: Any) -> TypeSpec:
         if text_in(key, "the name of a type") not in self._specs:
