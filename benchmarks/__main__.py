@@ -1,4 +1,4 @@
-"""``python -m benchmarks [importing] [roundtrip] [composing] [listing] [shipped]``: each in a process of its own, or all."""
+"""``python -m benchmarks [NAME...]``: each in a process of its own, or all of them."""
 
 from __future__ import annotations
 

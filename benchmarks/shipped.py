@@ -20,7 +20,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.composing import counted, plain
-from benchmarks.measure import ROOT, Comparison, Tally, output, process, report, turns
+from benchmarks.measure import ROOT, Comparison, Side, Tally, output, process, report, turns
 
 PROCESSES, SEES, COMPLETIONS = 15, 2, 15
 TARGET, FASTER, COMPLETING, CHECK_SECONDS = 1.5, 15, 1.3, 60
@@ -89,7 +89,8 @@ def listing(ours: Path, peer: Path) -> Comparison:
 
     size = counted(*(yaml.safe_load(output(str(it), "--cfg", "job")) for it in (ours, peer)))
     paths = len(json.loads(output(str(ours), "--cfg-paths=json")))
-    comparison = Comparison("--cfg-paths, pretrain/llama3_70b", "plain Hydra, --cfg job", TARGET, f"{paths} paths; {size}")
+    size = f"{paths} paths; {size}"
+    comparison = Comparison("--cfg-paths, pretrain/llama3_70b", "plain Hydra, --cfg job", TARGET, size)
     return turns(comparison, process(str(ours), "--cfg-paths"), process(str(peer), "--cfg", "job"), PROCESSES)
 
 
@@ -97,26 +98,24 @@ def sweep(ours: Path, peer: Path) -> Comparison:
     """Sweep over two shipped recipes whose jobs do nothing, beside plain Hydra on as many leaves."""
     line = ["-m", f"pretrain={','.join(RECIPES)}", "hydra.sweep.dir=sweep"]
     comparison = Comparison("-m pretrain=llama3_8b,llama3_70b, jobs that do nothing", "plain Hydra, the same", TARGET)
-    sides = (process(str(it), *line, cwd=it.parent) for it in (ours, peer))
-    return turns(comparison, *sides, PROCESSES)
+    sides = [process(str(it), *line, cwd=it.parent) for it in (ours, peer)]
+    return turns(comparison, sides[0], sides[1], PROCESSES)
 
 
 def completion(folder: Path) -> list[Comparison]:
     """Complete ``model=`` with the whole library beside apps that have three options."""
-    three = {f"model/{name}": "_target_: builtins.dict\n" for name in "abc"}
-    config = {"config": "defaults: [{model: a}]\n"}
-    whole = app(folder / "whole", OURS, {**config, "model/a": "_target_: builtins.dict\n"})
+    option = "_target_: builtins.dict\n"
+    whole = app(folder / "whole", OURS, {"config": "defaults: [{model: a}]\n", "model/a": option})
+    few = {"config": "defaults: [{kind: a}]\n", **{f"kind/{name}": option for name in "abc"}}
     found = []
-    for name, kind in (("nph.main", OURS), ("plain Hydra", PEER)):
-        few = app(folder / f"few-{kind[1]}", kind, {**config, **{key.replace("model", "kind"): v for key, v in three.items()}})
-        (few.parent / "conf" / "config.yaml").write_text("defaults: [{kind: a}]\n")
-        comparison = Comparison("complete model=, the whole library", f"complete kind=, {name}, three options", COMPLETING)
-        sides = (completing(whole, "model="), completing(few, "kind="))
-        found.append(turns(comparison, *sides, COMPLETIONS))
+    for name, kind, target in (("nph.main", OURS, COMPLETING), ("plain Hydra", PEER, None)):
+        other = app(folder / f"few-{kind[1]}", kind, few)
+        comparison = Comparison("complete model=, the whole library", f"three options, {name}", target)
+        found.append(turns(comparison, completing(whole, "model="), completing(other, "kind="), COMPLETIONS))
     return found
 
 
-def completing(script: Path, word: str) -> object:
+def completing(script: Path, word: str) -> Side:
     """Make a side of one completion."""
 
     def side() -> float:
@@ -134,7 +133,7 @@ def completing(script: Path, word: str) -> object:
 
 
 def beside_nemo_run(ours: Path) -> Comparison:
-    """List a shipped recipe beside the quickest way to see the same with NeMo-Run: import it and have fiddle print it."""
+    """List a shipped recipe beside the quickest way to see it with NeMo-Run: import it and have fiddle print it."""
     comparison = Comparison("--cfg-paths, pretrain/llama3_70b", "import the recipe, fiddle prints it", 1 / FASTER)
     return turns(comparison, process(str(ours), "--cfg-paths"), process("-c", SEE), SEES, warm_up=0)
 

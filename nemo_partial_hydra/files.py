@@ -55,7 +55,14 @@ def read_file(path: str, name: str, *, primary: bool) -> DictConfig:
     if primary:
         shown = served.skeleton if served.skeleton is not None else served.config
         rootkeys.note(shown.keys(), served.defaults)
-    return copy.deepcopy(served.config)
+    return fresh(served.config)
+
+
+def fresh(config: DictConfig) -> DictConfig:
+    """Return a copy that Hydra may change; where only headers are wanted, one without the values."""
+    if not session.wants_headers():
+        return copy.deepcopy(config)
+    return OmegaConf.create({"defaults": copy.deepcopy(config.defaults)} if "defaults" in config else {})
 
 
 def read_skeleton(path: str, name: str) -> DictConfig:

@@ -108,14 +108,19 @@ def in_use() -> list[Library]:
     A library that the user names takes the place of an installed one of the same name: so recipes of another NeMo
     version, exported with ``--name nemo``, replace the shipped ones.
     """
+    app = session.current()
+    return list(_in_use(app.libraries if app is not None else ()))
+
+
+@functools.lru_cache(maxsize=16)
+def _in_use(folders: tuple[tuple[str, str], ...]) -> tuple[Library, ...]:
     installed = [Library(SHIPPED, "shipped")]
     installed += [Library(point.folder, point.distribution) for point in points() if point.folder is not None]
-    app = session.current()
-    named = [Library(folder, source) for folder, source in app.libraries] if app is not None else []
+    named = [Library(folder, source) for folder, source in folders]
     if named:
         names = {library.name for library in named}
         installed = [library for library in installed if library.name not in names]
-    return list({os.path.realpath(library.folder): library for library in [*named, *installed]}.values())
+    return tuple({os.path.realpath(library.folder): library for library in [*named, *installed]}.values())
 
 
 def opened(folder: str, source: str) -> Library:

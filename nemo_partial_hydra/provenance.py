@@ -118,7 +118,8 @@ def claims(config: DictConfig, *, hydra: bool = False) -> Claims:
     overrides = [str(text) for part in ("hydra", "task") for text in config.hydra.overrides[part]]
     loader = GlobalHydra.instance().config_loader()
     name = config.hydra.job.config_name
-    result = loader.compute_defaults_list(name, overrides, RunMode.RUN)
+    with session.headers_only():
+        result = loader.compute_defaults_list(name, overrides, RunMode.RUN)
     shelf = _Shelf(config, loader)
     for default in result.defaults:
         path = default.config_path

@@ -94,9 +94,9 @@ class Registry:
 
     def config(self, path: str) -> Any:
         """Return a fresh structured config of an entry; the factory runs the first time only."""
-        import copy
+        from .files import fresh
 
-        return copy.deepcopy(self.prototype(path))
+        return fresh(self.prototype(path))
 
     def prototype(self, path: str) -> Any:
         """Return the structured config of an entry, which must not be changed."""

@@ -118,6 +118,24 @@ def package_folder(path: str) -> str | None:
     return None
 
 
+_HEADERS: list[bool] = []
+
+
+@contextmanager
+def headers_only() -> Any:
+    """Have the config sources serve only what a defaults list is made of: packages and defaults lists, no values."""
+    _HEADERS.append(True)
+    try:
+        yield
+    finally:
+        _HEADERS.pop()
+
+
+def wants_headers() -> bool:
+    """Whether nobody will look at the values of what is served now."""
+    return bool(_HEADERS)
+
+
 _FULL_ERROR: list[bool] = []
 
 

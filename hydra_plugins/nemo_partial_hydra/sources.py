@@ -60,7 +60,7 @@ class RegisteredRecipes(ConfigSource):
         if "/" not in path:
             from nemo_partial_hydra import rootkeys
 
-            rootkeys.note(config.keys(), [])
+            rootkeys.note(self._registry().prototype(path).keys(), [])
         return ConfigResult(
             provider=self.provider,
             path=f"{self.scheme()}://{entry.origin}",
