@@ -8,7 +8,14 @@ import sys
 
 from benchmarks.measure import ROOT
 
-ALL = {"importing": False, "roundtrip": True, "composing": False, "listing": False, "shipped": False}
+ALL = {
+    "importing": False,
+    "roundtrip": True,
+    "composing": False,
+    "listing": False,
+    "shipped": False,
+    "freezing": False,
+}
 """The benchmarks, and whether they need NeMo."""
 
 

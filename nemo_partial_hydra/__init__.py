@@ -13,6 +13,8 @@ _HOME = {
     "main": "app",
     "build": "api",
     "run": "api",
+    "freeze": "jobs.freezing",
+    "Job": "jobs.job",
     "to_yaml": "core",
     "from_yaml": "core",
     "to_config": "config",
@@ -26,8 +28,10 @@ _HOME = {
     "ConfigError": "errors",
     "DialectError": "errors",
     "DriftError": "errors",
+    "JobError": "errors",
     "LibraryError": "errors",
     "PolicyError": "errors",
+    "RefusedError": "errors",
     "RegistrationError": "errors",
     "SignatureError": "errors",
     "ValidationError": "errors",
@@ -47,12 +51,16 @@ if TYPE_CHECKING:
     from .errors import ConfigError as ConfigError
     from .errors import DialectError as DialectError
     from .errors import DriftError as DriftError
+    from .errors import JobError as JobError
     from .errors import LibraryError as LibraryError
     from .errors import PolicyError as PolicyError
     from .errors import RecipeError as RecipeError
+    from .errors import RefusedError as RefusedError
     from .errors import RegistrationError as RegistrationError
     from .errors import SignatureError as SignatureError
     from .errors import ValidationError as ValidationError
+    from .jobs.freezing import freeze as freeze
+    from .jobs.job import Job as Job
     from .listing import paths as paths
     from .pathinfo import PathInfo as PathInfo
     from .registry import recipe as recipe

@@ -46,7 +46,8 @@ def run(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     Parameters and errors are those of :func:`build`; besides, a required parameter that nobody set is an error
     before anything is made. Returns what the recipe's function returns; for a ``run.Config``, the object.
     """
-    from .composed import config_to_tree, missing, recipe_place
+    from .composed import config_to_tree, recipe_place
+    from .core import missing
     from .objects import make
     from .tree import Call
 

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from . import drift, report, session, snapshots
-from .composed import missing, recipe_data
-from .core import RE_EXPORT, drifted, read_tree
+from .composed import recipe_data
+from .core import RE_EXPORT, drifted, missing, read_tree
 from .errors import ConfigError, Problems, RecipeError, ValidationError, dotted
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"

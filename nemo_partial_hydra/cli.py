@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import Command, check, diff, export, library, schema, snapshot
+from .commands import Command, check, diff, export, library, run, schema, snapshot
 from .errors import RecipeError
 
 COMMANDS: tuple[Command, ...] = (
@@ -18,6 +18,7 @@ COMMANDS: tuple[Command, ...] = (
     library,
     check,
     diff,
+    run,
     snapshot,
     schema,
 )

@@ -1,4 +1,4 @@
-"""Composed config -> recipe: which node is the recipe, what of it is set, what it still requires.
+"""Composed config -> recipe: which node is the recipe, and what of it is set.
 
 May import: OmegaConf; neither Hydra nor fiddle.
 """
@@ -17,15 +17,15 @@ from . import session
 from .capture import capture_default
 from .config import EXACT_SEQ, KINDS, UNSET, given
 from .convert import same
-from .core import read_tree, signature_of
+from .core import read_tree
 from .dialect import TARGET, relative
 from .edits import apply_edits
-from .errors import ConfigError, Path, ValidationError, dotted, placed
+from .errors import ConfigError, Path, ValidationError, placed
 from .nodes import DEFAULT, NOTHING, Leaf
 from .omega import child_nodes, content, flag, is_absent, is_missing
 from .reading import Kept, KeptSeq
 from .scalars import escape_interpolation, reference_path, unescape_interpolation
-from .tree import PATHS, SCALARS, Call, Map, Opaque, Seq, Tree, walk
+from .tree import PATHS, SCALARS, Map, Opaque, Seq, Tree
 
 
 def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
@@ -160,7 +160,8 @@ class _Reader:
     def index(self, node: Any, path: Path) -> None:
         self.inside[id(node)] = path
         for key, child in self.children(node, path):
-            if isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
+            # Most are leaves; asking an abstract class about them is what takes time.
+            if type(child) is not Leaf and isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
                 self.index(child, (*path, key))
 
     def children(self, node: Any, path: Path) -> Iterator[tuple[Any, Any]]:
@@ -176,6 +177,8 @@ class _Reader:
         for key, child in self.children(node, path):
             default = parameters[key].default if key in parameters else None
             shown = self.shows_default(child, default)
+            if shown and type(child) is Leaf:
+                continue
             hidden = given(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
             if hidden is not None:
                 out[key] = self.container(hidden, (*path, key))
@@ -255,20 +258,3 @@ class _Reader:
             self.inside[id(value)] = path
             return self.container(value, path)
         return escape_interpolation(value) if isinstance(value, str) else value
-
-
-def missing(tree: Tree, place: Path = ()) -> list[str]:
-    """List the required parameters that nobody set, with their paths."""
-    found = []
-    for path, node in walk(tree):
-        if isinstance(node, Call) and (not node.partial or not path):
-            signature = signature_of(node.target)
-            if signature is None:
-                continue
-            covered = {parameter.name for parameter in signature.positional[: len(node.args)]}
-            owner = node.target.rpartition(".")[2]
-            for name, parameter in signature.parameters.items():
-                if parameter.required and name not in node.kwargs and name not in covered:
-                    where = dotted((*place, *path, name))
-                    found.append(f"{where}: {owner} requires it ({parameter.type.text}); set {where}=...")
-    return found

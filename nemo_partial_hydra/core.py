@@ -13,7 +13,7 @@ from . import drift, policy, snapshots
 from .capture import capture
 from .dialect import to_data
 from .edits import apply_edits
-from .errors import DialectError, PolicyError, Problems, SignatureError, ValidationError, placed
+from .errors import DialectError, Path, PolicyError, Problems, SignatureError, ValidationError, dotted, placed
 from .foreign import adopted
 from .installed import docs_of as live_docs
 from .names import resolve
@@ -21,7 +21,7 @@ from .objects import buildables
 from .policy import names_in
 from .reading import from_data
 from .signatures import Signature, Signatures, live
-from .tree import Tree
+from .tree import Call, Tree, walk
 from .yamltext import dump, load
 
 SIGNATURES = Signatures(snapshots.signature, live)
@@ -72,25 +72,54 @@ def captured(obj: Any, *, auto: bool = True) -> Tree:
     return capture(obj, auto=auto, seen=seen)
 
 
-def read_tree(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = ()) -> Tree:
-    """Read plain data as a validated tree: policy first, then drift, then types, all mistakes in one error."""
+def read_tree(
+    data: Any,
+    allow: Iterable[str] = (),
+    *,
+    place: tuple[Any, ...] = (),
+    known: dict[str, Signature | None] | None = None,
+) -> Tree:
+    """Read plain data as a validated tree: policy first, then drift, then types, all mistakes in one error.
+
+    ``known`` keeps the signatures of targets that were approved, for a caller that reads many trees with one ``allow``.
+    """
+    signatures: dict[str, Signature | None] = {} if known is None else known
     policy.check_names(names_in(data, place), allow)
     drift.refuse(drifted(data, allow, place=place), RE_EXPORT)
     problems = Problems()
     refused: dict[str, str] = {}
 
     def lookup(target: str) -> Signature | None:
-        try:
-            return approved(target, allow)
-        except PolicyError as error:
-            refused[target] = str(error)
-            return None
+        if target not in signatures:
+            try:
+                signatures[target] = approved(target, allow)
+            except PolicyError as error:
+                refused[target] = str(error)
+                return None
+        return signatures[target]
 
     tree = from_data(data, lookup, problems, place=place)
     policy.report((placed(path, refused[str(name)]) for path, name in names_in(data, place) if str(name) in refused))
     problems.check(ValidationError)
     policy.check_tree(tree, allow)
     return tree
+
+
+def missing(tree: Tree, place: Path = ()) -> list[str]:
+    """List the required parameters that nobody set, with their paths."""
+    found = []
+    for path, node in walk(tree):
+        if isinstance(node, Call) and (not node.partial or not path):
+            signature = signature_of(node.target)
+            if signature is None:
+                continue
+            covered = {parameter.name for parameter in signature.positional[: len(node.args)]}
+            owner = node.target.rpartition(".")[2]
+            for name, parameter in signature.parameters.items():
+                if parameter.required and name not in node.kwargs and name not in covered:
+                    where = dotted((*place, *path, name))
+                    found.append(f"{where}: {owner} requires it ({parameter.type.text}); set {where}=...")
+    return found
 
 
 def written_for(target: str) -> Signature | None:

@@ -16,7 +16,12 @@ Path = tuple[Any, ...]
 
 
 class RecipeError(Exception):
-    """Base of all errors of this package; its text is meant for the user as it stands."""
+    """Base of all errors of this package; its text is meant for the user as it stands.
+
+    ``exit_code`` is the one with which a command ends: 2 for usage or config, 3 for what is refused.
+    """
+
+    exit_code = 2
 
 
 class CaptureError(RecipeError):
@@ -38,9 +43,13 @@ class ValidationError(RecipeError):
 class PolicyError(RecipeError):
     """Targets that the runner has not allowed."""
 
+    exit_code = 3
+
 
 class DriftError(RecipeError):
     """A recipe that was written for signatures which its targets no longer have."""
+
+    exit_code = 3
 
 
 class ConfigError(RecipeError):
@@ -53,6 +62,16 @@ class UsageError(RecipeError):
 
 class LibraryError(RecipeError):
     """A recipe library that is missing, damaged or at odds with another one."""
+
+
+class JobError(RecipeError):
+    """A frozen job, or the directory of one, that cannot be read or written."""
+
+
+class RefusedError(RecipeError):
+    """A job that must not run: changed since it was frozen, finished already, or another process runs it."""
+
+    exit_code = 3
 
 
 class RegistrationError(RecipeError):

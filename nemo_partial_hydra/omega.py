@@ -1,27 +1,29 @@
 """The one place that knows Hydra's and OmegaConf's versions and looks behind OmegaConf's public API.
 
 May import: OmegaConf. OmegaConf has no public way to read a node instead of its value, nor a node's own flags; the
-three functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and the version matrix tests them.
+functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and the version matrix tests them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from omegaconf import Container, DictConfig, ListConfig
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
 
 
 def child_nodes(container: DictConfig | ListConfig) -> Iterator[tuple[Any, Any]]:
-    """Yield the keys and nodes of a container, nothing resolved."""
-    if isinstance(container, DictConfig):
-        for name in list(container.keys()):
-            yield name, container._get_node(name)
-    else:
-        for index in range(len(container)):
-            yield index, container._get_node(index)
+    """Yield the keys and nodes of a container, nothing resolved; one that stands for a value or nothing has none.
+
+    Asking for each by its name would check the name against the container's type, which is most of a walk's time.
+    """
+    held = container._content
+    if isinstance(held, dict):
+        yield from list(held.items())
+    elif isinstance(held, list):
+        yield from enumerate(list(held))
 
 
 def flag(container: Container, name: str) -> bool | None:
@@ -66,6 +68,37 @@ def own_child(parent: Any, key: Any) -> Any:
     return held.get(key) if isinstance(held, Mapping) else None
 
 
+def own_item(parent: ListConfig, index: int) -> Any:
+    """Return the node that stands at an index of a list node, or None."""
+    held = parent._content
+    return held[index] if isinstance(held, list) and 0 <= index < len(held) else None
+
+
+def put_child(parent: DictConfig | ListConfig, key: Any, node: Any) -> None:
+    """Put a node where another one of the same parent stood; nothing is checked, converted or copied."""
+    held: Any = parent._content
+    held[key] = node
+    node._set_parent(parent)
+
+
+def drop_child(parent: DictConfig, key: Any) -> None:
+    """Take a node out of its parent, whatever the parent's flags say."""
+    held: Any = parent._content
+    held.pop(key, None)
+
+
+def set_resolver(name: str, resolve: Callable[..., Any], *, use_cache: bool = False) -> None:
+    """Make a function the resolver of a name, in the place of any other.
+
+    OmegaConf 2.4 deprecates ``register_new_resolver`` for a name that meant something else before.
+    """
+    import inspect
+
+    new: Any = OmegaConf.register_resolver
+    register = new if "use_cache" in inspect.signature(new).parameters else OmegaConf.register_new_resolver
+    register(name, resolve, replace=True, use_cache=use_cache)
+
+
 def full_key(container: Container) -> str:
     """Return the path of a container from the root of its config."""
     return str(container._get_full_key(None))
@@ -94,6 +127,14 @@ def initialize_arguments(version_base: str | None) -> dict[str, Any]:
     """Return what ``hydra.initialize`` and its like take in this version for a version base."""
     arguments = main_arguments(version_base, ())
     return {"version_base": version_base} if "version_base" in arguments else {}
+
+
+def writes_override_dirname() -> bool:
+    """Whether Hydra writes ``hydra.job.override_dirname`` while it composes; from 1.4 on a resolver computes it."""
+    import hydra
+
+    major, minor = hydra.__version__.split(".")[:2]
+    return (int(major), int(minor)) < (1, 4)
 
 
 HYDRA_OWN = ("hydra", "hydra_plugins", "nemo_partial_hydra", "logging", "colorlog")

@@ -9,12 +9,13 @@ import os
 import re
 import sys
 import traceback
-from typing import Any
+from typing import Any, TypeVar
 
-from .errors import DriftError, PolicyError, RecipeError, dots, nearest, one_of
+from .errors import RecipeError, dots, nearest, one_of
 
 USAGE, FAILED, REFUSED, INTERRUPTED = 2, 1, 3, 130
 _TASK = "__raised_by_task__"
+E = TypeVar("E", bound=BaseException)
 
 
 def mark(error: BaseException) -> None:
@@ -30,7 +31,7 @@ def report(error: BaseException) -> int:
     own = find(error, RecipeError)
     if own is not None:
         print(f"Error: {own}", file=sys.stderr)
-        return REFUSED if isinstance(own, (PolicyError, DriftError)) else USAGE
+        return own.exit_code
     if not getattr(error, _TASK, False):
         text = explain(error)
         if text is not None:
@@ -48,7 +49,7 @@ def end_of_pipe() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def find(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+def find(error: BaseException | None, kind: type[E]) -> E | None:
     """Return the first exception of a kind in a chain of causes."""
     while error is not None:
         if isinstance(error, kind):

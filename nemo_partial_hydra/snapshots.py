@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from . import libraries
 from .errors import ConfigError, SignatureError
+from .installed import Package
 from .installed import versions as said_versions
 from .names import resolve
 from .signatures import Signature
@@ -74,6 +75,12 @@ def doc(target: str) -> Mapping[str, str] | None:
     """Return what is said about a target's parameters; None if no snapshot covers it."""
     found = _covering(target)
     return found.doc(target) if found is not None else None
+
+
+def package(target: str) -> Package | None:
+    """Return the distribution that a covered target was read from; None if no snapshot covers it or knows it."""
+    found = _covering(target)
+    return found.package(target) if found is not None else None
 
 
 def covers(target: str) -> bool:

@@ -5,20 +5,25 @@ May import: Hydra's public parts.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from .checks import check_config
+from .composing import Composer
 from .errors import RecipeError, ValidationError
+from .jobs.tokens import is_secret
 from .report import explain
+
+T = TypeVar("T")
 
 
 def jobs_of(arguments: list[str], loader: Any) -> list[list[str]]:
@@ -44,13 +49,17 @@ def jobs_of(arguments: list[str], loader: Any) -> list[list[str]]:
 def sweep(
     arguments: list[str], *, config: DictConfig, loader: Any, launcher: Any, max_batch_size: int | None
 ) -> list[Sequence[JobReturn]]:
-    """Check and launch all jobs; raise the first failed job's error only after all have run."""
+    """Check and launch all jobs; raise the first failed job's error only after all have run.
+
+    A launcher that says ``checks_jobs`` checks all that it is given before it starts the first one.
+    """
     jobs = jobs_of(arguments, loader)
-    check_jobs(jobs, config, loader)
+    size = max_batch_size or len(jobs)
+    if size < len(jobs) or not getattr(launcher, "checks_jobs", False):
+        check_jobs(jobs, config, loader)
     directory = str(config.hydra.sweep.dir)
     os.makedirs(directory, exist_ok=True)
-    OmegaConf.save(config, os.path.join(directory, "multirun.yaml"))
-    size = max_batch_size or len(jobs)
+    save_multirun(config, os.path.join(directory, "multirun.yaml"))
     results: list[Sequence[JobReturn]] = []
     for start in range(0, len(jobs), size):
         results.append(launcher.launch(jobs[start : start + size], initial_job_idx=start))
@@ -60,33 +69,71 @@ def sweep(
     return results
 
 
-def check_jobs(jobs: list[list[str]], config: DictConfig, loader: Any) -> None:
+def save_multirun(config: DictConfig, path: str) -> None:
+    """Write the sweep's own config; the values of secrets that jobs get from the environment are not written."""
+    copied = config.hydra.job.env_copy
+    secret = [name for name in copied if is_secret(name) and name in config.hydra.job.env_set]
+    if secret:
+        config = copy.deepcopy(config)
+        with read_write(config.hydra), open_dict(config.hydra):
+            for name in secret:
+                config.hydra.job.env_set[name] = f"${{oc.env:{name}}}"
+    OmegaConf.save(config, path)
+
+
+def check_jobs(jobs: Sequence[Sequence[str]], config: DictConfig, loader: Any) -> None:
     """Compose and check every job.
 
     Raises
     ------
-    ValidationError
+    RecipeError
         Naming each job that is wrong by its overrides.
     """
+    each_job(jobs, Composer(config, loader, jobs), 0, lambda config, number: check_config(config))
+
+
+def each_job(
+    jobs: Sequence[Sequence[str]], composer: Composer, first: int, work: Callable[[DictConfig, int], T]
+) -> list[T]:
+    """Do something with the config of every job and return what it gave; no job hides the mistakes of another.
+
+    Parameters
+    ----------
+    jobs : the overrides of each job.
+    composer : makes their configs.
+    first : the number of the first job.
+    work : what to do with a config and the job's number; the config is the job's only while it lasts.
+
+    Raises
+    ------
+    RecipeError
+        Naming each job that is wrong by its overrides.
+    """
+    made: list[T] = []
     lines: dict[str, list[str]] = {}
-    first: RecipeError | None = None
-    for number, job in enumerate(jobs):
+    worst: RecipeError | None = None
+    for number, job in enumerate(jobs, first):
         try:
-            extra = [f"hydra.job.num={number}", f"hydra.job.id=job_id_for_{number}"]
-            check_config(loader.load_sweep_config(config, [*job, *extra]))
+            with composer.job(number, job) as config:
+                made.append(work(config, number))
+            continue
         except RecipeError as error:
-            first = first or error
-            lines.setdefault(str(error), []).append(" ".join(job))
+            text, found = str(error), error
         except (HydraException, OmegaConfBaseException) as error:
             text = explain(error) or str(error)
-            first = first or ValidationError(text)
-            lines.setdefault(text, []).append(" ".join(job))
-    if first is None:
-        return
-    if len(jobs) == 1 or (len(lines) == 1 and len(next(iter(lines.values()))) == len(jobs)):
-        raise type(first)(next(iter(lines)))
-    parts = [f"{text}\n  in {_some(wrong)}" for text, wrong in lines.items()]
-    raise type(first)("\n".join(parts))
+            found = ValidationError(text)
+        worst = worst or found
+        lines.setdefault(text, []).append(" ".join(job))
+    if worst is not None:
+        raise type(worst)(_report(lines, len(jobs)))
+    return made
+
+
+def _report(lines: dict[str, list[str]], jobs: int) -> str:
+    """Word what is wrong with some of a sweep's jobs."""
+    if jobs == 1 or (len(lines) == 1 and len(next(iter(lines.values()))) == jobs):
+        return next(iter(lines))
+    return "\n".join(f"{text}\n  in {_some(wrong)}" for text, wrong in lines.items())
 
 
 def _some(jobs: list[str]) -> str:

@@ -1,0 +1,136 @@
+"""Freezing a sweep: composed, checked and written, beside composing each job as Hydra's own launcher does.
+
+The recipe has 534 parameters of plain-Python targets, so that no import of NeMo is in the figures; the sweep varies one
+value. In one process and in turns: ours freezes all jobs and writes them; the peer composes a few of the same jobs with
+``load_sweep_config``, which is what the stock launcher does for a job before it does anything else (the stock sweeper
+does it once more, to validate the job). Both are seconds a job. The second peer is Hydra on plain YAML with as many
+leaves, in which nothing of this package takes part.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks import synthetic
+from benchmarks.composing import conf, plain
+from benchmarks.measure import Comparison, Side, report, seconds, turns
+
+JOBS, MANY, STOCK, ROUNDS = 1_000, 10_000, 30, 3
+TARGET = 0.1  # ten times less
+LINEAR = 1.2  # seconds a job of the large sweep to those of the small one
+KEY = "recipe.optim.config.option_6"
+
+
+def main() -> int:
+    """Print the figures; return the exit code."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        synthetic.write_targets(folder)
+        sys.path.insert(0, str(folder))
+        conf(folder, "conf", synthetic.recipe_yaml())
+        comparisons = measured(folder)
+    print(f"A sweep over one value of a recipe with {synthetic.PARAMETERS} parameters, {synthetic.SET} of them set.")
+    print("Ours, a job: composed, checked and written as job.yaml. Peer, a job: composed, once.")
+    return report("Freezing a sweep, seconds a job", comparisons)
+
+
+def measured(folder: Path) -> list[Comparison]:
+    """Time both sides."""
+    size = f"{JOBS} : {STOCK} jobs"
+    with opened(folder / "conf") as (config, loader):
+        ours = freezing(config, loader, folder / "jobs", JOBS)
+        stock = composing(config, loader)
+        same = turns(Comparison("freeze", "Hydra's launcher composes", TARGET, size), ours, stock, ROUNDS)
+        large = freezing(config, loader, folder / "many", MANY)
+        linear = turns(
+            Comparison(f"freeze {MANY} jobs", f"freeze {JOBS} jobs", LINEAR, f"{MANY} : {JOBS} jobs"), large, ours, 1, 0
+        )
+        data = composed(loader, config)
+    conf(folder, "plain", data)
+    with opened(folder / "plain") as (plain_config, plain_loader):
+        times = composing(plain_config, plain_loader)
+        by_hand = Comparison("freeze", "the same, plain YAML, plain Hydra", None, size)
+        for before in same.ours:
+            by_hand.add(before, times())
+    print(f"freeze {MANY} jobs: {seconds(linear.ours[0] * MANY)}, {JOBS} jobs: {seconds(linear.theirs[0] * JOBS)}")
+    return [same, linear, by_hand]
+
+
+@contextlib.contextmanager
+def opened(directory: Path) -> Iterator[tuple[Any, Any]]:
+    """Give a sweep's own config and Hydra's loader, as a launcher has them."""
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    from nemo_partial_hydra import session
+    from nemo_partial_hydra.omega import initialize_arguments
+
+    arguments = initialize_arguments(None)
+    with (
+        session.running(session.Session((synthetic.TARGETS,))),  # first: it makes the config files typed ones
+        hydra.initialize_config_dir(str(directory), job_name="app", **arguments),
+    ):
+        loader = GlobalHydra.instance().config_loader()
+        yield loader.load_configuration("config", [], RunMode.MULTIRUN), loader
+
+
+def lines(count: int) -> list[list[str]]:
+    """Return the overrides of a sweep's jobs."""
+    return [[f"{KEY}={number / 10_000}"] for number in range(count)]
+
+
+def freezing(config: Any, loader: Any, where: Path, count: int) -> Side:
+    """Make the side that freezes a sweep; it returns seconds a job."""
+    from omegaconf import open_dict, read_write
+
+    from nemo_partial_hydra.jobs.launching import freeze_sweep
+
+    jobs = lines(count)
+
+    def side() -> float:
+        shutil.rmtree(where, ignore_errors=True)
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.sweep.dir = str(where)
+        start = time.perf_counter()
+        made = freeze_sweep(config, loader, main, jobs)
+        spent = time.perf_counter() - start
+        if len(made.jobs) != count or not all(paths.job.exists() for paths, _ in made.jobs):
+            raise RuntimeError(f"not all of {count} jobs were frozen")
+        return spent / count
+
+    return side
+
+
+def composing(config: Any, loader: Any) -> Side:
+    """Make the side that composes jobs as Hydra does; it returns seconds a job."""
+    jobs: Sequence[list[str]] = lines(STOCK)
+
+    def side() -> float:
+        start = time.perf_counter()
+        for job in jobs:
+            loader.load_sweep_config(config, job)
+        return (time.perf_counter() - start) / len(jobs)
+
+    return side
+
+
+def composed(loader: Any, config: Any) -> str:
+    """Return the composed recipe as plain YAML: the same leaves, its reserved keys renamed."""
+    from omegaconf import OmegaConf
+
+    return plain(OmegaConf.to_yaml(loader.load_sweep_config(config, []).recipe))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""Which process runs an attempt of a job: exactly one, on whatever node, and again after the cluster requeued it.
+
+May import: the standard library only. A claim is a file made with ``link(2)``, which is atomic on NFS too (the manual
+page of ``open(2)`` says how); it is never removed. A dead attempt's claim does no harm: a retry is a new attempt, and
+the same SLURM job started again (``SLURM_RESTART_COUNT``) takes over from itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import JobError, RefusedError
+from .layout import JobPaths
+from .status import now
+
+JOIN_SECONDS = 120.0  # longer than NFS keeps a directory's old listing
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who runs an attempt: a process on a host, in a SLURM job or not; ``restart`` counts the job's requeues."""
+
+    host: str
+    pid: int
+    slurm: Mapping[str, Any] | None = None
+    restart: int = 0
+    since: str = ""
+    birth: str = ""
+
+    def spell(self) -> str:
+        """Spell it for a message."""
+        if self.slurm is None:
+            return f"process {self.pid} on {self.host}"
+        task = self.slurm.get("task")
+        return f"SLURM job {self.slurm.get('job')}{'' if task is None else f'_{task}'} on {self.host}"
+
+    def alive(self) -> bool | None:
+        """Whether the process still exists; None where that cannot be known from here."""
+        if self.host != socket.gethostname() or not self.birth:
+            return None
+        return _birth(self.pid) == self.birth
+
+
+def slurm_task(environment: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return the SLURM job that an environment belongs to, as status.json holds it."""
+    if "SLURM_JOB_ID" not in environment:
+        return None
+    task = environment.get("SLURM_ARRAY_TASK_ID", "")
+    if not task.isdigit():
+        return {"job": environment["SLURM_JOB_ID"], "task": None}
+    return {"job": environment.get("SLURM_ARRAY_JOB_ID", environment["SLURM_JOB_ID"]), "task": int(task)}
+
+
+def restarts(environment: Mapping[str, str]) -> int:
+    """Return how often SLURM has started the job of an environment again."""
+    text = environment.get("SLURM_RESTART_COUNT", "0")
+    return int(text) if text.isdigit() else 0
+
+
+def myself(environment: Mapping[str, str]) -> Holder:
+    """Return this process as the holder of a claim."""
+    pid = os.getpid()
+    return Holder(
+        socket.gethostname(), pid, slurm_task(environment), restarts(environment), now(), _birth(pid) or "unknown"
+    )
+
+
+def _birth(pid: int) -> str | None:
+    """Return what tells a process from another one of the same number; None if there is no such process."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] in ("Z", "X") else f"{boot}/{fields[19]}"
+    except (OSError, IndexError):
+        return None
+
+
+def holder(paths: JobPaths, attempt: int) -> Holder | None:
+    """Return who holds an attempt, the last one if it was requeued; None if nobody has claimed it."""
+    last: Path | None = None
+    with contextlib.suppress(OSError):
+        first = paths.claim(attempt)
+        numbered = [(_restart_of(path.name), path) for path in first.parent.iterdir()]
+        found = sorted((number, path) for number, path in numbered if number is not None)
+        last = found[-1][1] if found else None
+    if last is None:
+        return None
+    try:
+        data = json.loads(last.read_text(encoding="utf-8"))
+        known = {field.name for field in dataclasses.fields(Holder)}
+        return Holder(**{name: value for name, value in data.items() if name in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return Holder("an unknown host", 0)  # a claim all the same: without it two processes might run
+
+
+def _restart_of(name: str) -> int | None:
+    if name == "claim":
+        return 0
+    head, dot, number = name.partition(".")
+    return int(number) if head == "claim" and dot and number.isascii() and number.isdigit() else None
+
+
+def take(paths: JobPaths, attempt: int, me: Holder) -> None:
+    """Claim an attempt for this process.
+
+    Raises
+    ------
+    RefusedError
+        If another process has claimed it.
+    JobError
+        If the claim cannot be written.
+    """
+    try:
+        paths.attempt(attempt).mkdir(parents=True, exist_ok=True)
+        if _made(paths.claim(attempt), me):
+            return
+        now_holds = holder(paths, attempt)
+        mine = now_holds is not None and me.slurm is not None and now_holds.slurm == me.slurm
+        if mine and now_holds is not None and now_holds.restart < me.restart:
+            if _made(paths.claim(attempt, me.restart), me):
+                return
+            now_holds = holder(paths, attempt)
+    except OSError as error:
+        raise JobError(f"{paths.claim(attempt)}: cannot be written: {error.strerror or error}") from error
+    who = "another process" if now_holds is None else now_holds.spell()
+    raise RefusedError(
+        f"{paths.directory}: attempt {attempt} is or was run by {who}; if that one is dead, try again with "
+        f"nemo-hydra retry {paths.directory}"
+    )
+
+
+def wait_for(paths: JobPaths, attempt: int, me: Holder, seconds: float = JOIN_SECONDS) -> None:
+    """Wait until the first task of this process's SLURM job has claimed an attempt.
+
+    Raises
+    ------
+    RefusedError
+        If it has not within the time: it was refused, or died.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        found = holder(paths, attempt)
+        if found is not None and found.slurm == me.slurm and found.restart == me.restart:
+            return
+        if time.monotonic() > end:
+            raise RefusedError(f"{paths.directory}: the first task of this job has not claimed attempt {attempt}")
+        time.sleep(0.2)
+
+
+def _made(path: Path, me: Holder) -> bool:
+    """Make a claim; whether it was this process that made it."""
+    unique = path.parent / f".{path.name}.{me.host}.{me.pid}.{os.urandom(4).hex()}"
+    try:
+        with open(unique, "x", encoding="utf-8") as file:
+            json.dump(dataclasses.asdict(me), file)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(unique, path)
+        except FileExistsError:
+            pass  # over NFS the answer may be a repeated one: the number of links tells
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return _copied(path, me)  # a file system without links has them for none of its clients
+        return os.stat(unique).st_nlink == 2
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(unique)
+
+
+def _copied(path: Path, me: Holder) -> bool:
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            json.dump(dataclasses.asdict(me), file)
+    except FileExistsError:
+        return False
+    return True

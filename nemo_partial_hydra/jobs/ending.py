@@ -1,0 +1,71 @@
+"""How a running job learns that it has to end, and how it tells.
+
+May import: the standard library only. A recipe's own handlers come first: NeMo installs one for SIGTERM and writes a
+checkpoint. Ours is there before it, so that a job that handles nothing ends with a word about why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from .layout import JobPaths
+from .status import CANCELLED, TIMEOUT
+
+
+class Ended(BaseException):
+    """A signal asked the job to end, and the recipe has no handler for it."""
+
+
+class Endings:
+    """The signals of one attempt."""
+
+    def __init__(self, paths: JobPaths, attempt: int, payload_signal: signal.Signals) -> None:
+        self.paths = paths
+        self.attempt = attempt
+        self.payload_signal = payload_signal
+        self.told = False
+        self.signal: signal.Signals | None = None
+
+    @property
+    def state(self) -> str:
+        """The state of a job that is ended by a signal: what the launcher said, or else ``cancelled``."""
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if self.paths.notice(self.attempt).read_text(encoding="utf-8").strip() == TIMEOUT:
+                return TIMEOUT
+        return TIMEOUT if self.told else CANCELLED
+
+    @contextlib.contextmanager
+    def heard(self, note: Callable[[], None]) -> Iterator[None]:
+        """Hear signals while the recipe runs; ``note`` is called when one ends it.
+
+        SIGUSR2 is how SLURM says that the time is up, to every process of the job and with some ways of process
+        tracking twice; the recipe is told once, by ``payload_signal``.
+        """
+
+        def end(number: int, frame: FrameType | None) -> None:
+            del frame
+            if self.signal is None:
+                self.signal = signal.Signals(number)
+                note()
+                raise Ended(self.signal.name)
+
+        def tell(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            if not self.told:
+                self.told = True
+                os.kill(os.getpid(), self.payload_signal)
+
+        kinds = {signal.SIGTERM: end, signal.SIGUSR2: tell}
+        if self.payload_signal not in (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT):
+            kinds[self.payload_signal] = end
+        before = {number: signal.signal(number, handler) for number, handler in kinds.items()}
+        try:
+            yield
+        finally:
+            for number, old in before.items():
+                # From here on only the status is written: no signal may come in between.
+                signal.signal(number, signal.SIG_IGN if number in (signal.SIGTERM, signal.SIGUSR2) else old)

@@ -1,0 +1,256 @@
+"""job.yaml: one frozen job, everything that decides what runs, and what a reader wants to know about its making.
+
+May import: the standard library and PyYAML (through ``yamltext``). The hash covers the recipe and the version of the
+dialect, nothing else: the same recipe frozen twice, on another day or by somebody else, has the same hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import DialectError, JobError, RefusedError, dotted
+from ..yamltext import dump, load
+from .layout import JobPaths, write_atomic
+
+FORMAT = 1
+DIALECT = 1
+READ_ONLY = 0o444
+_RECIPE_LINE = "\nrecipe:"
+
+
+@dataclass(frozen=True)
+class Head:
+    """What job.yaml says before the recipe; of a thousand jobs it is read much faster than the whole.
+
+    Attributes
+    ----------
+    hash : the recipe's hash, ``sha256:...``.
+    name : the app's or sweep's name (``hydra.job.name``).
+    num : the job's number in its sweep, from 0.
+    subdir : its place below the sweep's directory, ``.`` for a job that is none of a sweep.
+    overrides : what was typed for this job, Hydra's own settings left out.
+    created : when it was frozen, ISO 8601 UTC.
+    user : who froze it.
+    app : the directory of the app that froze it, for people and launchers; nothing is imported from there.
+    git : ``{commit, dirty}`` of that directory, or None.
+    packages : versions by distribution: ``python``, ``nemo_partial_hydra`` and those the targets come from.
+    image : ``{path, sha256}`` of the container image, or None.
+    """
+
+    hash: str
+    name: str = "job"
+    num: int = 0
+    subdir: str = "."
+    overrides: Sequence[str] = ()
+    created: str = ""
+    user: str = ""
+    app: str | None = None
+    git: Mapping[str, Any] | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    image: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Job(Head):
+    """One frozen job.
+
+    Attributes
+    ----------
+    recipe : the recipe in the dialect: only what is set, fully resolved but for the job's own directory
+        (``${hydra:runtime.output_dir}``) and the values of secrets (``${oc.env:NAME}``).
+    signatures : what the targets accepted when it was frozen, or None; see ``nemo_partial_hydra.drift``.
+    """
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    signatures: Any = None
+
+    def verify(self, name: str = "job") -> None:
+        """Check that the recipe is the one that was frozen.
+
+        Raises
+        ------
+        RefusedError
+            If its hash is another one.
+        """
+        found = recipe_hash(self.recipe)
+        if found != self.hash:
+            raise RefusedError(
+                f"{name}: the recipe is not the one that was frozen: its hash is {found[:19]}..., the file says "
+                f"{self.hash[:19]}...; freeze the job again with the change"
+            )
+
+
+def recipe_hash(recipe: Mapping[str, Any]) -> str:
+    """Return the hash of a recipe: sha256 of the canonical JSON of it and the dialect's version."""
+    text = json.dumps({"dialect": DIALECT, "recipe": _canonical(recipe)}, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _canonical(data: Any) -> Any:
+    """Give every mapping keys that JSON can hold: to JSON the keys 1 and "1" are one."""
+    if isinstance(data, Mapping):
+        return {_key(key): _canonical(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_canonical(value) for value in data]
+    return data
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) and not key.startswith("\0") else "\0" + json.dumps(key)
+
+
+def job_text(job: Job) -> str:
+    """Write a job as the text of job.yaml: the short facts first, the recipe after them."""
+    head = {
+        "format": FORMAT,
+        "dialect": DIALECT,
+        "num": job.num,
+        "name": job.name,
+        "subdir": job.subdir,
+        "hash": job.hash,
+        "created": job.created,
+        "user": job.user,
+        "app": job.app,
+        "overrides": list(job.overrides),
+        "git": None if job.git is None else dict(job.git),
+        "image": None if job.image is None else dict(job.image),
+        "packages": dict(job.packages),
+    }
+    more = {} if job.signatures is None else {"signatures": job.signatures}
+    return dump({**head, "recipe": job.recipe, **more})
+
+
+def is_frozen(paths: JobPaths, job: Job) -> bool:
+    """Whether a directory holds this very job already.
+
+    Raises
+    ------
+    JobError
+        If it holds another one.
+    """
+    if not os.path.exists(paths.job):
+        return False
+    frozen = read_job(paths, verify=False)
+    if frozen.hash == job.hash and recipe_hash(frozen.recipe) == job.hash:
+        return True
+    raise JobError(
+        f"{paths.directory}: another job is frozen there ({frozen.hash[:19]}...); a frozen job never changes: "
+        "freeze into another directory, or remove that one"
+    )
+
+
+def write_job(paths: JobPaths, job: Job) -> None:
+    """Write job.yaml, read-only; where the same job is frozen already nothing changes.
+
+    Raises
+    ------
+    JobError
+        If another job is frozen there, or it cannot be written.
+    """
+    if is_frozen(paths, job):
+        return
+    try:
+        os.makedirs(paths.directory, exist_ok=True)
+    except OSError as error:
+        raise JobError(f"{paths.directory}: cannot be made: {error.strerror or error}") from error
+    write_atomic(paths.job, job_text(job), mode=READ_ONLY)
+
+
+def read_job(paths: JobPaths, *, verify: bool = True) -> Job:
+    """Read job.yaml.
+
+    Raises
+    ------
+    JobError
+        If there is none, or it is damaged, incomplete or of a newer format.
+    RefusedError
+        If the recipe is not the one that was frozen.
+    """
+    data = _mapping(paths, _read(paths))
+    recipe = data.get("recipe")
+    if not isinstance(recipe, dict) or "_target_" not in recipe:
+        raise JobError(f"{paths.job}: the file is damaged: 'recipe' is no recipe")
+    job = Job(**_head(paths, data), recipe=recipe, signatures=data.get("signatures"))
+    if verify:
+        job.verify(str(paths.job))
+    return job
+
+
+def read_head(paths: JobPaths) -> Head:
+    """Read what job.yaml says before the recipe; the recipe is neither read nor verified.
+
+    Raises
+    ------
+    JobError
+        As for :func:`read_job`.
+    """
+    text = _read(paths)
+    head, found, _ = text.partition(_RECIPE_LINE)
+    return Head(**_head(paths, _mapping(paths, head + "\n" if found else text)))
+
+
+def _read(paths: JobPaths) -> str:
+    try:
+        return paths.job.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise JobError(f"{paths.directory}: no job is frozen there: it has no {paths.job.name}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(f"{paths.job}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _mapping(paths: JobPaths, text: str) -> dict[str, Any]:
+    try:
+        data = load(text, str(paths.job))
+    except DialectError as error:
+        raise JobError(f"{error}; the file is damaged or half-written") from None
+    if not isinstance(data, dict):
+        raise JobError(f"{paths.job}: the file is damaged or half-written: a job is a mapping")
+    version = data.get("format")
+    if type(version) is int and version > FORMAT:
+        raise JobError(
+            f"{paths.job}: was written by a newer version (format {version}, this one reads {FORMAT}): "
+            "update nemo_partial_hydra"
+        )
+    dialect = data.get("dialect")
+    if type(dialect) is int and dialect > DIALECT:
+        raise JobError(
+            f"{paths.job}: its recipe is in a newer dialect ({dialect}, this version reads {DIALECT}): "
+            "update nemo_partial_hydra"
+        )
+    if version != FORMAT or dialect != DIALECT:
+        raise JobError(f"{paths.job}: this is no frozen job: its format is {version!r}, its dialect {dialect!r}")
+    return data
+
+
+_OPTIONAL = type(None)
+_KINDS: dict[str, tuple[type, ...]] = {
+    "hash": (str,),
+    "name": (str,),
+    "num": (int,),
+    "subdir": (str,),
+    "overrides": (list,),
+    "created": (str,),
+    "user": (str,),
+    "app": (str, _OPTIONAL),
+    "git": (dict, _OPTIONAL),
+    "packages": (dict,),
+    "image": (dict, _OPTIONAL),
+}
+
+
+def _head(paths: JobPaths, data: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [name for name in _KINDS if name not in data]
+    if missing:
+        raise JobError(f"{paths.job}: the file is damaged or half-written: it lacks {', '.join(missing)}")
+    for name, kinds in _KINDS.items():
+        if type(data[name]) not in kinds:
+            wanted = " or ".join("null" if kind is _OPTIONAL else kind.__name__ for kind in kinds)
+            raise JobError(f"{paths.job}: {dotted((name,))}: expected {wanted}, got {data[name]!r}")
+    if not all(isinstance(text, str) for text in data["overrides"]):
+        raise JobError(f"{paths.job}: overrides: expected a list of texts, got {data['overrides']!r}")
+    return {name: tuple(data[name]) if name == "overrides" else data[name] for name in _KINDS}

@@ -1,0 +1,245 @@
+"""Running one frozen job in this process: checks first, then the claim, then the recipe, then a word about how it went.
+
+May import: the standard library and PyYAML (through ``yamltext``), so that it works in an image that has nothing else;
+of the recipe's targets what policy allows. The exit code is 0 done, 1 failed, 2 no job, 3 refused (hash, policy, drift,
+finished already, claimed by another process), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import policy
+from ..core import missing, read_tree
+from ..errors import JobError, Problems, RecipeError, RefusedError, ValidationError
+from ..objects import make
+from ..tree import Call, Tree
+from . import claim, tasks
+from .ending import Ended, Endings
+from .job import Job, read_job
+from .layout import JobPaths, job_paths
+from .outcome import error_record, keep_result, keep_status, print_error
+from .status import CANCELLED, DONE, FAILED, RETRIED, RUNNING, SUBMITTED, Status, last_attempt, now, read_status
+from .tokens import expanded
+
+DONE_CODE, FAILED_CODE, INTERRUPTED = 0, 1, 130
+Drift = Callable[[Job, Tree], None]
+"""Checks that the targets still accept what they did when the job was frozen; raises RefusedError."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a job is to be run; ``attempt`` None takes the next one."""
+
+    attempt: int | None = None
+    allow: tuple[str, ...] = ()
+    force: bool = False
+    payload_signal: signal.Signals = signal.SIGTERM
+    drift: Drift | None = None
+
+
+def main(arguments: Sequence[str] | None = None, *, drift: Drift | None = None) -> int:
+    """Run the job that a command line names; return the exit code."""
+    parser = argparse.ArgumentParser(prog="start.py", description="Run one frozen job.")
+    parser.add_argument("directory", metavar="JOBDIR")
+    parser.add_argument("--attempt", type=int, metavar="N", help="the attempt, from 1; by default the next one")
+    parser.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
+    parser.add_argument("--force", action="store_true", help="run a job that is done once more")
+    parser.add_argument("--payload-signal", default="SIGTERM", metavar="NAME", help="how the recipe is told to end")
+    given = parser.parse_args(arguments)
+    try:
+        asked = signal.Signals[given.payload_signal]
+    except KeyError:
+        parser.error(f"--payload-signal: there is no signal '{given.payload_signal}'")
+    options = Options(given.attempt, tuple(given.allow), given.force, asked, drift)
+    try:
+        return run_job(job_paths(given.directory), options)
+    except RecipeError as error:
+        print(f"Error: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = os.environ) -> int:
+    """Run a job in this process, whose working directory and signal handlers become the job's.
+
+    Raises
+    ------
+    RefusedError, PolicyError
+        If it must not run; with an attempt given, its status says so too.
+    JobError, ValidationError
+        If it cannot run: job.yaml is damaged, a variable is not set, a target does not take a value.
+    """
+    me = claim.myself(environment)
+    rank = tasks.rank(environment)
+    attempt = options.attempt or next_attempt(paths, options.force)
+    if rank == 0:
+        refuse_done(paths, options.force)
+    try:
+        tree = checked(paths, options, environment)
+    except RecipeError as error:
+        if options.attempt is not None and rank == 0:
+            claim.take(paths, attempt, me)
+            keep_status(paths, _ended(_started(paths, attempt, me), FAILED, error.exit_code, error_record(error)))
+        raise
+    if rank:
+        claim.wait_for(paths, attempt, me)
+    else:
+        claim.take(paths, attempt, me)
+        refuse_done(paths, options.force)  # another attempt may have ended since
+    _stand_in(paths)
+    if rank:
+        return tasks.run(paths, attempt, rank, lambda: called(tree, options.allow), options.payload_signal)
+    return _run(paths, _started(paths, attempt, me), tree, options)
+
+
+def next_attempt(paths: JobPaths, force: bool) -> int:
+    """Return the attempt that a process takes which was told none.
+
+    Raises
+    ------
+    RefusedError
+        If the job is in a queue or another process runs it.
+    """
+    status = read_status(paths)
+    attempt = max(status.attempt, last_attempt(paths))
+    if status.state == SUBMITTED and not force:
+        raise RefusedError(
+            f"{paths.directory}: the job waits in a queue{_job_of(status)}; cancel it there first "
+            f"(nemo-hydra cancel {paths.directory}), or run it here with --force"
+        )
+    held = claim.holder(paths, attempt)
+    if held is None:
+        return attempt
+    ended = status.attempt == attempt and (status.state in RETRIED or status.state == DONE)
+    if not ended and held.alive() is not False:
+        raise RefusedError(
+            f"{paths.directory}: attempt {attempt} is run by {held.spell()}; if that one is dead, try again with "
+            f"nemo-hydra retry {paths.directory}"
+        )
+    return attempt + 1
+
+
+def _job_of(status: Status) -> str:
+    return f" (SLURM job {status.slurm.get('job')})" if status.slurm else ""
+
+
+def refuse_done(paths: JobPaths, force: bool) -> None:
+    """Refuse a job that is done.
+
+    Raises
+    ------
+    RefusedError
+        If it is done and nobody asked for it once more.
+    """
+    if not force and read_status(paths).state == DONE:
+        raise RefusedError(
+            f"{paths.directory}: the job is done, its result is in {paths.result.name}; to run it again: --force"
+        )
+
+
+def checked(paths: JobPaths, options: Options, environment: Mapping[str, str]) -> Tree:
+    """Read a job and check all that can be checked before it runs: hash, policy, values, drift."""
+    job = read_job(paths)
+    policy.check_names(policy.names_in(job.recipe), options.allow)
+    tree = read_tree(expanded(job.recipe, paths.directory, job.subdir, environment), options.allow)
+    problems = Problems()
+    problems.messages += missing(tree)
+    problems.check(ValidationError)
+    if options.drift is not None:
+        options.drift(job, tree)
+    return tree
+
+
+def called(tree: Tree, allow: Sequence[str]) -> Any:
+    """Make the objects of a recipe and call it, as ``nph.run`` does."""
+    made = make(tree, allow)
+    return made() if isinstance(tree, Call) and tree.partial else made
+
+
+def _stand_in(paths: JobPaths) -> None:
+    """Make the job's directory the working directory, of which no module is imported."""
+    own = str(paths.directory)
+    sys.path[:] = [folder for folder in map(os.path.abspath, sys.path) if folder != own]
+    try:
+        os.chdir(own)
+    except OSError as error:
+        raise JobError(f"{own}: {error.strerror}") from error
+
+
+def _started(paths: JobPaths, attempt: int, me: claim.Holder) -> Status:
+    before = read_status(paths)
+    same = before.attempt == attempt
+    return Status(
+        RUNNING,
+        attempt,
+        submitted=before.submitted if same else None,
+        started=now(),
+        host=me.host,
+        pid=me.pid,
+        slurm=me.slurm or (before.slurm if same else None),
+        requeues=me.restart,
+    )
+
+
+def _ended(status: Status, state: str, code: int, error: Any = None, reason: str | None = None) -> Status:
+    return dataclasses.replace(status, state=state, ended=now(), exit_code=code, error=error, reason=reason)
+
+
+def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
+    keep_status(paths, status)
+    endings = Endings(paths, status.attempt, options.payload_signal)
+
+    def note() -> None:
+        """Say at once why the job ends: what the recipe cleans up may take longer than the time that is left."""
+        keep_status(paths, _ended(status, endings.state, INTERRUPTED, reason=_told(endings)))
+
+    final: Status
+    try:
+        with endings.heard(note):
+            value = called(tree, options.allow)
+        reason = keep_result(paths, value)
+        if endings.told or paths.notice(status.attempt).exists():
+            reason = reason or "the recipe ended after it was told that its time is up"
+            final = _ended(status, endings.state, INTERRUPTED, reason=reason)
+        else:
+            final = _ended(status, DONE, DONE_CODE, reason=reason)
+    except (Ended, KeyboardInterrupt) as error:
+        other = tasks.failure(paths, status.attempt)
+        if other is not None:
+            final = _ended(status, FAILED, FAILED_CODE, other.error, other.reason)
+        elif isinstance(error, Ended):
+            final = _ended(status, endings.state, INTERRUPTED, reason=_told(endings))
+        else:
+            final = _ended(status, CANCELLED, INTERRUPTED, reason="interrupted")
+    except SystemExit as error:
+        final = _left(status, error)
+    except BaseException as error:  # whatever a recipe raises is its result, and is recorded
+        print_error(error)
+        final = _ended(status, FAILED, FAILED_CODE, error_record(error))
+    recorded = keep_status(paths, final)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    code = final.exit_code if final.exit_code is not None else FAILED_CODE
+    return code if recorded else code or FAILED_CODE
+
+
+def _told(endings: Endings) -> str:
+    name = endings.signal.name if endings.signal is not None else "a signal"
+    return f"{name}: the time is up" if endings.told else name
+
+
+def _left(status: Status, error: SystemExit) -> Status:
+    """Record a recipe that called ``sys.exit``."""
+    if error.code in (None, 0):
+        return _ended(status, DONE, DONE_CODE, reason="the recipe called sys.exit()")
+    if isinstance(error.code, str):
+        print(error.code, file=sys.stderr, flush=True)
+    return _ended(status, FAILED, FAILED_CODE, error_record(error), f"the recipe called sys.exit({error.code!r})")

@@ -1,0 +1,139 @@
+"""status.json: how a job goes or went, written by whoever knows: the launcher, the job itself, ``nemo-hydra``.
+
+May import: the standard library only. A reader takes what it understands: a file of a newer version, or a damaged one,
+is no reason to fail a listing of a thousand jobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .layout import JobPaths, write_atomic
+
+FORMAT = 1
+FROZEN, SUBMITTED, RUNNING = "frozen", "submitted", "running"
+DONE, FAILED, CANCELLED, TIMEOUT, LOST = "done", "failed", "cancelled", "timeout", "lost"
+STATES = (FROZEN, SUBMITTED, RUNNING, DONE, FAILED, CANCELLED, TIMEOUT, LOST)
+RETRIED = (FAILED, CANCELLED, TIMEOUT, LOST)
+"""The states from which a job may be tried again."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a job goes or went.
+
+    Attributes
+    ----------
+    state : one of ``STATES``.
+    attempt : the attempt that it speaks of, from 1.
+    submitted, started, ended : times, ISO 8601 UTC.
+    host, pid : where it runs or ran.
+    slurm : ``{"job": "123", "task": 0}``, or None; ``task`` is null for a job that is no array.
+    exit_code : that of the process that ran the recipe.
+    error : ``{"type", "message", "where"}``, or None.
+    requeues : how often the cluster has started this attempt again.
+    reason : why it is in this state, for people.
+    """
+
+    state: str = FROZEN
+    attempt: int = 1
+    submitted: str | None = None
+    started: str | None = None
+    ended: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    slurm: Mapping[str, Any] | None = None
+    exit_code: int | None = None
+    error: Mapping[str, Any] | None = None
+    requeues: int = 0
+    reason: str | None = None
+
+
+def now() -> str:
+    """Return the time as it is written into files: ISO 8601, UTC, to the millisecond."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Return the seconds between two written times; None if one of them is not known or no time."""
+    if start is None or end is None:
+        return None
+    try:
+        first, last = (datetime.datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (start, end))
+        return (last - first).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+def read_status(paths: JobPaths) -> Status:
+    """Read how a job goes; a job without status.json is frozen, one whose file cannot be understood is lost."""
+    try:
+        data = json.loads(paths.status.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Status()
+    except OSError as error:
+        return Status(LOST, reason=f"{paths.status.name} cannot be read: {error.strerror or error}")
+    except (ValueError, RecursionError):
+        return Status(LOST, reason=f"{paths.status.name} is damaged or half-written", attempt=last_attempt(paths))
+    if not isinstance(data, dict):
+        return Status(LOST, reason=f"{paths.status.name} is damaged: it is no JSON object", attempt=last_attempt(paths))
+    known = {name: data[name] for name in _KINDS if name in data and isinstance(data[name], _KINDS[name])}
+    known = {name: value for name, value in known.items() if not (isinstance(value, bool))}
+    status = Status(**known)
+    if data.get("state") in STATES:
+        return status
+    return dataclasses.replace(status, state=LOST, reason=f"the state {data.get('state')!r} is not known here")
+
+
+_TEXT, _NUMBER, _OBJECT = (str, type(None)), (int, type(None)), (dict, type(None))
+_KINDS: dict[str, Any] = {
+    "state": str,
+    "attempt": int,
+    "submitted": _TEXT,
+    "started": _TEXT,
+    "ended": _TEXT,
+    "host": _TEXT,
+    "pid": _NUMBER,
+    "slurm": _OBJECT,
+    "exit_code": _NUMBER,
+    "error": _OBJECT,
+    "requeues": int,
+    "reason": _TEXT,
+}
+
+
+def last_attempt(paths: JobPaths) -> int:
+    """Return the number of the last attempt that has a directory; 1 if none has."""
+    with contextlib.suppress(OSError):
+        names = [path.name for path in paths.attempt(1).parent.iterdir()]
+        return max((int(name) for name in names if name.isascii() and name.isdigit()), default=1)
+    return 1
+
+
+def write_status(paths: JobPaths, status: Status) -> bool:
+    """Write how a job goes; what an older attempt still has to say does not replace the word of a newer one.
+
+    Returns
+    -------
+    Whether it was written.
+
+    Raises
+    ------
+    JobError
+        If it cannot be written; the old file stays whole.
+    """
+    if read_status(paths).attempt > status.attempt:
+        return False
+    write_atomic(paths.status, encode(status))
+    return True
+
+
+def encode(status: Status) -> str:
+    """Write a status as the text of status.json."""
+    return json.dumps({"format": FORMAT, **dataclasses.asdict(status)}, indent=1) + "\n"
