@@ -4,7 +4,7 @@
 #   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS   passed on
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint matrix bench clean
+.PHONY: help run test lint matrix bench library clean
 
 PYTHON ?=
 PYTEST_ARGS ?=
@@ -50,6 +50,11 @@ bench:  ## the benchmarks, in the NeMo environment
 	$(boot)
 	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
 	$(VENV_PYTHON) -m benchmarks $(BENCH_ARGS)
+
+library:  ## the shipped library of NeMo's recipes, made anew from NeMo
+	$(boot)
+	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
+	$(VENV_PYTHON) -m tools.nemo_library
 
 clean:  ## environments, caches, builds and what the runs wrote
 	rm -rf .venv .venvs .ci-logs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis multirun outputs

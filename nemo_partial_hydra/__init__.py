@@ -18,8 +18,8 @@ _HOME = {
     "to_yaml": "core",
     "from_yaml": "core",
     "to_config": "config",
-    "store": "library",
-    "recipe": "library",
+    "store": "registry",
+    "recipe": "registry",
     "paths": "listing",
     "PathInfo": "pathinfo",
     "raw": "capture",
@@ -27,7 +27,9 @@ _HOME = {
     "CaptureError": "errors",
     "ConfigError": "errors",
     "DialectError": "errors",
+    "DriftError": "errors",
     "JobError": "errors",
+    "LibraryError": "errors",
     "PolicyError": "errors",
     "RefusedError": "errors",
     "RegistrationError": "errors",
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     from .errors import CaptureError as CaptureError
     from .errors import ConfigError as ConfigError
     from .errors import DialectError as DialectError
+    from .errors import DriftError as DriftError
     from .errors import JobError as JobError
+    from .errors import LibraryError as LibraryError
     from .errors import PolicyError as PolicyError
     from .errors import RecipeError as RecipeError
     from .errors import RefusedError as RefusedError
@@ -57,10 +61,10 @@ if TYPE_CHECKING:
     from .errors import ValidationError as ValidationError
     from .jobs.freezing import freeze as freeze
     from .jobs.job import Job as Job
-    from .library import recipe as recipe
-    from .library import store as store
     from .listing import paths as paths
     from .pathinfo import PathInfo as PathInfo
+    from .registry import recipe as recipe
+    from .registry import store as store
 
 
 def __getattr__(name: str) -> Any:

@@ -12,12 +12,15 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from . import policy, report, session
+from . import libraries, policy, report, rootkeys, session
 from .errors import UsageError
+from .multirun import left_to_jobs
+from .registry import REGISTRY
 from .scalars import REFERENCE
 
 _CALLBACK = "+hydra.callbacks.nemo_partial_hydra={_target_:nemo_partial_hydra.checks.CheckRecipe}"
 FLAG = "--cfg-paths"
+LIBRARY = "--library"
 _LISTING = {"-p": "package", "--package": "package", "--filter": "filter"}
 _SILENT = ("--help", "-h", "--hydra-help", "--version", "-sc", "--shell-completion", "--cfg", "-c", "--info", "-i")
 
@@ -58,7 +61,8 @@ def main(
         def entry(cfg_passthrough: Any = None) -> Any:
             if cfg_passthrough is not None:
                 return function(cfg_passthrough)
-            app = session.Session((*allow, *own_packages(function)), recipe)
+            known = frozenset(REGISTRY.entries)
+            app = session.Session((*allow, *own_packages(function)), recipe, registered=known)
             policy.trust(app.allow)
             return _run(task, app, config_path, config_name, version_base)
 
@@ -120,10 +124,10 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
             if listing is not None:
                 return _list(listing, args, opened)
             if session.completing():
-                from .completing import answer
+                from .completing import answer, typed_words
 
                 app.completes = True
-                if answer(args, opened):
+                if answer(args, typed_words(lambda words: prepared(words, app, checked=False)), opened):
                     return None
             sys.argv = [argv[0], *args]
             hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
@@ -150,12 +154,14 @@ def _list(settings: dict[str, Any], args: list[str], opened: Callable[[list[str]
 
 
 def prepared(args: list[str], app: session.Session, *, checked: bool = True) -> list[str]:
-    """Return Hydra's command line: typed config directories, and the callback by which a run is checked.
+    """Return Hydra's command line: libraries taken out, typed config directories, the callback that checks a run.
 
     Raises
     ------
     UsageError
         If a config directory does not exist.
+    LibraryError
+        If a library is none.
     """
     out: list[str] = []
     rest = list(args)
@@ -167,11 +173,18 @@ def prepared(args: list[str], app: session.Session, *, checked: bool = True) -> 
             app.config_dirs = (*app.config_dirs, _directory(rest.pop(0)))
         elif arg.startswith("--config-dir="):
             app.config_dirs = (*app.config_dirs, _directory(arg.partition("=")[2]))
+        elif arg == LIBRARY and not rest:
+            raise UsageError(f"{LIBRARY} needs a directory")
+        elif arg == LIBRARY or arg.startswith(f"{LIBRARY}="):
+            session.add_library(app, arg.partition("=")[2] or rest.pop(0), LIBRARY)
         elif arg.lstrip("+").startswith("hydra.searchpath=["):
-            out.append(_typed_search_path(arg))
+            out.append(_typed_search_path(arg, app))
         else:
             out.append(arg)
     refuse_below_references(out)
+    out = left_to_jobs(out)
+    groups, _ = libraries.below("")
+    app.values = frozenset(g for g in groups if rootkeys.values_in(out, libraries.below(g)[1], g))
     if checked and not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
         out.append(_CALLBACK)
     return out
@@ -238,7 +251,7 @@ def _directory(path: str) -> str:
     return full
 
 
-def _typed_search_path(arg: str) -> str:
+def _typed_search_path(arg: str, app: session.Session) -> str:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     override = OverridesParser.create().parse_override(arg)
@@ -249,5 +262,5 @@ def _typed_search_path(arg: str) -> str:
         scheme, _, path = str(entry).rpartition("://")
         if scheme in ("", "file") and not os.path.isdir(path):
             raise UsageError(f"hydra.searchpath: there is no directory '{entry}'")
-    quoted = ["'" + str(session.typed_entry(str(item))).replace("'", "\\'") + "'" for item in value]
+    quoted = ["'" + str(session.typed_entry(str(item), app)).replace("'", "\\'") + "'" for item in value]
     return f"{arg.partition('=')[0]}=[{','.join(quoted)}]"

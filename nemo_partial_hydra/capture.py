@@ -222,7 +222,13 @@ class _Capture:
             return self.refused(obj, path, f"a {type(obj).__name__} object, whose maker no dotted name leads to")
         self.note(target, fn)
         positional = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(args))
-        named = {name: self.tree(value, (*path, name)) for name, value in kwargs.items()}
+        named: dict[str, Tree] = {}
+        for name, value in kwargs.items():
+            try:
+                named[name] = self.tree(value, (*path, name))
+            except CaptureError:
+                if not _is_default(obj, name, value):  # if it is (a lambda), leaving it out says the same
+                    raise
         return Call(target, named, positional, buildable)
 
     def note(self, target: str, fn: Any) -> None:
@@ -312,16 +318,31 @@ def how_made(obj: Any) -> Any:
 
 def _fields(obj: Any) -> dict[str, Any] | None:
     """Return the constructor's arguments of a dataclass instance; None if its fields do not tell them all."""
-    fields = [field.name for field in dataclasses.fields(obj) if field.init]
-    needed = inspect.signature(type(obj)).parameters.values()
-    if any(p.default is p.empty and p.name not in fields for p in needed if p.kind is not p.VAR_KEYWORD):
-        return None  # an InitVar, or a constructor of its own
+    needed = inspect.signature(type(obj)).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in needed.values())  # a constructor of its own, which passes them on
+    own = {field.name: field for field in dataclasses.fields(obj)}
+    fields = [name for name, field in own.items() if field.init and (anything or name in needed)]
+    named = [p for p in needed.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    if any(p.default is p.empty and p.name not in fields for p in named):
+        return None  # an InitVar, or an argument that no field keeps
     if not hasattr(obj, "__post_init__"):
-        own = {field.name: field.default for field in dataclasses.fields(obj)}
-        made_later = [name for name in own if name not in fields and own[name] is not getattr(obj, name, None)]
+        made_later = [name for name in own if name not in fields and not _as_made(own[name], getattr(obj, name, None))]
         if made_later or any(name not in own for name in getattr(obj, "__dict__", {})):
             return None  # someone changed it after it was made: the constructor would not
     return {name: getattr(obj, name) for name in fields if hasattr(obj, name)}
+
+
+def _as_made(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a field that nobody gives has the value that it always starts with."""
+    if field.default_factory in (list, dict, set):
+        return type(value) is field.default_factory and not value
+    return field.default is value
+
+
+def _is_default(obj: Any, name: str, value: Any) -> bool:
+    """Whether an argument of a dataclass is its field's own default."""
+    fields = dataclasses.fields(obj) if dataclasses.is_dataclass(obj) else ()
+    return any(field.name == name and field.default is value for field in fields)
 
 
 def _reduced(obj: Any) -> How | None:

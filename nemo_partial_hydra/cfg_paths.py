@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from . import report, session
+from .checks import drift_of
 from .errors import RecipeError, UsageError, nearest
 from .grouping import group_records
 from .listing import describe
@@ -42,6 +43,7 @@ class CfgPaths(Callback):
         self.package = package
         self.filter = filter
         self.set_only = set_only
+        self.drift: dict[str, None] = {}
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """List the paths of the config; never returns."""
@@ -65,6 +67,8 @@ class CfgPaths(Callback):
         app = session.current()
         for target, why in app.unreadable.items() if app is not None else ():
             print(f"the parameters of {target} are not listed: {why}", file=sys.stderr)
+        for text in self.drift:
+            print(f"A run would be refused: {text}", file=sys.stderr)
 
     def _end(self, config: DictConfig, *, multirun: bool) -> None:
         """Leave the process: Hydra would turn an exception into a warning and run the job."""
@@ -102,6 +106,7 @@ class CfgPaths(Callback):
         UsageError
             If the package that is asked for does not exist.
         """
+        self.drift |= dict.fromkeys(filter(None, [drift_of(config)]))
         own = self.package is not None and (self.package == "hydra" or self.package.startswith("hydra."))
         history = claims(config, hydra=own)
         place = ("hydra",) if own else ()

@@ -12,9 +12,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from . import report, session
+from . import drift, report, session, snapshots
 from .composed import recipe_data
-from .core import missing, read_tree
+from .core import RE_EXPORT, drifted, missing, read_tree
 from .errors import ConfigError, Problems, RecipeError, ValidationError, dotted
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
@@ -73,6 +73,19 @@ def check_config(config: DictConfig) -> None:
     problems = Problems()
     problems.messages += missing(tree, place)
     problems.check(ValidationError)
+
+
+def drift_of(config: DictConfig) -> str:
+    """Say what changed under the recipe of a composed config since its snapshot; empty if nothing did."""
+    app = session.current()
+    if not snapshots.differ():
+        return ""
+    try:
+        data, place = recipe_data(config, app.recipe if app is not None else None, before_run=True)
+    except RecipeError:
+        return ""  # a listing shows what a run would refuse for other reasons
+    found = drifted(data, session.allowed(), place=place)
+    return drift.report(found, RE_EXPORT) if found else ""
 
 
 def overridden_references(config: DictConfig) -> None:

@@ -10,10 +10,13 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import Command, CommandParser, diff, run, schema, snapshot, submit
+from .commands import Command, CommandParser, check, diff, export, library, run, schema, snapshot, submit
 from .errors import RecipeError
 
 COMMANDS: tuple[Command, ...] = (
+    export,
+    library,
+    check,
     diff,
     run,
     snapshot,

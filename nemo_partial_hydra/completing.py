@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .errors import RecipeError
 from .listing import describe
 from .spelling import value_text
 
@@ -27,25 +28,42 @@ def words_of(line: str) -> list[str]:
     return words[skip:]
 
 
-def question(args: list[str]) -> tuple[str, list[str], str] | None:
+def typed_words(read: Callable[[list[str]], list[str]]) -> list[str]:
+    """Return what has been typed as Hydra is to see it, and let Hydra see it so.
+
+    Parameters
+    ----------
+    read : takes the options of ``nph.main`` out of a command line.
+    """
+    line = os.environ.get("COMP_LINE", "")
+    words = words_of(line)
+    with contextlib.suppress(RecipeError):  # an unfinished line: no news to who is typing it
+        left = read(words)
+        head = line.split(" ")[: len(line.split(" ")) - len(words)]
+        os.environ["COMP_LINE"] = " ".join([*head, *left])
+        return left
+    return words
+
+
+def question(args: list[str], words: list[str]) -> tuple[str, list[str], str] | None:
     """Return shell, other words and last word of a query that asks for a value; None for all else."""
     shell = next((arg.partition(QUERY)[2] for arg in args if arg.startswith(QUERY)), "")
-    words = words_of(os.environ.get("COMP_LINE", ""))
     if not shell or not words or "=" not in words[-1] or words[-1].startswith("-"):
         return None
     others = [word for word in words[:-1] if word not in ("", "-m", "--multirun")]
     return shell, others, words[-1]
 
 
-def answer(args: list[str], compose: Open) -> bool:
+def answer(args: list[str], words: list[str], compose: Open) -> bool:
     """Print the values that complete the last word; return False where Hydra has to answer.
 
     Parameters
     ----------
     args : the app's arguments, of a completion query.
+    words : what has been typed after the app's name, ``nph.main``'s own options taken out.
     compose : opens the composed config of a command line.
     """
-    asked = question(args)
+    asked = question(args, words)
     if asked is None:
         return False
     shell, others, word = asked

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import policy, snapshots
+from . import drift, policy, snapshots
 from .capture import capture
 from .dialect import to_data
 from .edits import apply_edits
 from .errors import DialectError, Path, PolicyError, Problems, SignatureError, ValidationError, dotted, placed
+from .foreign import adopted
 from .installed import docs_of as live_docs
 from .names import resolve
 from .objects import buildables
@@ -24,6 +25,11 @@ from .tree import Call, Tree, walk
 from .yamltext import dump, load
 
 SIGNATURES = Signatures(snapshots.signature, live)
+RE_EXPORT = (
+    "Export it again with what is installed here (nemo-hydra snapshot FILE... --out signatures.json), "
+    "or correct the parameters above."
+)
+_captured: set[str] = set()  # targets of recipes that were made here, by what is installed here
 
 
 def approved(target: str, allow: Iterable[str] = ()) -> Signature | None:
@@ -40,7 +46,12 @@ def approved(target: str, allow: Iterable[str] = ()) -> Signature | None:
     if text is not None:
         raise PolicyError(text)
     if not snapshots.covers(target):
-        policy.load(target, allow)
+        try:
+            policy.load(target, allow)
+            snapshots.loaded(target)
+        except SignatureError:
+            if not snapshots.fall_back(target):
+                raise
     return signature_of(target)
 
 
@@ -54,6 +65,7 @@ def captured(obj: Any, *, auto: bool = True) -> Tree:
 
     def seen(target: str, fn: Any) -> None:
         policy.trust_live(target)
+        _captured.add(target)
         if fn is not None:  # a target, not a mere reference
             SIGNATURES.add(target, fn)
 
@@ -67,12 +79,13 @@ def read_tree(
     place: tuple[Any, ...] = (),
     known: dict[str, Signature | None] | None = None,
 ) -> Tree:
-    """Read plain data as a validated tree: policy first, then types, all mistakes in one error.
+    """Read plain data as a validated tree: policy first, then drift, then types, all mistakes in one error.
 
     ``known`` keeps the signatures of targets that were approved, for a caller that reads many trees with one ``allow``.
     """
     signatures: dict[str, Signature | None] = {} if known is None else known
     policy.check_names(names_in(data, place), allow)
+    drift.refuse(drifted(data, allow, place=place), RE_EXPORT)
     problems = Problems()
     refused: dict[str, str] = {}
 
@@ -109,11 +122,53 @@ def missing(tree: Tree, place: Path = ()) -> list[str]:
     return found
 
 
-class Lookups:
-    """Signatures for a listing: a target that is refused or cannot be imported has none; ``unreadable`` says why."""
+def written_for(target: str) -> Signature | None:
+    """Return the signature that recipes in files were written for, where it is not the one of here."""
+    return None if target in _captured else snapshots.recorded(target)
 
-    def __init__(self, allow: Iterable[str] = ()) -> None:
+
+def either(target: str, here: Signature | None) -> Signature | None:
+    """Return a signature that takes what recipes in files were written for as well as what is accepted here."""
+    written = written_for(target)
+    return here if written is None else written if here is None else drift.merged(written, here)
+
+
+def differs(data: Any) -> bool:
+    """Whether plain data names a target whose package is installed in another version than its snapshot is of."""
+    return any(written_for(target) is not None for _, target in names_in(data) if isinstance(target, str))
+
+
+def drifted(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = ()) -> list[drift.Finding]:
+    """Return what changed under a recipe since its snapshot; its names have passed the policy."""
+    if not differs(data):
+        return []
+
+    def here(target: str) -> Signature | None:
+        try:
+            return approved(target, allow)
+        except PolicyError:
+            return None  # which is said of the whole recipe at once
+
+    def written(target: str) -> Signature | None:
+        return written_for(target) or here(target)
+
+    tree = from_data(data, written, Problems(), place=place)
+    recorded = drift.record(tree, written_for)
+    said = {target.partition(".")[0]: text for target in recorded if (text := snapshots.versions(target))}
+    # A function that is only named has no signature in a snapshot: its package tells.
+    asked = {target: entry for target, entry in recorded.items() if target.partition(".")[0] in said}
+    return drift.compare(tree, asked, here, place=place, versions=lambda target: said[target.partition(".")[0]])
+
+
+class Lookups:
+    """Signatures for a listing: a target that is refused or cannot be imported has none; ``unreadable`` says why.
+
+    ``drifted`` has them accept besides what recipes in files were written for.
+    """
+
+    def __init__(self, allow: Iterable[str] = (), *, drifted: bool = False) -> None:
         self.allow = tuple(allow)
+        self.drifted = drifted
         self.unreadable: dict[str, str] = {}
         self._found: dict[str, Signature | None] = {}
 
@@ -124,6 +179,8 @@ class Lookups:
                 self._found[target] = approved(target, self.allow)
             except (PolicyError, SignatureError) as error:
                 self.unreadable[target] = str(error)
+            if self.drifted:
+                self._found[target] = either(target, self._found[target])
         return self._found[target]
 
 
@@ -172,6 +229,8 @@ def from_yaml(text: str, *, allow: Iterable[str] = ()) -> Any:
     data = load(text)
     if not isinstance(data, dict) or "_target_" not in data:
         raise DialectError("YAML text: a recipe is a mapping with _target_")
+    policy.check_names(names_in(data), allow)
+    data = adopted(data, Lookups(allow))
     if _RESOLVER.search(text):
         from .composed import config_to_tree
 

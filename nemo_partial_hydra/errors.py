@@ -46,12 +46,22 @@ class PolicyError(RecipeError):
     exit_code = 3
 
 
+class DriftError(RecipeError):
+    """A recipe that was written for signatures which its targets no longer have."""
+
+    exit_code = 3
+
+
 class ConfigError(RecipeError):
     """A composed config in which no single recipe can be found."""
 
 
 class UsageError(RecipeError):
     """A command line that cannot be carried out."""
+
+
+class LibraryError(RecipeError):
+    """A recipe library that is missing, damaged or at odds with another one."""
 
 
 class JobError(RecipeError):

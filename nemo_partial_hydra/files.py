@@ -13,9 +13,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from . import policy, session, snapshots
-from .core import approved
+from . import policy, rootkeys, session, snapshots
+from .core import approved, differs, either
 from .errors import DialectError, PolicyError, Problems, RecipeError, SignatureError, ValidationError
+from .foreign import adopted
 from .signatures import Signature
 from .typed import is_node, skeleton, typed_config
 from .yamltext import load
@@ -30,6 +31,7 @@ class Served:
     stamp: tuple[int, int]
     config: DictConfig
     skeleton: DictConfig | None
+    defaults: Any = None
 
 
 _served: dict[tuple[str, bool], Served] = {}
@@ -49,7 +51,18 @@ def read_file(path: str, name: str, *, primary: bool) -> DictConfig:
     RecipeError
         If the file is no YAML, names what is not allowed, or sets what its targets do not accept.
     """
-    return copy.deepcopy(_serve(path, name, primary).config)
+    served = _serve(path, name, primary)
+    if primary:
+        shown = served.skeleton if served.skeleton is not None else served.config
+        rootkeys.note(shown.keys(), served.defaults)
+    return fresh(served.config)
+
+
+def fresh(config: DictConfig) -> DictConfig:
+    """Return a copy that Hydra may change; where only headers are wanted, one without the values."""
+    if not session.wants_headers():
+        return copy.deepcopy(config)
+    return OmegaConf.create({"defaults": copy.deepcopy(config.defaults)} if "defaults" in config else {})
 
 
 def read_skeleton(path: str, name: str) -> DictConfig:
@@ -88,25 +101,31 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
     _check(problems, name)
     if not _has_node(data):
-        return Served(stamp, _plain(_with_search_path(data) if primary else data), None)
+        defaults = data.get("defaults")
+        return Served(stamp, _plain(_with_search_path(data) if primary else data), None, defaults)
     try:
         policy.check_names(policy.names_in(data), session.allowed())
     except PolicyError as error:
         raise PolicyError(f"{name}: {error}") from None
     defaults = data.pop("defaults", None)
     hydra = data.pop("hydra", None)
-    config = typed_config(data, signature_lookup(name), problems, defaults=defaults is None)
+    lookup = signature_lookup(name)
+    data = adopted(data, lookup)
+    config = typed_config(data, lookup, problems, defaults=defaults is None)
+    if problems.messages and differs(data):  # what it was written for is said to have changed before the run
+        problems, lookup = Problems(), _as_written(lookup)
+        config = typed_config(data, lookup, problems, defaults=defaults is None)
     _check(problems, name)
     base = None
     if defaults is not None:
-        base = skeleton(data, signature_lookup(name))
-        config = _sparse(data, signature_lookup(name))
+        base = skeleton(data, lookup)
+        config = _sparse(data, lookup)
         stem = name.removesuffix(".yaml")
         config.defaults = OmegaConf.create([f"/{SKELETON}/{stem}@_here_", *defaults])
     if hydra is not None:
         typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
         config.hydra = OmegaConf.create(typed["hydra"])
-    return Served(stamp, config, base)
+    return Served(stamp, config, base, defaults)
 
 
 def _check(problems: Problems, name: str) -> None:
@@ -163,10 +182,14 @@ def signature_lookup(name: str) -> Callable[[str], Signature | None]:
     return lookup
 
 
+def _as_written(lookup: Callable[[str], Signature | None]) -> Callable[[str], Signature | None]:
+    return lambda target: either(target, lookup(target))
+
+
 def _with_search_path(data: dict[Any, Any]) -> dict[Any, Any]:
     """Make the directories of ``hydra.searchpath`` typed as well."""
     hydra = data.get("hydra")
     if isinstance(hydra, dict) and isinstance(hydra.get("searchpath"), list):
-        entries = [session.typed_entry(entry) for entry in hydra["searchpath"]]
+        entries = [session.typed_entry(entry, session.current()) for entry in hydra["searchpath"]]
         return {**data, "hydra": {**hydra, "searchpath": entries}}
     return data

@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from . import libraries
 from .files import SKELETON
 from .pathinfo import GROUP, PathInfo
 from .provenance import Claims
@@ -17,7 +18,7 @@ from .spelling import shell
 
 
 def group_records(config: DictConfig, history: Claims, *, hydra: bool = False) -> list[PathInfo]:
-    """Return one record a config group; of the app's groups, or of Hydra's own.
+    """Return one record a config group: those that are chosen, and the app's others; or Hydra's own.
 
     Parameters
     ----------
@@ -34,7 +35,12 @@ def group_records(config: DictConfig, history: Claims, *, hydra: bool = False) -
     ]
     known = {key.partition("@")[0] for key in chosen}
     if not hydra:
-        found += [_open(group, options.of(group)) for group in options.groups() if group not in known]
+        found += [
+            _open(group, names)
+            for group in options.groups()
+            # What only a recipe library has is no news: nemo-hydra library lists it.
+            if group not in known and (names := options.of(group)) and not libraries.below(group)[1].issuperset(names)
+        ]
     return sorted(found, key=lambda info: info.path)
 
 

@@ -91,6 +91,8 @@ def _found(top: str) -> tuple[bool, str | None]:
         spec = importlib.util.find_spec(top)
     except ValueError:  # loaded, but without a spec, as __main__ is
         return True, "unknown"
+    except ImportError:  # an import hook refuses it
+        return False, None
     return spec is not None, spec.origin if spec else None
 
 
@@ -113,6 +115,22 @@ def compared(top: str, package: Package | None) -> tuple[bool, str | None]:
             return True, None  # other distributions have parts of the same namespace
         text = f"'{top}' is here, but not from {package.distribution} {package.version}"
         return False, f"{text}, from which the snapshot was read"
-    if version == package.version:
+    if _public(version) == _public(package.version):
         return True, None
     return False, f"{package.distribution} {version} is installed, the snapshot was read from {package.version}"
+
+
+def versions(package: Package) -> str:
+    """Say in which version a distribution was read, and in which it is here."""
+    import importlib.metadata
+
+    try:
+        here = importlib.metadata.version(package.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        here = "from elsewhere"
+    return f"snapshot: {package.distribution} {package.version}, here {here}"
+
+
+def _public(version: str) -> str:
+    """Return a version without its local label: torch 2.13.0+cpu and 2.13.0+cu130 have the same signatures."""
+    return version.partition("+")[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from .composed import loose_data
-from .core import Lookups
+from .core import Lookups, differs
 from .dialect import Writer, linked_paths
 from .edits import Move, apply_edits, origin
 from .errors import ConfigError, Path, Problems, ValidationError, dotted
@@ -122,6 +122,9 @@ def prepare(
     lookup = Lookups(allow)
     problems = Problems()
     tree, placed = from_data_placed(data, lookup, problems, place=place)
+    if problems.messages and differs(data):  # list what it was written for; ``cfg_paths`` says that it cannot be run
+        lookup, problems = Lookups(allow, drifted=True), Problems()
+        tree, placed = from_data_placed(data, lookup, problems, place=place)
     problems.check(ValidationError)
     side = Side()
     side.note(node, ())

@@ -7,12 +7,12 @@ from the built-in list for the NeMo stack, entry points of installed recipe libr
 
 from __future__ import annotations
 
-import functools
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from . import libraries
 from .errors import Path, PolicyError, RecipeError, placed
 from .names import public, resolve
 from .reading import KeptSeq
@@ -27,6 +27,7 @@ BUILT_IN = (
     "torch",
     "transformer_engine",
     "modelopt",
+    "transformers.models.qwen2_vl.image_processing_qwen2_vl.Qwen2VLImageProcessor",  # in NeMo's own vlm recipes
 )
 # Standard-library and builtin names that only make values.
 HARMLESS = frozenset(
@@ -93,15 +94,7 @@ def within(name: str, prefix: str) -> bool:
 
 def allowed_prefixes(allow: Iterable[str] = ()) -> set[str]:
     """Return every prefix that is allowed in this process."""
-    return {*BUILT_IN, *_trusted, *allow, *_entry_points()}
-
-
-@functools.lru_cache(maxsize=1)
-def _entry_points() -> tuple[str, ...]:
-    """Packages of installed recipe libraries (entry points ``nemo_partial_hydra.recipes``)."""
-    from importlib.metadata import entry_points
-
-    return tuple(point.value.partition(":")[0] for point in entry_points(group="nemo_partial_hydra.recipes"))
+    return {*BUILT_IN, *_trusted, *allow, *(point.package for point in libraries.points())}
 
 
 def refusal(target: str, prefixes: Iterable[str]) -> str | None:

@@ -21,6 +21,7 @@ from .spelling import value_text
 from .yamltext import dump
 
 Job = tuple[int, Sequence[str], Sequence[PathInfo]]
+SHOWN = 12  # options of a group in a table
 HEADS = ("PATH", "TYPE", "VALUE", "SET BY")
 WIDEST = (0, 32, 44, 0)  # of the plain table's columns; 0 is as wide as it gets
 _ROW = tuple[str, ...]
@@ -124,7 +125,7 @@ def shown(info: PathInfo) -> str:
 def set_by(info: PathInfo) -> str:
     """Spell where a value comes from, or why it cannot be set."""
     if info.type == GROUP:
-        options = "|".join(map(str, info.choices))
+        options = _options(info)
         return f"{_place(info) if info.overridable else info.why_not}  [{options}]"
     if info.path.endswith(".**kwargs") and info.why_not is not None:
         return info.why_not
@@ -136,6 +137,14 @@ def set_by(info: PathInfo) -> str:
     # That a recipe node is replaced, not overridden, is no news in each of its lines.
     usual = info.why_not is None or "its target is fixed" in info.why_not
     return text if usual else f"{text}; fixed: {info.why_not}"
+
+
+def _options(info: PathInfo) -> str:
+    """Spell a group's options, as many as fit in a line or two; a library has a hundred (JSON has all of them)."""
+    names = list(map(str, info.choices))
+    if len(names) <= SHOWN:
+        return "|".join(names)
+    return f"{'|'.join(names[:SHOWN])}|... {len(names)} in all"
 
 
 def _place(info: PathInfo) -> str:

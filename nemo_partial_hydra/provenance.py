@@ -16,7 +16,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from . import session
+from . import libraries, session
 from .dialect import TARGET
 from .errors import Path
 from .files import SKELETON
@@ -118,7 +118,8 @@ def claims(config: DictConfig, *, hydra: bool = False) -> Claims:
     overrides = [str(text) for part in ("hydra", "task") for text in config.hydra.overrides[part]]
     loader = GlobalHydra.instance().config_loader()
     name = config.hydra.job.config_name
-    result = loader.compute_defaults_list(name, overrides, RunMode.RUN)
+    with session.headers_only():
+        result = loader.compute_defaults_list(name, overrides, RunMode.RUN)
     shelf = _Shelf(config, loader)
     for default in result.defaults:
         path = default.config_path
@@ -179,9 +180,9 @@ class _Shelf:
         if entry is not None:
             source, line = entry
             from .composed import set_data
-            from .library import LIBRARY
+            from .registry import REGISTRY
 
-            yield Layer(RECIPE, source), set_data(LIBRARY.prototype(path)), _OneLine(line)
+            yield Layer(RECIPE, source), set_data(REGISTRY.prototype(path)), _OneLine(line)
             return
         for source in self.loader.get_sources():
             if source.is_config(path):
@@ -192,10 +193,15 @@ class _Shelf:
         """Return a config's file as the user would name it, and in full; None if it is no file."""
         for scheme, folder in self.sources:
             where: str | None = folder
-            if scheme == "pkg":
+            if scheme == session.SHELF_SCHEME:
+                library = libraries.the_one(path)
+                if library is None:
+                    continue
+                where = library.folder
+            elif scheme == "pkg":
                 where = session.package_folder(folder)
             elif scheme not in ("file", session.FILE_SCHEME):
-                if scheme == session.LIBRARY_SCHEME and self.entry(path) is not None:
+                if scheme == session.REGISTRY_SCHEME and self.entry(path) is not None:
                     return None
                 continue
             name = path if path.endswith((".yaml", ".yml")) else f"{path}.yaml"
@@ -210,9 +216,9 @@ class _Shelf:
 
     def entry(self, path: str) -> tuple[str, int | None] | None:
         """Return where a recipe is registered: its module or script, and the line."""
-        from .library import LIBRARY
+        from .registry import REGISTRY
 
-        entry = LIBRARY.entries.get(path)
+        entry = REGISTRY.get(path)
         if entry is None:
             return None
         module, _, line = entry.origin.rpartition(":")

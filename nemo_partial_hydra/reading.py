@@ -203,6 +203,7 @@ class _Reader:
                 continue
             if spec is None:
                 hint = nearest(key, [n for n, p in signature.parameters.items() if not p.positional])
+                hint = "; it computes that field itself" if key in signature.computed else hint
                 self.fail((*doc, key), f"{name} has no parameter '{key}'{hint}")
             elif signature and len(args) > 0 and key in [p.name for p in signature.positional[: len(args)]]:
                 self.fail((*doc, key), f"given twice: by name and in {ARGS}")

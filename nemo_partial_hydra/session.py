@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-FILE_SCHEME, LIBRARY_SCHEME = "nph-file", "nph"
+from .manifest import is_library
+
+FILE_SCHEME, REGISTRY_SCHEME, SHELF_SCHEME = "nph-file", "nph", "nph-library"
 
 
 @dataclass
@@ -22,6 +24,9 @@ class Session:
     allow: tuple[str, ...] = ()
     recipe: str | None = None
     config_dirs: tuple[str, ...] = ()
+    libraries: tuple[tuple[str, str], ...] = ()  # directories, and how the user named each
+    registered: frozenset[str] | None = None  # config paths of what was registered before it ran; None: all that is
+    values: frozenset[str] = frozenset()  # names of library groups that the command line uses for values
     unreadable: dict[str, str] = field(default_factory=dict)
     checked: bool = False
     completes: bool = False
@@ -45,6 +50,21 @@ def running(session: Session) -> Any:
         _current.remove(session)
 
 
+def add_library(app: Session, folder: str, source: str) -> None:
+    """Put a recipe library into use.
+
+    Raises
+    ------
+    LibraryError
+        If the directory is none.
+    """
+    from .libraries import opened
+
+    library = opened(folder, source)
+    if (library.folder, source) not in app.libraries:
+        app.libraries = (*app.libraries, (library.folder, source))
+
+
 def allowed(more: Iterable[str] = ()) -> tuple[str, ...]:
     """Return what the running app allows, and ``more``."""
     session = current()
@@ -66,17 +86,20 @@ def note_unreadable(target: str, why: str) -> None:
         session.unreadable[target] = why
 
 
-def typed_entry(entry: Any) -> Any:
-    """Return a search path entry with the scheme whose files are typed: for directories, packages included."""
+def typed_entry(entry: Any, app: Session | None = None) -> Any:
+    """Return a search path entry with the scheme whose files are typed: for directories, packages included.
+
+    One that is a recipe library becomes one of ``app``'s, so that it can not hide the options of another one.
+    """
     if not isinstance(entry, str) or entry.startswith(f"{FILE_SCHEME}://"):
         return entry
-    scheme, separator, path = entry.partition("://")
-    if not separator:
-        return f"{FILE_SCHEME}://{entry}"
-    if scheme == "pkg":
-        folder = package_folder(path)
-        return f"{FILE_SCHEME}://{folder}" if folder else entry
-    return f"{FILE_SCHEME}://{path}" if scheme == "file" else entry
+    scheme, _, path = entry.rpartition("://")
+    folder = package_folder(path) if scheme == "pkg" else path if scheme in ("", "file") else None
+    if not folder:
+        return entry
+    if app is not None and is_library(folder):
+        add_library(app, folder, "hydra.searchpath")
+    return f"{FILE_SCHEME}://{folder}"
 
 
 def package_folder(path: str) -> str | None:
@@ -93,6 +116,24 @@ def package_folder(path: str) -> str | None:
         if os.path.isdir(folder):
             return folder
     return None
+
+
+_HEADERS: list[bool] = []
+
+
+@contextmanager
+def headers_only() -> Any:
+    """Have the config sources serve only what a defaults list is made of: packages and defaults lists, no values."""
+    _HEADERS.append(True)
+    try:
+        yield
+    finally:
+        _HEADERS.pop()
+
+
+def wants_headers() -> bool:
+    """Whether nobody will look at the values of what is served now."""
+    return bool(_HEADERS)
 
 
 _FULL_ERROR: list[bool] = []

@@ -69,7 +69,7 @@ class Signature:
 
     ``extra`` is the type of further keywords (``**kwargs``), ``rest`` that of further positional arguments
     (``*args``); None where the target takes none. ``known`` is False where Python cannot tell the parameters:
-    then everything is accepted.
+    then everything is accepted. ``computed`` are the fields that a dataclass has but does not take (``init=False``).
     """
 
     target: str
@@ -77,6 +77,7 @@ class Signature:
     extra: TypeSpec | None = None
     rest: TypeSpec | None = None
     known: bool = True
+    computed: tuple[str, ...] = ()
 
     @property
     def positional(self) -> tuple[Parameter, ...]:
@@ -125,7 +126,14 @@ def read(obj: Any, target: str) -> Signature:
             parameters[name] = Parameter(
                 name, spec, default, kind is parameter.POSITIONAL_ONLY, kind is parameter.KEYWORD_ONLY
             )
-    return Signature(target, parameters, extra, rest)
+    return Signature(target, parameters, extra, rest, computed=_computed(obj, parameters))
+
+
+def _computed(obj: Any, parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
+    """Return the fields of a dataclass that its constructor does not take."""
+    if not (isinstance(obj, type) and dataclasses.is_dataclass(obj)):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(obj) if not field.init and field.name not in parameters)
 
 
 def _widened(spec: TypeSpec, default: Default) -> TypeSpec:

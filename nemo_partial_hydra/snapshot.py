@@ -18,7 +18,7 @@ import json
 import os
 import types
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .errors import SignatureError
@@ -42,6 +42,7 @@ def encode(
     signatures: Iterable[Signature],
     docs: Mapping[str, Mapping[str, str]],
     packages: Mapping[str, Package | None],
+    aliases: Mapping[str, str] = types.MappingProxyType({}),
 ) -> str:
     """Write signatures as the text of a snapshot; the same signatures give the same text, in whatever order.
 
@@ -50,6 +51,7 @@ def encode(
     signatures : what the targets accept.
     docs : of each target what :func:`docs_of` gives.
     packages : what :func:`read_packages` gives for the targets.
+    aliases : further names of targets among the signatures.
     """
     targets = {signature.target: signature for signature in signatures}
     keys, table = _type_table(targets.values())
@@ -59,8 +61,10 @@ def encode(
         _block("types", table),
         _block("docs", common := _common_docs(targets.values(), docs)),
     ]
-    written = [_target(targets[name], docs.get(name, {}), common, keys) for name in sorted(targets)]
-    return "{\n" + ",\n".join(head) + ',\n"targets": {\n' + ",\n".join(written) + "\n}\n}\n"
+    written = {name: _target(targets[name], docs.get(name, {}), common, keys) for name in targets}
+    written |= {name: f'{json.dumps(name)}: {{"same": {json.dumps(target)}}}' for name, target in aliases.items()}
+    lines = ",\n".join(written[name] for name in sorted(written))
+    return "{\n" + ",\n".join(head) + ',\n"targets": {\n' + lines + "\n}\n}\n"
 
 
 def _block(name: str, items: Mapping[str, Any]) -> str:
@@ -93,6 +97,7 @@ def _target(signature: Signature, docs: Mapping[str, str], common: Mapping[str, 
         "keyword_only": [parameter.name for parameter in parameters if parameter.keyword_only],
         "extra": keys[_canonical(signature.extra)] if signature.extra else None,
         "rest": keys[_canonical(signature.rest)] if signature.rest else None,
+        "computed": list(signature.computed),
     }
     lines = [f'  "{name}": {json.dumps(value)}' for name, value in fields.items() if value not in (None, [])]
     if not signature.known:
@@ -169,7 +174,8 @@ class Snapshot:
             if version < FORMAT:
                 raise ValueError(f"there is no format {version}")
             parts = (need(data.get(key), dict, key) for key in ("packages", "types", "docs", "targets"))
-            packages, self._types, self._docs, self._targets = parts
+            packages, self._types, self._docs, targets = parts
+            self._targets: dict[str, Any] = targets
             self.packages: Mapping[str, Package | None] = {name: _package(name, p) for name, p in packages.items()}
         except ValueError as error:
             raise SignatureError(f"{path}: this is no snapshot of signatures: {error}") from None
@@ -178,9 +184,9 @@ class Snapshot:
         self._verdicts: dict[str, tuple[bool, str | None]] = {}
 
     @property
-    def targets(self) -> tuple[str, ...]:
+    def targets(self) -> Collection[str]:
         """The names of all targets."""
-        return tuple(self._targets)
+        return self._targets.keys()
 
     def get(self, target: str) -> Signature | None:
         """Return the signature of a target, or None if the snapshot does not have it."""
@@ -196,7 +202,7 @@ class Snapshot:
     def doc(self, target: str) -> Mapping[str, str]:
         """Return the docs of a target's parameters by their names, and its own first line under ``""``."""
         try:
-            data = need(self._targets.get(target, {}), dict, "it")
+            data = self._entry(self._same(target))
             rows = list_in(data.get("parameters", []), "parameters")
             docs = {row[0]: self._docs[row[0]] for row in rows if _row(row)[0] in self._docs}
             docs |= need(data.get("docs", {}), dict, "docs")
@@ -213,23 +219,44 @@ class Snapshot:
         """Return how the distribution installed here differs from the one that was read; None if it does not."""
         return self._verdict(target)[1]
 
-    def package(self, target: str) -> Package | None:
-        """Return the distribution that a target was read from; None where it belonged to none."""
-        return self.packages.get(self._package_name(target))
+    def rely(self, target: str) -> None:
+        """Take the snapshot's word for a target's package, which is here and cannot be imported."""
+        self._verdicts[self._package_of(target)] = (True, None)
 
-    def _package_name(self, target: str) -> str:
+    def package(self, target: str) -> Package | None:
+        """Return the distribution that a target was read from; None if it belongs to none."""
+        return self.packages.get(self._package_of(target))
+
+    def _package_of(self, target: str) -> str:
         parts = target.split(".")
         prefixes = (".".join(parts[:cut]) for cut in range(len(parts), 0, -1))
         return next((prefix for prefix in prefixes if prefix in self.packages), parts[0])
 
     def _verdict(self, target: str) -> tuple[bool, str | None]:
-        name = self._package_name(target)
+        name = self._package_of(target)
         if name not in self._verdicts:
             self._verdicts[name] = compared(target.partition(".")[0], self.packages.get(name))
         return self._verdicts[name]
 
+    def _entry(self, target: str) -> dict[str, Any]:
+        """Return what stands for a target; one that is still a text is parsed now."""
+        data = self._targets.get(target, {})
+        if type(data) is str:
+            self._targets[target] = data = json.loads(data)
+        return dict(need(data, dict, "it"))
+
+    def _same(self, target: str) -> str:
+        """Return the name under which the signature of a target stands: its own, unless it is an alias."""
+        data = self._entry(target)
+        if "same" not in data:
+            return target
+        real = text_in(data["same"], "the other name")
+        if real not in self._targets or "same" in self._entry(real):
+            raise ValueError(f"'{real}' is no target with a signature of its own")
+        return real
+
     def _signature(self, target: str) -> Signature:
-        data = need(self._targets[target], dict, "it")
+        data = self._entry(self._same(target))
         positional, keyword_only = (list_in(data.get(key, []), key) for key in ("positional", "keyword_only"))
         parameters: dict[str, Parameter] = {}
         for row in list_in(data.get("parameters"), "parameters"):
@@ -237,7 +264,8 @@ class Snapshot:
             default = read_default(row[2]) if len(row) == 3 else REQUIRED
             parameters[name] = Parameter(name, spec, default, name in positional, name in keyword_only)
         extra, rest = (self._spec(data[key]) if key in data else None for key in ("extra", "rest"))
-        return Signature(target, parameters, extra, rest, need(data.get("known", True), bool, "known"))
+        known, computed = need(data.get("known", True), bool, "known"), list_in(data.get("computed", []), "computed")
+        return Signature(target, parameters, extra, rest, known, tuple(text_in(name, "computed") for name in computed))
 
     def _spec(self, key: Any) -> TypeSpec:
         if text_in(key, "the name of a type") not in self._specs:
@@ -286,7 +314,7 @@ def load(path: _Path) -> Snapshot:
         data = _read(name)
         if len(data) > LIMIT:
             raise SignatureError(f"{name}: more than {LIMIT // 2**20} MB are no snapshot of signatures")
-        return Snapshot(json.loads(data.decode()), name)
+        return Snapshot(_parsed(data.decode()), name)
     except FileNotFoundError:
         raise SignatureError(f"{name}: there is no such file") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -298,6 +326,24 @@ def load(path: _Path) -> Snapshot:
         raise SignatureError(f"{name}: {where}: no JSON ({error.msg}); the file is damaged or half-written") from None
     except (ValueError, RecursionError) as error:
         raise SignatureError(f"{name}: no JSON ({error}); the file is damaged") from None
+
+
+_TARGETS, _END = '\n"targets": {\n', "\n}\n}\n"
+
+
+def _parsed(text: str) -> Any:
+    """Parse a snapshot; the entries of its targets stay texts, as long as they are laid out as they are written here.
+
+    All of NeMo makes a hundred thousand objects, of which a recipe needs a few hundred.
+    """
+    head, found, body = text.partition(_TARGETS)
+    if not found or not head.endswith(",") or not body.endswith(_END):
+        return json.loads(text)
+    data = json.loads(f"{head[:-1]}\n}}")
+    # Only the names of targets stand at the beginning of a line.
+    entries = (entry.partition('": ') for entry in f"\n{body[: -len(_END)]}".split('\n"')[1:])
+    targets = {json.loads(f'"{name}"'): text.removesuffix(",") for name, _, text in entries}
+    return {**data, "targets": targets} if targets else json.loads(text)
 
 
 def _read(path: str) -> bytes:

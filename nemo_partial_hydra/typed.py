@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from .config import default_node, reference_node, remember
+from .config import EXACT_SEQ, default_node, reference_node, remember
 from .convert import Mismatch, convert
 from .dialect import BUILDABLE, CALL_KEY, EDITS, PARTIAL_KEY, TARGET, VALUE_FORMS, item_spec
 from .errors import Path, Problems, nearest
@@ -20,7 +20,7 @@ from .nodes import RECIPE, Leaf, node_class, overlay_class
 from .omega import NO_COPY, detached
 from .scalars import REFERENCE, unescape_interpolation
 from .signatures import Signature
-from .tree import ARGS, SCALARS
+from .tree import ARGS, SCALARS, Seq
 from .typespec import ANY, TypeSpec, loosened
 from .values import SEQUENCES
 
@@ -87,8 +87,6 @@ class _Typer:
         return _Typer(self.signature, self.problems, values=True, defaults=True)
 
     def check_shape(self, data: Any, spec: TypeSpec, path: Path) -> None:
-        from .tree import Seq
-
         try:
             convert(Seq((None,) * len(data)), loosened(spec))
         except Mismatch as problem:
@@ -118,7 +116,7 @@ class _Typer:
     def mapping(self, data: Mapping[Any, Any], spec: TypeSpec, path: Path) -> DictConfig | ListConfig:
         target = data.get(TARGET)
         if target in SEQUENCES and set(data) == {TARGET, ARGS} and "${" not in str(data):
-            return self.explicit_sequence(SEQUENCES[target], data[ARGS], path)
+            return self.explicit_sequence(SEQUENCES[target], data[ARGS], spec, path)
         signature = self.signature(data[TARGET]) if is_node(data) else None
         if signature is not None:
             return self.call(data, signature, path)
@@ -140,11 +138,14 @@ class _Typer:
         structured: DictConfig = OmegaConf.structured(node, parent=self.scratch)
         return structured
 
-    def explicit_sequence(self, kind: str, args: Any, path: Path) -> ListConfig:
-        """In a composed config the elements of a tuple are plain paths."""
+    def explicit_sequence(self, kind: str, args: Any, spec: TypeSpec, path: Path) -> ListConfig:
+        """In a composed config the elements of a tuple are plain paths; one that contradicts its annotation says so."""
         inner = args[0] if isinstance(args, list) and args and isinstance(args[0], list) else []
         items = [self.full().node(v, ANY, (*path, i)) for i, v in enumerate(inner)]
-        made = ListConfig(items, parent=self.scratch, flags={} if kind == "list" else {f"nph_{kind}": True})
+        flags = {} if kind == "list" else {f"nph_{kind}": True}
+        if not _fits(Seq((None,) * len(inner), kind), spec):
+            flags[EXACT_SEQ] = True
+        made = ListConfig(items, parent=self.scratch, flags=flags)
         remember(made)
         return made
 
@@ -176,6 +177,14 @@ class _Typer:
                 )
         structured: DictConfig = OmegaConf.structured(node, parent=self.scratch)
         return structured
+
+
+def _fits(tree: Seq, spec: TypeSpec) -> bool:
+    try:
+        convert(tree, loosened(spec))
+    except Mismatch:
+        return False
+    return True
 
 
 def _missing(parameter: Any) -> Leaf:

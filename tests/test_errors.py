@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nemo_partial_hydra as nph
-from nemo_partial_hydra.library import LIBRARY
+from nemo_partial_hydra.registry import REGISTRY
 from tests.support.apps import CONF, SCRIPT, App, Done
 
 TRAIN = "_target_: shop.train\n_partial_: true\n"
@@ -34,7 +34,7 @@ def app(one_app: App) -> Iterator[App]:
 
 @pytest.fixture
 def library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LIBRARY, "entries", {})
+    monkeypatch.setattr(REGISTRY, "entries", {})
 
 
 def check(app: App, done: Done, *parts: str, code: int = USAGE) -> None:

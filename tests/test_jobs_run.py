@@ -19,7 +19,7 @@ from nemo_partial_hydra.jobs.job import job_text, read_job
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.jobs.status import Status, read_status, write_status
-from tests.support.apps import ROOT
+from tests.support.apps import ROOT, App
 from tests.support.jobs import bare_folder, command, environment, frozen, recipe, run, start, until
 
 pytestmark = pytest.mark.matrix
@@ -412,3 +412,26 @@ def test_nemo_hydra_run_of_one_job(bare: Path, tmp_path: Path) -> None:
     nothing = cli(tmp_path, "run", str(bare))
     assert nothing.returncode == 2
     assert "no job is frozen there" in nothing.stderr
+
+
+def test_a_job_is_refused_where_its_targets_have_changed_since(tmp_path: Path) -> None:
+    """All that changed is listed at once, before anything runs."""
+    app = App(tmp_path)
+    done = app.run("-m", "hydra/launcher=freeze", "hydra.sweep.dir=jobs", "steps=3")
+    assert done.code == 0, done.err
+    assert "shop.Net" in (tmp_path / "jobs/0/job.yaml").read_text()
+    text = (tmp_path / "shop.py").read_text()
+    text = text.replace("    hidden: int = 8\n", "    width: int = 8\n")
+    text = text.replace("    lr: float = 0.1\n", "    lr: str = 'x'\n").replace("def train(\n", "def train(\n    now: int,\n")
+    (tmp_path / "shop.py").write_text(text)
+    command = [sys.executable, "-m", "nemo_partial_hydra.cli", "run", "jobs/0", "--allow", "shop"]
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=app.environment(), capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ran.returncode == 3, ran.stdout + ran.stderr
+    found = ran.stdout + ran.stderr
+    assert "model.config.hidden: Net no longer has 'hidden'" in found
+    assert "now: " in found
+    assert "optimizers.0.lr: " in found
+    assert "Traceback" not in found
+    assert "RESULT" not in found

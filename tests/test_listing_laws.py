@@ -10,7 +10,7 @@ from hydra import compose, initialize
 from hydra.core.global_hydra import GlobalHydra
 
 import nemo_partial_hydra as nph
-from nemo_partial_hydra import library
+from nemo_partial_hydra import registry
 from tests.support.apps import VERSION_BASE, App
 from tests.support.overriding import check_every_path
 
@@ -33,7 +33,7 @@ def test_every_path_of_a_nemo_recipe_can_be_overridden_as_listed(name: str, monk
     pytest.importorskip("nemo")
     from nemo.collections import llm
 
-    monkeypatch.setattr(library, "LIBRARY", library.Library())
+    monkeypatch.setattr(registry, "REGISTRY", registry.Registry())
     module = getattr(llm, name, None)
     if module is None:
         pytest.fail(f"nemo.collections.llm has no {name}")

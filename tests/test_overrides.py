@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import nemo_partial_hydra as nph
-from nemo_partial_hydra.library import LIBRARY
+from nemo_partial_hydra.registry import REGISTRY
 from tests.support.apps import CONF, App
 
 QUICK = settings(
@@ -43,7 +43,7 @@ def shop(app: App) -> Any:
 @pytest.fixture
 def library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a test register recipes that the next one does not see."""
-    monkeypatch.setattr(LIBRARY, "entries", {})
+    monkeypatch.setattr(REGISTRY, "entries", {})
 
 
 def at(made: Any, path: str) -> Any:
@@ -468,8 +468,8 @@ def test_the_leaves_of_the_law_are_all_there_are(app: App, shop: Any, library: N
 @QUICK
 @given(data=st.data())
 def test_a_leaf_shows_up_and_nothing_else_changes(app: App, shop: Any, data: st.DataObject) -> None:
-    before = LIBRARY.entries
-    LIBRARY.entries = {}
+    before = REGISTRY.entries
+    REGISTRY.entries = {}
     try:
         nph.store(stored(shop), name="job")
         paths = data.draw(st.lists(st.sampled_from(sorted(LEAVES)), min_size=1, max_size=3, unique=True))
@@ -480,7 +480,7 @@ def test_a_leaf_shows_up_and_nothing_else_changes(app: App, shop: Any, data: st.
             put(expected, path, value)
         assert app.built(*overrides, name="job") == expected
     finally:
-        LIBRARY.entries = before
+        REGISTRY.entries = before
 
 
 SGD = st.fixed_dictionaries(

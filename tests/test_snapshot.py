@@ -121,7 +121,7 @@ def test_every_signature_comes_back_exactly_and_their_order_changes_nothing(all_
     text = encode(all_of, {}, {})
     text.encode("ascii")
     found = Snapshot(json.loads(text), "x.json")
-    assert found.targets == tuple(sorted(signature.target for signature in all_of))
+    assert tuple(found.targets) == tuple(sorted(signature.target for signature in all_of))
     for signature in all_of:
         assert_exact(found.get(signature.target), signature)
     shuffled = list(all_of)
@@ -240,7 +240,7 @@ def test_a_type_is_spelled_once_and_as_the_annotation_is() -> None:
 
 
 def test_an_empty_snapshot_can_be_read() -> None:
-    assert reread().targets == ()
+    assert list(reread().targets) == []
 
 
 # Docs --------------------------------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ ZIPPED = gzip.compress(TEXT.encode())
 def test_what_is_saved_can_be_loaded(tmp_path: Path, name: str) -> None:
     save(TEXT, tmp_path / name)
     found = load(tmp_path / name)
-    assert found.targets == (f"{T}.mixed", f"{T}.typed")
+    assert tuple(found.targets) == (f"{T}.mixed", f"{T}.typed")
     assert_exact(found.get(f"{T}.typed"), read(t.typed, f"{T}.typed"))
     assert load(str(tmp_path / name)).doc(f"{T}.typed") == {"": "Doc."}
     assert os.listdir(tmp_path) == [name]

@@ -76,7 +76,7 @@ def run(cell: Cell, pytest_arguments: Sequence[str]) -> Outcome:
         print(f"  {cell.name}: environment ready after {set_up:.0f} s", flush=True)
     log = VENVS / f"{cell.name}.pytest.log"
     cache = f"cache_dir={VENVS / cell.name / '.pytest_cache'}"  # cells run at the same time
-    command = [str(cell.venv.python), "-m", "pytest", "-m", "not nemo", "-o", cache, *pytest_arguments]
+    command = [str(cell.venv.python), "-m", "pytest", "-m", "not nemo and not cluster", "-o", cache, *pytest_arguments]
     with log.open("w") as file:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT, check=False)
     text = log.read_text(errors="replace")

@@ -17,14 +17,15 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 
 class RecipeSearchPath(SearchPathPlugin):
-    """Adds registered recipes to the search path of apps that use nemo_partial_hydra; changes no other app."""
+    """Adds registered recipes and libraries to the search path of apps that use nemo_partial_hydra, and no others."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if "nemo_partial_hydra" not in sys.modules:
             return
         from nemo_partial_hydra import session
 
-        search_path.append("nemo_partial_hydra", f"{session.LIBRARY_SCHEME}://")
+        search_path.append("nemo_partial_hydra", f"{session.REGISTRY_SCHEME}://")
+        search_path.append("nemo_partial_hydra", f"{session.SHELF_SCHEME}://")
         app = session.current()
         if app is None:
             return
@@ -42,34 +43,39 @@ class RegisteredRecipes(ConfigSource):
     def scheme() -> str:
         return "nph"
 
-    def _library(self) -> Any:
-        from nemo_partial_hydra.library import LIBRARY
+    def _registry(self) -> Any:
+        from nemo_partial_hydra.registry import REGISTRY
 
-        return LIBRARY
+        return REGISTRY
 
     def available(self) -> bool:
         return True
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = self._name(config_path)
-        entry = self._library().entries.get(path)
+        entry = self._registry().get(path)
         if entry is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
+        config = self._registry().config(path)
+        if "/" not in path:
+            from nemo_partial_hydra import rootkeys
+
+            rootkeys.note(self._registry().prototype(path).keys(), [])
         return ConfigResult(
             provider=self.provider,
             path=f"{self.scheme()}://{entry.origin}",
-            config=self._library().config(path),
+            config=config,
             header={"package": entry.package},
         )
 
     def is_group(self, config_path: str) -> bool:
-        return bool(self._library().is_group(config_path))
+        return bool(self._registry().is_group(config_path))
 
     def is_config(self, config_path: str) -> bool:
-        return self._name(config_path) in self._library().entries
+        return self._registry().get(self._name(config_path)) is not None
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        groups, options = self._library().below(config_path)
+        groups, options = self._registry().below(config_path)
         if results_filter is None:
             return sorted({*groups, *options})
         return sorted(groups if results_filter == ObjectType.GROUP else options)
@@ -105,8 +111,16 @@ class RecipeFiles(ConfigSource):
             header = self._get_header_dict(file.read(512))
         if inner is not None:
             return ConfigResult(self.provider, self.full_path(), files.read_skeleton(full, inner), {"package": None})
+        self._refuse_clash(name)
         config = files.read_file(full, name, primary="/" not in name)
         return ConfigResult(self.provider, self.full_path(), config, header)
+
+    def _refuse_clash(self, name: str) -> None:
+        """An option of a library on the search path must not hide that of another; the app's own configs may."""
+        from nemo_partial_hydra import libraries, manifest
+
+        if self.provider != "main" and manifest.is_library(self.path):
+            libraries.the_one(name)
 
     def is_group(self, config_path: str) -> bool:
         return os.path.isdir(os.path.join(self.path, config_path.lstrip("/")))
@@ -130,3 +144,44 @@ class RecipeFiles(ConfigSource):
     def _skeleton_of(name: str) -> str | None:
         prefix = "nph_signature/"
         return name[len(prefix) :] if name.startswith(prefix) else None
+
+
+class RecipeLibraries(ConfigSource):
+    """All recipe libraries in use: the one that is shipped, those of installed packages, and the app's own."""
+
+    @staticmethod
+    def scheme() -> str:
+        return "nph-library"
+
+    def available(self) -> bool:
+        return True
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        from nemo_partial_hydra import files, libraries
+
+        name = self._normalize_file_name(config_path).lstrip("/")
+        library = libraries.the_one(name)
+        if library is None:
+            raise ConfigLoadError(f"Config not found : {config_path}")
+        with open(library.file(name), encoding="utf-8", errors="replace") as file:
+            header = self._get_header_dict(file.read(512))
+        config = files.read_file(library.file(name), name, primary=False)
+        return ConfigResult(self.provider, self.full_path(), config, header)
+
+    def is_group(self, config_path: str) -> bool:
+        from nemo_partial_hydra import libraries, rootkeys
+
+        return libraries.is_group(config_path) and not rootkeys.is_value(config_path.strip("/"))
+
+    def is_config(self, config_path: str) -> bool:
+        from nemo_partial_hydra import libraries
+
+        return bool(libraries.having(config_path))
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        from nemo_partial_hydra import libraries
+
+        groups, options = libraries.below(config_path)
+        if results_filter is None:
+            return sorted({*groups, *options})
+        return sorted(groups if results_filter == ObjectType.GROUP else options)

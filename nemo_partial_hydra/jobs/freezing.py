@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.resolvers import oc
 
-from .. import session
+from .. import drift, session
 from ..composed import recipe_data
 from ..core import missing, read_tree, signature_of
 from ..dialect import to_data
@@ -28,9 +28,6 @@ from .job import Job, read_job, recipe_hash, write_job
 from .layout import job_paths
 from .tokens import JOB_DIRECTORY, SWEEP_DIRECTORY, UNSET, Marks, is_secret
 
-Record = Callable[[Tree, Callable[[str], Any]], Any]
-"""Notes what the targets accept (``nemo_partial_hydra.drift.record``): plain data for job.yaml."""
-
 _RUN_DIRECTORY = "hydra:run.dir"
 
 
@@ -40,7 +37,6 @@ def freeze(
     *,
     allow: Iterable[str] = (),
     image: str | os.PathLike[str] | None = None,
-    record: Record | None = None,
 ) -> Job:
     """Freeze the recipe of a composed config: write a directory that ``nemo-hydra run`` runs, here or elsewhere.
 
@@ -50,7 +46,6 @@ def freeze(
     directory : the job's directory; it is made.
     allow : dotted prefixes that the recipe may name besides what is allowed already.
     image : the container image that the job is for, to be recorded.
-    record : notes what the targets accept, so that a change is found before the job runs.
 
     Returns
     -------
@@ -66,9 +61,7 @@ def freeze(
     settings = _hydra_settings()
     name = "job" if settings is None else str(settings.job.name)
     overrides = () if settings is None else tuple(map(str, settings.overrides.task))
-    job = frozen(
-        cfg, read_facts(name, image), overrides=overrides, hydra=settings, allow=allow, record=record, multirun=False
-    )
+    job = frozen(cfg, read_facts(name, image), overrides=overrides, hydra=settings, allow=allow, multirun=False)
     paths = job_paths(directory)
     write_job(paths, job)
     return read_job(paths)
@@ -92,7 +85,6 @@ def frozen(
     overrides: Sequence[str] = (),
     hydra: Any = None,
     allow: Iterable[str] = (),
-    record: Record | None = None,
     multirun: bool = True,
     known: dict[str, Signature | None] | None = None,
 ) -> Job:
@@ -130,7 +122,7 @@ def frozen(
         packages=packages_of(targets),
         image=facts.image,
         recipe=recipe,
-        signatures=None if record is None else record(tree, signature_of),
+        signatures=drift.record(tree, signature_of),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -254,3 +255,20 @@ def _head(paths: JobPaths, data: Mapping[str, Any]) -> dict[str, Any]:
     if not all(isinstance(text, str) for text in data["overrides"]):
         raise JobError(f"{paths.job}: overrides: expected a list of texts, got {data['overrides']!r}")
     return {name: tuple(data[name]) if name == "overrides" else data[name] for name in _KINDS}
+
+
+def versions_of(job: Job, target: str) -> str:
+    """Say in which versions the package of a target was when a job was frozen, and is here; empty if they are equal."""
+    from importlib.metadata import packages_distributions, version
+
+    said = []
+    for name in sorted(set(packages_distributions().get(target.partition(".")[0], ()))):
+        was = next((text for known, text in job.packages.items() if _alike(known, name)), None)
+        if was is not None and was != version(name):
+            said.append(f"frozen with {name} {was}, here {version(name)}")
+    return "; ".join(said)
+
+
+def _alike(name: str, other: str) -> bool:
+    """Whether two spellings are the same distribution's (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower() == re.sub(r"[-_.]+", "-", other).lower()

@@ -23,7 +23,7 @@ from ..errors import JobError
 from ..signatures import Signature
 from ..sweep import each_job, save_multirun
 from .facts import read_facts
-from .freezing import Record, frozen
+from .freezing import frozen
 from .job import Job, is_frozen, write_job
 from .layout import JobPaths, SweepPaths, sweep_paths
 
@@ -79,7 +79,6 @@ def freeze_sweep(
     first: int = 0,
     *,
     image: str | None = None,
-    record: Record | None = None,
     write: bool = True,
 ) -> FrozenSweep:
     """Freeze the jobs of a sweep below ``hydra.sweep.dir``; nothing is written if one of them is wrong.
@@ -92,7 +91,6 @@ def freeze_sweep(
     overrides : those of each job.
     first : the number of the first job.
     image : the container image that the jobs are for, to be recorded.
-    record : see :func:`nemo_partial_hydra.freeze`.
     write : False leaves it to ``write_sweep``.
 
     Raises
@@ -119,7 +117,7 @@ def freeze_sweep(
             )
         made = frozen(
             job, facts, num=number, subdir=subdir, overrides=list(job.hydra.overrides.task), hydra=job.hydra,
-            allow=allow, record=record, known=known,
+            allow=allow, known=known,
         )  # fmt: skip
         return sweep.job(subdir), made
 

@@ -12,26 +12,28 @@ import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from .. import policy
-from ..core import missing, read_tree
-from ..errors import JobError, Problems, RecipeError, RefusedError, ValidationError
+from .. import drift, policy
+from ..core import approved, missing, read_tree
+from ..errors import JobError, PolicyError, Problems, RecipeError, RefusedError, ValidationError
 from ..objects import make
+from ..reading import from_data
+from ..signatures import Signature
 from ..tree import Call, Tree
 from . import claim, tasks
 from .ending import Ended, Endings
-from .job import Job, read_job
+from .job import Job, read_job, versions_of
 from .layout import JobPaths, job_paths
 from .outcome import error_record, keep_result, keep_status, print_error
 from .status import CANCELLED, DONE, FAILED, RETRIED, RUNNING, SUBMITTED, Status, last_attempt, now, read_status
 from .tokens import expanded
 
 DONE_CODE, FAILED_CODE, INTERRUPTED = 0, 1, 130
-Drift = Callable[[Job, Tree], None]
-"""Checks that the targets still accept what they did when the job was frozen; raises RefusedError."""
+WAY_OUT = "Freeze it again with what is installed here, or run it with what it was frozen for."
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,9 @@ class Options:
     allow: tuple[str, ...] = ()
     force: bool = False
     payload_signal: signal.Signals = signal.SIGTERM
-    drift: Drift | None = None
 
 
-def main(arguments: Sequence[str] | None = None, *, drift: Drift | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job that a command line names; return the exit code."""
     parser = argparse.ArgumentParser(prog="start.py", description="Run one frozen job.")
     parser.add_argument("directory", metavar="JOBDIR")
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None, *, drift: Drift | None = None) 
         asked = signal.Signals[given.payload_signal]
     except KeyError:
         parser.error(f"--payload-signal: there is no signal '{given.payload_signal}'")
-    options = Options(given.attempt, tuple(given.allow), given.force, asked, drift)
+    options = Options(given.attempt, tuple(given.allow), given.force, asked)
     try:
         return run_job(job_paths(given.directory), options)
     except RecipeError as error:
@@ -147,16 +148,37 @@ def refuse_done(paths: JobPaths, force: bool) -> None:
 
 
 def checked(paths: JobPaths, options: Options, environment: Mapping[str, str]) -> Tree:
-    """Read a job and check all that can be checked before it runs: hash, policy, values, drift."""
+    """Read a job and check all that can be checked before it runs: hash, policy, drift, values."""
     job = read_job(paths)
     policy.check_names(policy.names_in(job.recipe), options.allow)
-    tree = read_tree(expanded(job.recipe, paths.directory, job.subdir, environment), options.allow)
+    data = expanded(job.recipe, paths.directory, job.subdir, environment)
+    refuse_drift(job, data, options.allow)
+    tree = read_tree(data, options.allow)
     problems = Problems()
     problems.messages += missing(tree)
     problems.check(ValidationError)
-    if options.drift is not None:
-        options.drift(job, tree)
     return tree
+
+
+def refuse_drift(job: Job, data: Any, allow: Sequence[str]) -> None:
+    """Refuse a job whose targets no longer accept what they did when it was frozen; its names have passed the policy.
+
+    Raises
+    ------
+    DriftError
+        With every parameter that vanished, is required now, or changed its type.
+    """
+    if not job.signatures:
+        return
+
+    def here(target: str) -> Signature | None:
+        try:
+            return approved(target, allow)
+        except PolicyError:
+            return None  # which is said of the whole recipe at once
+
+    tree = from_data(data, lambda target: None, Problems())
+    drift.refuse(drift.compare(tree, job.signatures, here, versions=partial(versions_of, job)), WAY_OUT)
 
 
 def called(tree: Tree, allow: Sequence[str]) -> Any:

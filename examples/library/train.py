@@ -1,0 +1,21 @@
+"""An app on recipe libraries: NeMo's pretraining recipes, and a team's own that `nemo-hydra export` has written.
+
+python train.py pretrain=llama3_70b --cfg-paths
+python train.py --library team_lib pretrain=tiny
+"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+import nemo_partial_hydra as nph
+
+
+@nph.main(config_path="conf", config_name="train", allow=["team"])
+def main(cfg: DictConfig) -> None:
+    """Call the recipe."""
+    nph.run(cfg)
+
+
+if __name__ == "__main__":
+    main()
