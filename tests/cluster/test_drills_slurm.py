@@ -1,0 +1,154 @@
+"""Drills around SLURM: its daemons, its nodes, its limits; and two people at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+
+from nemo_partial_hydra.jobs import status as states
+from tests.cluster.drills import WAITED, Drill, small_disk
+from tests.cluster.host import run
+from tests.cluster.lab import Lab
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def drill(lab: Lab, image: Path, tmp_path: Path) -> Drill:
+    return Drill(lab, tmp_path, image)
+
+
+def test_more_cpus_than_the_partition_has(drill: Drill) -> None:
+    """It is refused at once with exit code 4, and says what the largest node has.
+
+    With the stock launcher it hangs without a message.
+    """
+    drill.job("one")
+    command = drill.submit("hydra.launcher.cpus_per_task=5", WAITED)
+    assert command.code == 4
+    assert "hydra.launcher.cpus_per_task: no node of partition 'debug' has 5 CPUs: the largest has 4" in command.err
+    assert "Nothing was submitted." in command.err
+    assert drill.untouched()
+    assert not drill.lab.squeue(states="PENDING,RUNNING")
+
+
+def test_the_controller_is_down_at_submit(drill: Drill) -> None:
+    """Exit code 4, a message that names the controller, nothing left over; the same command works when it is back.
+
+    The stock launcher leaves orphan files.
+    """
+    drill.job("one")
+    drill.lab.stop("slurmctld")
+    command = drill.submit(WAITED)
+    assert command.code == 4
+    assert "SLURM's controller cannot be reached" in command.err
+    assert "Nothing was submitted." in command.err
+    assert drill.untouched()
+    drill.lab.start("slurmctld")
+    again = drill.submit(WAITED)
+    assert again.code == 0, again.err
+    assert drill.starts() == {"one": 1}
+
+
+def test_accounting_is_down_and_a_job_dies_without_a_word(drill: Drill) -> None:
+    """The end is seen all the same, from the queue, and named; the other job goes on; the exit code is 1.
+
+    The stock launcher hangs.
+    """
+    drill.lab.stop("slurmdbd")
+    drill.job("one", "held", gate="never")
+    drill.job("two", "held")
+    command = drill.submit(WAITED)
+    drill.started("one", "two")
+    # The whole task at once, submitit's process too: nobody is left to write how it ended.
+    run("scancel", "--signal=KILL", "--full", f"{drill.arrays()[0]}_0")
+    drill.lab.wait(lambda: "] 0 " in command.out, 30, "the user to be told")
+    assert "[1/2] 0 failed" in command.out or "[1/2] 0 cancelled" in command.out
+    drill.open()
+    assert command.code == 1, command.err
+    assert drill.states()[1] == states.DONE
+    assert drill.starts() == {"one": 1, "two": 1}
+
+
+def test_the_controller_crashes_in_the_middle_of_a_sweep(drill: Drill) -> None:
+    """Who waits notices nothing but a pause: running jobs end, those in the queue start afterwards, each once."""
+    for name in ("one", "two", "three"):
+        drill.job(name, "held")
+    command = drill.submit("hydra.launcher.array_parallelism=2", WAITED)
+    drill.started("one", "two")
+    drill.lab.saved(drill.arrays()[0])
+    drill.lab.kill("slurmctld")
+    drill.open()
+    drill.lab.wait(lambda: command.out.count("] ") == 2, 30, "two jobs to end while there is no controller")
+    drill.lab.start("slurmctld")
+    assert command.code == 0, command.err
+    assert drill.starts() == {"one": 1, "two": 1, "three": 1}
+    assert drill.results() == ["one", "two", "three"]
+
+
+def test_the_nodes_are_drained_while_jobs_wait(drill: Drill) -> None:
+    """At submission a note says that the jobs will wait, for which nodes and why; they run when the nodes are back."""
+    drill.job("one")
+    for node in drill.lab.nodes:
+        drill.lab.drain(node, "new disks")
+    command = drill.submit(WAITED)
+    job = drill.jobs[0]
+    drill.lab.wait(lambda: drill.status(job).slurm, 30, "the job to be submitted")
+    assert "Note: the jobs will wait: 0 of the 2 nodes of partition 'debug' that fit are up" in command.err
+    assert "new disks" in command.err
+    assert drill.status(job).state == states.SUBMITTED
+    assert command.process.poll() is None
+    for node in drill.lab.nodes:
+        drill.lab.resume(node)
+    assert command.code == 0, command.err
+    assert drill.starts() == {"one": 1}
+
+
+def test_two_people_submit_the_same_sweep(drill: Drill) -> None:
+    """One submits, the other is refused with exit code 3 and told under which id the job is; each job runs once."""
+    for name in ("one", "two"):
+        drill.job(name)
+    both = [drill.submit(WAITED), drill.submit(WAITED)]
+    assert sorted(command.code for command in both) == [0, 3], [command.err for command in both]
+    refused = next(command for command in both if command.code == 3)
+    assert "already" in refused.err or "nothing to submit" in refused.err
+    assert drill.states() == ["done", "done"]
+    assert drill.starts() == {"one": 1, "two": 1}
+    third = drill.submit()
+    assert third.code == 3
+    assert "nothing to submit: 0 is done, 1 is done" in third.err
+    assert len(drill.arrays()) == 1
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", 1024) as folder:
+        yield folder
+
+
+def test_the_disk_is_full(lab: Lab, image: Path, tmp_path: Path, disk: Path) -> None:
+    """What fills it is said of each job, also of one whose result cannot be kept; no job says that it is done.
+
+    Submitting to it is refused with exit code 2.
+    """
+    drill = Drill(lab, disk / "sweep", image, ledger=tmp_path)
+    drill.job("one", "fills")
+    drill.job("two", "fills", fails=True)
+    drill.job("three", "held")
+    command = drill.submit(WAITED)
+    drill.started("one", "two", "three")
+    lab.wait(lambda: command.out.count("] ") == 2, 40, "the first two jobs to end")
+    drill.open()
+    assert command.code == 1, command.err + command.out
+    assert command.out.count("] ") == 3, command.err
+    assert "No space left on device" in command.out
+    assert "Traceback" not in command.err
+    assert drill.starts() == {"one": 1, "two": 1, "three": 1}
+    assert not {"running", "submitted"} & set(drill.states())
+    more = Drill(lab, disk / "more", image, ledger=tmp_path)
+    refused = more.submit()
+    assert refused.code == 2
