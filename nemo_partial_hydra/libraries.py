@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -94,12 +95,35 @@ class Point:
 @functools.lru_cache(maxsize=1)
 def points() -> tuple[Point, ...]:
     """Return the entry points of installed recipe libraries."""
+    if not _announced():
+        return ()  # importlib.metadata takes a tenth of a second to import, in every job
     from importlib.metadata import entry_points
 
     return tuple(
         Point(point.value, f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.name)
         for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.value, point.name))
     )
+
+
+def _announced() -> bool:
+    """Whether some installed distribution may have such an entry point, by its file; True where that cannot be told."""
+    for folder in dict.fromkeys(sys.path):
+        try:
+            names = os.listdir(folder or ".")
+        except NotADirectoryError:
+            return True  # a zip file
+        except OSError:
+            continue
+        for name in names:
+            if name.endswith((".dist-info", ".egg-info", ".egg")):
+                place = os.path.join(folder, name, *(["EGG-INFO"] if name.endswith(".egg") else []))
+                try:
+                    with open(os.path.join(place, "entry_points.txt"), encoding="utf-8", errors="replace") as file:
+                        if ENTRY_POINTS in file.read():
+                            return True
+                except OSError:
+                    continue
+    return False
 
 
 def in_use() -> list[Library]:

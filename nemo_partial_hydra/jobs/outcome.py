@@ -77,16 +77,23 @@ def print_error(error: BaseException) -> None:
     kept = [frame for frame in frames.stack if not frame.filename.startswith(own + os.sep)]
     if kept:
         frames.stack = traceback.StackSummary.from_list(kept)
-    print("".join(frames.format()), file=sys.stderr, end="", flush=True)
+    _printed("".join(frames.format()))
 
 
 def keep_result(paths: JobPaths, value: Any) -> str | None:
-    """Write result.json; return why it could not be written, after the result has been printed."""
+    """Write result.json; return why it could not be written, after the result has been printed.
+
+    Raises
+    ------
+    JobError
+        If it could not be printed either: then it is lost.
+    """
     text = result_text(value)
     try:
         write_atomic(paths.result, text)
     except JobError as error:
-        print(f"{error}\nThe job's result: {text}", file=sys.stderr, end="", flush=True)
+        if not _printed(f"{error}\nThe job's result: {text}"):
+            raise JobError(f"{error}; nor can the log, so the result is lost") from error
         return f"{error}; the result is in the job's standard error"
     return None
 
@@ -98,7 +105,7 @@ def keep_status(paths: JobPaths, status: Status) -> bool:
         return True
     except JobError as error:
         text = str(error)
-    short = dataclasses.replace(status, error=_shortened(status.error), reason=(status.reason or text)[:500])
+    short = dataclasses.replace(status, error=_shortened(status.error), reason="; ".join(filter(None, [status.reason, text]))[:500])
     data = encode(short).encode()
     with contextlib.suppress(OSError):
         size = os.path.getsize(paths.status)
@@ -108,8 +115,17 @@ def keep_status(paths: JobPaths, status: Status) -> bool:
                 file.flush()
                 os.fsync(file.fileno())
             return True
-    print(f"{text}\nThe job's status: {data.decode()}", file=sys.stderr, end="", flush=True)
+    _printed(f"{text}\nThe job's status: {data.decode()}")
     return False
+
+
+def _printed(text: str) -> bool:
+    """Print on standard error; whether that worked: the log is often on the same full disk."""
+    try:
+        print(text, file=sys.stderr, end="", flush=True)
+        return True
+    except OSError:
+        return False
 
 
 def _shortened(error: Any) -> Any:
