@@ -208,6 +208,15 @@ def test_tasks_on_two_nodes_know_each_other(settings: Settings, tmp_path: Path) 
     ]
 
 
+def test_a_job_is_not_done_before_its_last_task_is(settings: Settings, tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    sweep.add("last_fails", seconds=2)
+    (found,) = send(sweep, replace(settings, resources={**SMALL, "nodes": 2}))
+    assert found.state == states.FAILED
+    assert "task 1 failed" in str(found.reason)
+    assert "the last one fails" in sweep.jobs[0].err(1).with_name("err.1.log").read_text()
+
+
 def test_without_an_image_jobs_run_on_the_nodes_themselves(settings: Settings, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("report")
