@@ -75,6 +75,11 @@ def last_fails(seconds: float) -> None:
         raise ValueError("the last one fails")
 
 
+def touch(path: str) -> None:
+    """Change a file's time, as copying another one over it does."""
+    os.utime(path)
+
+
 def rank(folder: str = ".") -> dict[str, str]:
     """Write what a task knows of its place among the others."""
     found = {name: value for name, value in os.environ.items() if name.startswith(("SLURM_", "RANK", "WORLD"))}
