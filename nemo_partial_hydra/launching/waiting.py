@@ -16,7 +16,7 @@ from ..jobs.layout import JobPaths, SweepPaths
 from ..jobs.outcome import keep_status
 from . import slurm
 from .preflight import Ask
-from .records import SentJob, Submission
+from .records import SentJob, Submission, read_settings
 
 POLL_S = 1.5
 FILE_S, FILE_DONE_S = 1.5, 30.0
@@ -48,13 +48,16 @@ def wait(sweep: SweepPaths, submission: Submission, ended: Ended, *, ask: Ask = 
     ended : called for every job that has ended, in the order in which that is seen.
     ask : runs one of SLURM's commands.
     """
+    # The first task of a job writes its status; of several tasks it may be the first to end.
+    several = read_settings(sweep.submission(submission.number)).tasks > 1
+    enough = () if several else ENDED
     pending = {job.spelled: job for job in submission.jobs}
     gone: dict[str, float] = {}
     asking = _Asking(submission.arrays, ask)
     while pending:
         for spelled, job in list(pending.items()):
             status = states.read_status(sweep.job(job.subdir))
-            if status.state in ENDED and status.attempt >= job.attempt:
+            if status.state in enough and status.attempt >= job.attempt:
                 del pending[spelled]
                 ended(sweep.job(job.subdir), status)
         if not pending:
