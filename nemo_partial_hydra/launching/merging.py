@@ -16,7 +16,7 @@ FINAL = (states.DONE, states.FAILED)
 TOLD = (states.CANCELLED, states.TIMEOUT)
 """Own words of a job that was told to end; the cluster may have requeued it."""
 _SIGKILL = 9
-_ENDS = {
+ENDS = {
     "CANCELLED": (states.CANCELLED, "cancelled"),
     "TIMEOUT": (states.TIMEOUT, "ended by SLURM at its time limit"),
     "DEADLINE": (states.TIMEOUT, "ended by SLURM at its deadline"),
@@ -114,7 +114,7 @@ def _gone(own: str, views: Views) -> Merged:
     """Return the state of a job that is not in the queue, as far as that can be known, and has said nothing final."""
     # The accounting first, where it has heard of the end: it has the exit code.
     for known in (views.accounts, views.queue):
-        if known is not None and known.state in _ENDS:
+        if known is not None and known.state in ENDS:
             return _ended(known)
     if not views.queue_asked:
         known = views.accounts
@@ -132,7 +132,7 @@ def _gone(own: str, views: Views) -> Merged:
 
 
 def _ended(known: Known) -> Merged:
-    state, reason = _ENDS[known.state]
+    state, reason = ENDS[known.state]
     killed = known.exit_signal == _SIGKILL or known.exit_code == 128 + _SIGKILL
     if known.state == "FAILED" and killed:
         state, reason = states.LOST, "killed with SIGKILL: often the memory limit; see mem_gb"

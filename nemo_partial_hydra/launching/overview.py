@@ -94,13 +94,13 @@ class Entry:
         said = self.merged.said
         if self.own.exit_code is not None or said is None or self.state not in states.RETRIED:
             return self.own.exit_code
-        return 128 + said.exit_signal if said.exit_signal else said.exit_code
+        return 128 + said.exit_signal if said.exit_signal else said.exit_code or None
 
     @property
     def reason(self) -> str:
         """Why it is in this state, in one line; empty where there is nothing to say."""
         error = self.own.error or {}
-        if self.merged.reason and self.state != self.own.state:
+        if self.merged.reason and (self.state != self.own.state or self.state == states.SUBMITTED):
             return self.merged.reason
         if error:
             return f"{error.get('type')}: {error.get('message')}"
@@ -190,7 +190,8 @@ class Watch:
         self.heads = {paths: _head(paths) for paths in self.jobs}
         alone = len(self.jobs) == 1 and str(self.jobs[0].directory) == os.path.abspath(directory)
         first = self.jobs[0]
-        self.sweep = SweepPaths(sweep_of(first.directory, self.heads[first].subdir)) if alone else sweep_paths(directory)
+        whole = sweep_of(first.directory, self.heads[first].subdir) if alone else directory
+        self.sweep = sweep_paths(whole)
 
     def look(self, ask: Ask = slurm.ask) -> Overview:
         """Look how they go now."""
@@ -259,11 +260,12 @@ def _views(
 ) -> merging.Views:
     if job is None or not job.spelled:
         return merging.Views(alive=here.alive(paths, own, job, submission))
-    queue = queues.record_of(answers.queue, job, submission)
-    accounts = queues.record_of(answers.accounts, job, submission)
+    sender = queues.Sender.of(submission, own.submitted)
+    queue = queues.record_of(answers.queue, job, sender)
+    accounts = queues.record_of(answers.accounts, job, sender)
     if queue is None and accounts is None:
-        queue = queues.never_started(answers.queue, job, submission)
-        accounts = queues.never_started(answers.accounts, job, submission)
+        queue = queues.never_started(answers.queue, job, sender)
+        accounts = queues.never_started(answers.accounts, job, sender)
     asked = (answers.queue is not None, answers.accounts is not None)
     return merging.Views(True, queue, accounts, *asked)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from ..jobs.status import seconds_between
 from . import slurm
 from .preflight import Ask
 from .records import SentJob, Submission
@@ -22,7 +23,7 @@ QUEUE = SEPARATOR.join(["%i", "%T", "%V", "%S", "%e", "%r", "%N", "%j", "%o"])
 ACCOUNTS = ("JobID", "State", "Submit", "Start", "End", "ExitCode", "NodeList", "JobName", "SubmitLine")
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "CONFIGURING")
 RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
-SKEW = datetime.timedelta(minutes=10)
+SKEW_S = 600.0
 """How far the clocks of the submit host and of the controller may be apart."""
 _TASKS = re.compile(r"^(\d+)_\[([\d,:-]+)(?:%\d+)?\]$")
 _EMPTY = ("", "None", "N/A", "Unknown", "(null)", "None assigned")
@@ -150,7 +151,7 @@ def tasks(job: str) -> list[str]:
     match = _TASKS.match(job)
     if match is None:
         return [job]
-    found = []
+    found: list[int] = []
     for part in match.group(2).split(","):
         span, _, step = part.partition(":")
         first, dash, last = span.partition("-")
@@ -191,15 +192,31 @@ def utc(text: str) -> str | None:
     return found.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def record_of(table: Table | None, job: SentJob, submission: Submission | None) -> Known | None:
+@dataclass(frozen=True)
+class Sender:
+    """What a record of SLURM's has to agree with: when, in which directory and by which name a job was submitted."""
+
+    since: str | None = None
+    folder: str | None = None
+    name: str | None = None
+
+    @staticmethod
+    def of(submission: Submission | None, submitted: str | None = None) -> Sender:
+        """Return what is known of a submission; without its record there is the job's own word."""
+        if submission is None:
+            return Sender(submitted)
+        return Sender(submission.created, submission.folder, submission.name)
+
+
+def record_of(table: Table | None, job: SentJob, sender: Sender) -> Known | None:
     """Return what a table says of a job: its last record that is ours; None if there is none."""
     if table is None or not job.spelled:
         return None
-    found = [one for one in table.get(job.spelled, ()) if ours(one, submission)]
+    found = [one for one in table.get(job.spelled, ()) if ours(one, sender)]
     return max(enumerate(found), key=lambda one: (one[1].submitted or "", one[0]))[1] if found else None
 
 
-def never_started(table: Table | None, job: SentJob, submission: Submission | None) -> Known | None:
+def never_started(table: Table | None, job: SentJob, sender: Sender) -> Known | None:
     """Return the record of a whole array that says that its tasks were cancelled before they started.
 
     It is asked for tasks without a record of their own, and nothing else is taken from it: accounting shows
@@ -208,23 +225,18 @@ def never_started(table: Table | None, job: SentJob, submission: Submission | No
     array = str((job.id or {}).get("job", ""))
     if table is None or not job.spelled or job.spelled == array:
         return None
-    return next((one for one in table.get(array, ()) if one.state == "CANCELLED" and ours(one, submission)), None)
+    return next((one for one in table.get(array, ()) if one.state == "CANCELLED" and ours(one, sender)), None)
 
 
-def ours(known: Known, submission: Submission | None) -> bool:
+def ours(known: Known, sender: Sender) -> bool:
     """Whether a record is of the job that was submitted, and not of another one with the same number.
 
     SLURM gives numbers out again after its controller has lost its state, and when they have run out.
     """
-    if submission is None:
-        return True
-    if submission.folder and known.command not in _EMPTY:
-        return f"{submission.folder}/" in known.command
-    if known.name not in ("", "allocation", submission.name):  # accounting's name for what it has not heard of in full
+    if sender.folder and known.command not in _EMPTY:
+        return f"{sender.folder}/" in known.command
+    # Accounting calls "allocation" what it has not heard of in full.
+    if sender.name is not None and known.name not in ("", "allocation", sender.name):
         return False
-    try:
-        created = datetime.datetime.fromisoformat(submission.created.replace("Z", "+00:00"))
-        submitted = datetime.datetime.fromisoformat((known.submitted or "").replace("Z", "+00:00"))
-    except ValueError:
-        return True
-    return submitted >= created - SKEW
+    ago = seconds_between(sender.since, known.submitted)
+    return ago is None or ago >= -SKEW_S
