@@ -189,7 +189,9 @@ def test_the_code_of_recipes_is_found_and_what_is_installed_is_not(
 
 def normal(text: str, folder: Path) -> str:
     """Return a text without what differs from machine to machine."""
-    python = shlex.join(["env", f"PYTHONPATH={os.environ.get('PYTHONPATH', ROOT)}", sys.executable])
+    from nemo_partial_hydra.launching.executors import host_python
+
+    python = host_python(Settings())
     for found, name in ((python, "PYTHON"), (str(folder), "SWEEP"), (str(ROOT), "ROOT"), (sys.executable, "PYTHON")):
         text = text.replace(found, name)
     return text

@@ -227,17 +227,6 @@ def test_an_executable_that_goes_away_is_said_by_the_job(tmp_path: Path) -> None
     assert job.attempt(1).exists()
 
 
-def test_an_image_that_was_replaced_is_not_run(tmp_path: Path) -> None:
-    sweep = Sweep(tmp_path / "sweep")
-    sweep.add("report")
-    image = tmp_path / "x.sif"
-    image.write_bytes(b"hsqs" + bytes(100))
-    container = Container(image=str(image), executable=sys.executable)
-    (found,) = send(sweep, replace(SETTINGS, container=container, image_stamp=(1, 1)))
-    assert (found.state, found.exit_code) == (states.FAILED, 3)
-    assert "was replaced" in str(found.reason)
-
-
 def test_what_was_not_sent_is_given_back(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("report")

@@ -42,7 +42,7 @@ class Settings:
     secrets : names of variables whose values the container gets from the environment of the submission.
     detach : True returns after submission, False waits, None decides by cluster and sweeper.
     submitit_folder : where submitit keeps its files; None is in the submission's own directory.
-    image_stamp : size and time of change of the image, see ``stamp``.
+    image_stamp : size and time of change of the image when it was submitted, see ``stamp``.
     """
 
     cluster: str = SLURM
@@ -120,7 +120,6 @@ def from_config(
         secrets=tuple(key for key, value in given.items() if value is None or key in secrets),
         detach=config.get("detach"),
         submitit_folder=config.get("submitit_folder"),
-        image_stamp=stamp(container["image"]),
     )
     return settings, secrets
 

@@ -25,7 +25,7 @@ from ..jobs.claim import holder
 from ..jobs.layout import JobPaths, SubmissionPaths, SweepPaths
 from . import preflight
 from .records import SentJob, Submission, subdir_of, write_settings, write_submission
-from .settings import Settings
+from .settings import Settings, stamp
 from .task import JobTask
 
 T = TypeVar("T")
@@ -172,9 +172,12 @@ def record_ids(paths: SubmissionPaths, submission: Submission, ids: Sequence[str
 def claimed(sweep: SweepPaths, chosen: Sequence[Chosen], settings: Settings, after: str | None) -> Any:
     """Claim jobs for a new submission and say that they are submitted; give them back if they could not be sent."""
     taken: list[tuple[JobPaths, int, states.Status]] = []
+    settings = dataclasses.replace(settings, image_stamp=stamp(settings.container.image))
     paths = new_directory(sweep)
     try:
-        together(lambda one: taken.append((*one, claim(*one))), chosen)
+        # Of two submissions at once the one that has the first job goes on: else each could take some and both give up.
+        for part in (chosen[:1], chosen[1:]):
+            together(lambda one: taken.append((*one, claim(*one))), part)
         submission = Submission(
             number=int(paths.directory.name),
             cluster=settings.cluster,

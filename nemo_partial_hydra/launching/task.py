@@ -141,9 +141,13 @@ class _Run:
 
     def _ended(self, child: Child) -> int:
         code = child.code
-        if self.rank != 0:
-            return code
         status = states.read_status(self.paths)
+        if self.rank != 0:
+            if code and not child.cancelled and status.state == states.DONE and status.attempt == self.task.attempt:
+                self._over(
+                    states.FAILED, code, f"task {self.rank} failed after the first one was done; see {child.err}"
+                )
+            return code
         if status.attempt != self.task.attempt or status.state not in (states.SUBMITTED, states.RUNNING):
             return code  # the runner has said how it went
         if code == REFUSED and status.state == states.RUNNING:

@@ -16,7 +16,7 @@ from . import slurm
 from .merging import ENDS
 from .preflight import Ask
 from .queues import RUNNING, WAITING
-from .records import SentJob, Submission
+from .records import SentJob, Submission, read_settings
 
 POLL_S = 1.5
 FILE_S, FILE_DONE_S = 1.5, 30.0
@@ -45,13 +45,16 @@ def wait(
     ask : runs one of SLURM's commands.
     look : called between the questions.
     """
+    # The first task of a job writes its status; of several tasks it may be the first to end.
+    several = read_settings(sweep.submission(submission.number)).tasks > 1
+    enough = () if several else ENDED
     pending = {job.spelled: job for job in submission.jobs}
     gone: dict[str, float] = {}
     while pending:
         look()
         for spelled, job in list(pending.items()):
             status = states.read_status(sweep.job(job.subdir))
-            if status.state in ENDED and status.attempt >= job.attempt:
+            if status.state in enough and status.attempt >= job.attempt:
                 del pending[spelled]
                 ended(sweep.job(job.subdir), status)
         if not pending:

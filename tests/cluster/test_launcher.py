@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -206,6 +207,30 @@ def test_tasks_on_two_nodes_know_each_other(settings: Settings, tmp_path: Path) 
         ["2", "0", "1", "4", "n[1-2]"],
         ["3", "1", "1", "4", "n[1-2]"],
     ]
+
+
+def test_a_job_is_not_done_before_its_last_task_is(settings: Settings, tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    sweep.add("last_fails", seconds=2)
+    (found,) = send(sweep, replace(settings, resources={**SMALL, "nodes": 2}))
+    assert found.state == states.FAILED
+    assert "task 1 failed" in str(found.reason)
+    assert "the last one fails" in sweep.jobs[0].err(1).with_name("err.1.log").read_text()
+
+
+def test_an_image_that_was_replaced_while_jobs_wait_is_not_run(settings: Settings, tmp_path: Path) -> None:
+    image = tmp_path / "copy.sif"
+    shutil.copy(str(settings.container.image), image)
+    sweep = Sweep(tmp_path / "sweep")
+    sweep.add("touch", path=str(image))
+    sweep.add("report")
+    container = replace(settings.container, image=str(image), binds=(str(tmp_path),))
+    first, second = send(sweep, replace(settings, cluster=LOCAL, container=container))
+    assert first.state == states.DONE, first
+    assert (second.state, second.exit_code) == (states.FAILED, 3)
+    assert "was replaced" in str(second.reason)
+    launchers.send(sweep.paths, sweep.jobs[1:], replace(settings, container=container), {}, attempts={sweep.jobs[1]: 2})
+    assert states.read_status(sweep.jobs[1]).state == states.DONE, "submitted again it is the image to use"
 
 
 def test_without_an_image_jobs_run_on_the_nodes_themselves(settings: Settings, tmp_path: Path) -> None:

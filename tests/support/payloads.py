@@ -68,6 +68,18 @@ def count(steps: int, seconds: float = 0.2, slow: float = 0.0) -> dict[str, Any]
     return state
 
 
+def last_fails(seconds: float) -> None:
+    """Fail in every task but the first, a while after that one is done."""
+    if os.environ.get("SLURM_PROCID", "0") != "0":
+        time.sleep(seconds)
+        raise ValueError("the last one fails")
+
+
+def touch(path: str) -> None:
+    """Change a file's time, as copying another one over it does."""
+    os.utime(path)
+
+
 def rank(folder: str = ".") -> dict[str, str]:
     """Write what a task knows of its place among the others."""
     found = {name: value for name, value in os.environ.items() if name.startswith(("SLURM_", "RANK", "WORLD"))}
