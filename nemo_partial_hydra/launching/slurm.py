@@ -43,7 +43,8 @@ class Answer:
 
 def ask(command: Sequence[str], text: str | None = None) -> Answer:
     """Run one of SLURM's commands; a missing one and one that hangs are answers too."""
-    environment = {**os.environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
+    # Without a length of 0 a long list of an array's tasks is cut off.
+    environment = {**os.environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}
     try:
         done = subprocess.run(
             command, input=text, capture_output=True, encoding="utf-8", errors="replace", check=False,

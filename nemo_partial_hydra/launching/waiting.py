@@ -15,7 +15,9 @@ from ..jobs import status as states
 from ..jobs.layout import JobPaths, SweepPaths
 from ..jobs.outcome import keep_status
 from . import slurm
+from .merging import ENDS
 from .preflight import Ask
+from .queues import RUNNING, WAITING
 from .records import SentJob, Submission, read_settings
 
 POLL_S = 1.5
@@ -25,28 +27,25 @@ are lazy, but who waits is to hear of a failure within 5 s."""
 FINAL = (states.DONE, states.FAILED, states.CANCELLED, states.TIMEOUT, states.LOST)
 ENDED = (states.DONE, states.FAILED)
 """The states after which nothing comes: one that was told to stop may be requeued, then SLURM still knows it."""
-_ACTIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED",
-           "RESIZING", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT", "STOPPED", "RESV_DEL_HOLD", "PREEMPTED")  # fmt: skip
-_ENDS = {
-    "CANCELLED": (states.CANCELLED, "cancelled"),
-    "TIMEOUT": (states.TIMEOUT, "ended by SLURM at its time limit"),
-    "DEADLINE": (states.TIMEOUT, "ended by SLURM at its deadline"),
-    "OUT_OF_MEMORY": (states.FAILED, "out of memory: see mem_gb"),
-    "NODE_FAIL": (states.LOST, "its node failed"),
-    "BOOT_FAIL": (states.LOST, "its node did not boot"),
-    "FAILED": (states.FAILED, "ended with an error before it could say why"),
-    "COMPLETED": (states.LOST, "ended without writing how it went"),
-}
+ACTIVE = (*WAITING, *RUNNING, "PREEMPTED")
 Ended = Callable[[JobPaths, states.Status], None]
 
 
-def wait(sweep: SweepPaths, submission: Submission, ended: Ended, *, ask: Ask = slurm.ask) -> None:
+def wait(
+    sweep: SweepPaths,
+    submission: Submission,
+    ended: Ended,
+    *,
+    ask: Ask = slurm.ask,
+    look: Callable[[], None] = lambda: None,
+) -> None:
     """Wait for all jobs of a submission.
 
     Parameters
     ----------
     ended : called for every job that has ended, in the order in which that is seen.
     ask : runs one of SLURM's commands.
+    look : called between the questions.
     """
     # The first task of a job writes its status; of several tasks it may be the first to end.
     several = read_settings(sweep.submission(submission.number)).tasks > 1
@@ -55,6 +54,7 @@ def wait(sweep: SweepPaths, submission: Submission, ended: Ended, *, ask: Ask = 
     gone: dict[str, float] = {}
     asking = _Asking(submission.arrays, ask)
     while pending:
+        look()
         for spelled, job in list(pending.items()):
             status = states.read_status(sweep.job(job.subdir))
             if status.state in enough and status.attempt >= job.attempt:
@@ -68,7 +68,7 @@ def wait(sweep: SweepPaths, submission: Submission, ended: Ended, *, ask: Ask = 
             for spelled, job in list(pending.items()):
                 state = known.get(spelled)
                 patience = FILE_DONE_S if state == "COMPLETED" else FILE_S
-                if state in _ACTIVE:
+                if state in ACTIVE:
                     gone.pop(spelled, None)
                 elif now - gone.setdefault(spelled, now) >= patience:
                     del pending[spelled]
@@ -124,7 +124,7 @@ def settle(sweep: SweepPaths, job: SentJob, state: str | None, ask: Ask = slurm.
     if state is None:
         answer = ask(["sacct", "-n", "-P", "-X", "-j", job.spelled, "-o", "State"])
         state = answer.out.split()[0] if answer.code == 0 and answer.out.split() else None
-    end, reason = _ENDS.get(state or "", (states.LOST, "SLURM does not know it any more, and it wrote nothing"))
+    end, reason = ENDS.get(state or "", (states.LOST, "SLURM does not know it any more, and it wrote nothing"))
     final = dataclasses.replace(status, state=end, attempt=job.attempt, ended=states.now(), reason=reason)
     keep_status(paths, final)
     return final
