@@ -27,7 +27,7 @@ from ..jobs.job import Job, recipe_hash, write_job
 from ..jobs.layout import JobPaths, SweepPaths, sweep_paths
 from ..scalars import escape_interpolation
 from ..snapshot import NAME as SNAPSHOT
-from . import code, launchers, local, slurm, submission, waiting
+from . import board, code, launchers, local, slurm, submission, waiting
 from .settings import LOCAL, Settings, from_config
 
 TARGET = "nemo_partial_hydra.jobs.export.write_library"
@@ -148,7 +148,7 @@ def _raise(job: JobPaths, status: states.Status) -> None:
     own = getattr(errors, kind, None) if module == errors.__name__ else None
     if isinstance(own, type) and issubclass(own, RecipeError):
         raise own(f"{error['message']}\n(in the image; its log is {job.err(status.attempt)})")
-    said = launchers.said(job, status)
+    said = board.said(job, status)
     lines = _last_lines(job.err(status.attempt))
     raise JobFailed("\n".join([f"the export is {said}", *(f"  {line}" for line in lines)]))
 

@@ -89,7 +89,7 @@ def test_a_bind_of_the_users_hides_the_sweep(lab: Lab, image: Path, tmp_path: Pa
     drill = Drill(lab, tmp_path / "sweep", image)
     drill.job("one")
     (tmp_path / "empty").mkdir()
-    command = drill.submit(f"hydra.launcher.apptainer.binds=['{tmp_path}/empty:{tmp_path}/sweep']", WAITED)
+    command = drill.submit(f"hydra.launcher.apptainer.binds=['{tmp_path}/empty:{tmp_path}']", WAITED)
     assert command.code == 1, command.err
     assert f"{tmp_path}/sweep/0" in command.out
     assert "did not start" in command.out

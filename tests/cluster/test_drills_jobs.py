@@ -99,7 +99,9 @@ def test_a_job_runs_out_of_memory(sweep: Sweep, lab: Lab) -> None:
     assert "memory" in sweep.line("hungry")
     assert "mem_gb" in sweep.line("hungry")
     array = sweep.drill.arrays()[0]
-    assert lab.ended(array, tasks=len(NAMES))[f"{array}_3"] == "OUT_OF_MEMORY"
+    lab.ended(array, tasks=len(NAMES))
+    known = {record["JobID"]: record["State"] for record in lab.sacct(array)}
+    assert known[f"{array}_3.0"] == "OUT_OF_MEMORY", "it is SLURM that ended it"
 
 
 def test_one_task_is_cancelled(sweep: Sweep) -> None:
@@ -131,6 +133,7 @@ def test_ctrl_c(lab: Lab, image: Path, tmp_path: Path) -> None:
     assert "Traceback" not in command.err
     drill.open()
     lab.wait(lambda: drill.states()[1] == states.DONE, 30, "the second job to be done: it was left alone")
-    run("scancel", array)
+    cancelled = drill.command("cancel", tmp_path)
+    assert cancelled.code == 0, cancelled.err
     assert drill.ended() == [states.CANCELLED, states.DONE]
     assert drill.starts() == {"one": 1, "two": 1}

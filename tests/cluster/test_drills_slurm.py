@@ -75,16 +75,20 @@ def test_accounting_is_down_and_a_job_dies_without_a_word(drill: Drill) -> None:
 
 
 def test_the_controller_crashes_in_the_middle_of_a_sweep(drill: Drill) -> None:
-    """Who waits notices nothing but a pause: running jobs end, those in the queue start afterwards, each once."""
+    """Who waits notices nothing but a pause: running jobs go on and end, those in the queue start afterwards, each
+    once. Meanwhile ``status`` tells what the jobs say and that SLURM cannot be asked."""
     for name in ("one", "two", "three"):
         drill.job(name, "held")
     command = drill.submit("hydra.launcher.array_parallelism=2", WAITED)
     drill.started("one", "two")
     drill.lab.saved(drill.arrays()[0])
     drill.lab.kill("slurmctld")
-    drill.open()
-    drill.lab.wait(lambda: command.out.count("] ") == 2, 30, "two jobs to end while there is no controller")
+    seen = drill.command("status", drill.paths.directory)
+    assert seen.code == 4, seen.out
+    assert seen.out.count("running") >= 2
+    assert command.process.poll() is None
     drill.lab.start("slurmctld")
+    drill.open()
     assert command.code == 0, command.err
     assert drill.starts() == {"one": 1, "two": 1, "three": 1}
     assert drill.results() == ["one", "two", "three"]
@@ -131,24 +135,34 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_disk_is_full(lab: Lab, image: Path, tmp_path: Path, disk: Path) -> None:
-    """What fills it is said of each job, also of one whose result cannot be kept; no job says that it is done.
+    """What fills it is said of each job: of the one whose result cannot be kept, of the one that fails, of the one
+    that ends later, of the one that cannot even start. No job says that it is done, and none is waited for any more.
 
     Submitting to it is refused with exit code 2.
     """
     drill = Drill(lab, disk / "sweep", image, ledger=tmp_path)
-    drill.job("one", "fills")
-    drill.job("two", "fills", fails=True)
-    drill.job("three", "held")
-    command = drill.submit(WAITED)
-    drill.started("one", "two", "three")
-    lab.wait(lambda: command.out.count("] ") == 2, 40, "the first two jobs to end")
-    drill.open()
-    assert command.code == 1, command.err + command.out
-    assert command.out.count("] ") == 3, command.err
-    assert "No space left on device" in command.out
-    assert "Traceback" not in command.err
-    assert drill.starts() == {"one": 1, "two": 1, "three": 1}
-    assert not {"running", "submitted"} & set(drill.states())
+    drill.job("later", "held", gate="later")
+    drill.job("fails", "fills", gate="fails", fails=True)
+    drill.job("fills", "fills", gate="gate")
+    drill.job("never")
     more = Drill(lab, disk / "more", image, ledger=tmp_path)
+    more.job("more")
+    command = drill.submit("hydra.launcher.array_parallelism=3", WAITED)
+    drill.started("later", "fails", "fills")
+    drill.open()
+    lab.wait(lambda: "] 2 " in command.out, 40, "the disk to be full")
+    drill.open("fails")
+    lab.wait(lambda: command.out.count("] ") == 3, 40, "the last job not to start")
     refused = more.submit()
     assert refused.code == 2
+    assert "the disk is full" in refused.err
+    drill.open("later")
+    assert command.code == 1, command.err + command.out
+    assert command.out.count("] ") == 4, command.err
+    assert "Traceback" not in command.err
+    assert drill.states() == ["failed"] * 4
+    lines = [line for line in command.out.splitlines() if "] " in line]
+    assert sum("No space left on device" in line for line in lines) >= 3, lines
+    assert "ValueError: the checkpoint is not whole" in command.out
+    assert drill.starts() == {"later": 1, "fails": 1, "fills": 1}
+    assert more.untouched()

@@ -27,10 +27,14 @@ def noted(name: str, ledger: str) -> str:
 def held(name: str, ledger: str, gate: str = "gate") -> str:
     """Go on when the gate is opened: a file beside the ledger."""
     _note(ledger, name)
+    _pass(ledger, gate)
+    return name
+
+
+def _pass(ledger: str, gate: str) -> None:
     file = pathlib.Path(ledger).parent / gate
     while not file.exists():
         time.sleep(0.05)
-    return name
 
 
 def raises(name: str, ledger: str, message: str) -> None:
@@ -51,9 +55,10 @@ def hungry(name: str, ledger: str, gb: int) -> int:
     return len(bytearray(b"x" * (gb * 10**9)))
 
 
-def fills(name: str, ledger: str, fails: bool = False) -> str:
+def fills(name: str, ledger: str, gate: str, fails: bool = False) -> str:
     """Write into the job's directory until nothing goes in any more."""
     _note(ledger, name)
+    _pass(ledger, gate)
     try:
         with open("filler", "wb", buffering=0) as file:
             while file.write(b"x" * 4096):
@@ -68,7 +73,7 @@ def fills(name: str, ledger: str, fails: bool = False) -> str:
 def where(name: str, ledger: str) -> dict[str, Any]:
     """Return which interpreter runs, and which of the host's packages it sees."""
     _note(ledger, name)
-    found = [each for each in ("hydra", "omegaconf", "submitit", "hydra_plugins") if _importable(each)]
+    found = [each for each in ("hydra", "omegaconf", "submitit") if _importable(each)]
     return {"python": list(sys.version_info[:2]), "found": found}
 
 
