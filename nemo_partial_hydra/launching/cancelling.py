@@ -101,7 +101,9 @@ def _on_slurm(entries: Sequence[Entry], done: Cancelled, ask: Ask) -> None:
     names = queues.folded(entry.id for entry in entries)
     answer = ask(["scancel", *names])
     if answer.code == 127 or answer.no_controller:
-        raise ClusterError(f"the jobs go on, SLURM could not be told: {answer.complaint}; try again: scancel {' '.join(names)}")
+        raise ClusterError(
+            f"the jobs go on, SLURM could not be told: {answer.complaint}; try again: scancel {' '.join(names)}"
+        )
     refused = _refused(answer.err)
     for entry in entries:
         why = refused.get(entry.id) or refused.get(entry.id.partition("_")[0])
@@ -135,9 +137,7 @@ def _mark(entry: Entry) -> None:
 
 
 def _over(status: states.Status) -> states.Status:
-    return dataclasses.replace(
-        status, state=states.CANCELLED, ended=states.now(), reason="cancelled before it started"
-    )
+    return dataclasses.replace(status, state=states.CANCELLED, ended=states.now(), reason="cancelled before it started")
 
 
 def _here(entry: Entry, done: Cancelled) -> None:

@@ -193,6 +193,10 @@ class Watch:
         whole = sweep_of(first.directory, self.heads[first].subdir) if alone else directory
         self.sweep = sweep_paths(whole)
 
+    def keep(self, number: int) -> None:
+        """Look only at the job of this number from now on."""
+        self.jobs = [paths for paths in self.jobs if self.heads[paths].num == number]
+
     def look(self, ask: Ask = slurm.ask) -> Overview:
         """Look how they go now."""
         sent = Sent(self.sweep)
