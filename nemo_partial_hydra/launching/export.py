@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import errors, manifest
-from ..errors import JobFailed, RecipeError, UsageError
+from ..errors import JobFailed, RecipeError, UsageError, one_of
 from ..exporting import Exported
 from ..jobs import status as states
 from ..jobs.export import FOLDER
@@ -101,6 +101,8 @@ def _texts(value: Any) -> Any:
 
 def _run(asked: Asked, sweep: SweepPaths, job: JobPaths) -> None:
     """Send the job and wait for it."""
+    if asked.launcher not in launchers.CLUSTERS:
+        raise UsageError(f"--launcher {asked.launcher}: there is {one_of(launchers.CLUSTERS)}")
     config, name = launchers.composed(
         [f"hydra/launcher={asked.launcher}", *asked.settings], sweep, "export", None
     )

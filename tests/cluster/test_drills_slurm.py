@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cluster
 
 @pytest.fixture
 def drill(lab: Lab, image: Path, tmp_path: Path) -> Drill:
-    return Drill(lab, tmp_path, image)
+    return Drill(lab, tmp_path / "sweep", image)
 
 
 def test_more_cpus_than_the_partition_has(drill: Drill) -> None:
@@ -34,24 +34,6 @@ def test_more_cpus_than_the_partition_has(drill: Drill) -> None:
     assert "Nothing was submitted." in command.err
     assert drill.untouched()
     assert not drill.lab.squeue(states="PENDING,RUNNING")
-
-
-def test_the_controller_is_down_at_submit(drill: Drill) -> None:
-    """Exit code 4, a message that names the controller, nothing left over; the same command works when it is back.
-
-    The stock launcher leaves orphan files.
-    """
-    drill.job("one")
-    drill.lab.stop("slurmctld")
-    command = drill.submit(WAITED)
-    assert command.code == 4
-    assert "SLURM's controller cannot be reached" in command.err
-    assert "Nothing was submitted." in command.err
-    assert drill.untouched()
-    drill.lab.start("slurmctld")
-    again = drill.submit(WAITED)
-    assert again.code == 0, again.err
-    assert drill.starts() == {"one": 1}
 
 
 def test_accounting_is_down_and_a_job_dies_without_a_word(drill: Drill) -> None:
@@ -74,24 +56,37 @@ def test_accounting_is_down_and_a_job_dies_without_a_word(drill: Drill) -> None:
     assert drill.starts() == {"one": 1, "two": 1}
 
 
-def test_the_controller_crashes_in_the_middle_of_a_sweep(drill: Drill) -> None:
+def test_the_controller_crashes_in_the_middle_of_a_sweep(drill: Drill, image: Path, tmp_path: Path) -> None:
     """Who waits notices nothing but a pause: running jobs go on and end, those in the queue start afterwards, each
-    once. Meanwhile ``status`` tells what the jobs say and that SLURM cannot be asked."""
+    once. ``status`` tells what the jobs say, and that SLURM cannot be asked: exit code 4.
+
+    Who submits another sweep meanwhile gets exit code 4, a message that names the controller, and nothing is left
+    over, where the stock launcher leaves orphan files; the same command works when the controller is back.
+    """
     for name in ("one", "two", "three"):
         drill.job(name, "held")
+    other = Drill(drill.lab, tmp_path / "other", image)
+    other.job("four")
     command = drill.submit("hydra.launcher.array_parallelism=2", WAITED)
     drill.started("one", "two")
     drill.lab.saved(drill.arrays()[0])
     drill.lab.kill("slurmctld")
-    seen = drill.command("status", drill.paths.directory)
+    refused, seen = other.submit(WAITED), drill.command("status", drill.paths.directory, "0", "1", "2")
+    assert refused.code == 4
+    assert "SLURM's controller cannot be reached" in refused.err
+    assert "Nothing was submitted." in refused.err
+    assert other.untouched()
     assert seen.code == 4, seen.out
     assert seen.out.count("running") >= 2
     assert command.process.poll() is None
     drill.lab.start("slurmctld")
+    again = other.submit(WAITED)
     drill.open()
     assert command.code == 0, command.err
     assert drill.starts() == {"one": 1, "two": 1, "three": 1}
     assert drill.results() == ["one", "two", "three"]
+    assert again.code == 0, again.err
+    assert other.starts() == {"four": 1}
 
 
 def test_the_nodes_are_drained_while_jobs_wait(drill: Drill) -> None:
