@@ -7,7 +7,8 @@ one run, and the median of the differences is the figure.
 
 Needs Apptainer and an image with Python and PyYAML. Those of the test cluster are used where it has been up
 (``python -m tests.cluster.lab up``, and ``image python``), or ``apptainer`` on PATH and the image that is given:
-``python -m benchmarks.overhead IMAGE``. SLURM is not needed. Where they are missing it is said, and nothing is measured.
+``python -m benchmarks.overhead IMAGE``. SLURM is not needed. Where they are missing that
+is said, and nothing is measured.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         print(f"overhead: NOT MEASURED: there is no {what} here; see the top of benchmarks/overhead.py")
         return 0
     table = Table(
-        "from container start to the recipe's first line", "n", "ours, median", "peer, median", "difference", "target", "",
-        title="Overhead inside a job",
+        "from container start to the recipe's first line", "n", "ours, median", "peer, median", "difference", "target",
+        "", title="Overhead inside a job",
     )  # fmt: skip
     met = True
     with tempfile.TemporaryDirectory() as name:

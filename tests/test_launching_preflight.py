@@ -283,4 +283,5 @@ def test_nodes_that_are_away_now_are_a_note_and_no_fault(tmp_path: Path) -> None
     report = preflight.check(Settings(), "/srv", lambda: "#!/bin/bash\n", ask=away)
     report.check()
     assert any("the jobs will wait" in note for note in report.notes)
-    assert isinstance(checked(Cluster(**{"--test-only": refused}), Path("/srv")), ClusterError), "not where nodes are up"
+    up = Cluster(**{"--test-only": refused})
+    assert isinstance(checked(up, Path("/srv")), ClusterError), "not where nodes are up"

@@ -20,7 +20,7 @@ say "Team A: the recipes become a library. Their module is imported in the image
 try nemo-hydra export recipes --out library --launcher submitit_apptainer --image "$IMAGE" "${settings[@]:2}"
 
 say "Team A: a sweep becomes a directory of jobs. Nothing runs, nothing of the recipes is imported."
-try python train.py --library library -m data=data/news.txt,data/books.txt lr=0.2 \
+try python train.py --library library -m corpus=news,books lr=0.2 \
   hydra/launcher=freeze hydra.sweep.dir=jobs
 
 say "Team B, a week later: what is in it, and how do the jobs differ?"

@@ -105,7 +105,8 @@ def keep_status(paths: JobPaths, status: Status) -> bool:
         return True
     except JobError as error:
         text = str(error)
-    short = dataclasses.replace(status, error=_shortened(status.error), reason="; ".join(filter(None, [status.reason, text]))[:500])
+    reason = "; ".join(filter(None, [status.reason, text]))[:500]
+    short = dataclasses.replace(status, error=_shortened(status.error), reason=reason)
     data = encode(short).encode()
     with contextlib.suppress(OSError):
         size = os.path.getsize(paths.status)

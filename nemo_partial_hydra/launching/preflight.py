@@ -16,7 +16,7 @@ from .settings import SLURM, Settings, mistakes
 
 Ask = Callable[..., slurm.Answer]
 _NOT_NOW = "Requested node configuration is not available"
-"""What ``sbatch --test-only`` says of nodes that are drained or do not answer yet, where ``sbatch`` itself queues the job."""
+"""What ``sbatch --test-only`` says of nodes that are drained or do not answer yet; ``sbatch`` itself queues the job."""
 
 
 @dataclass

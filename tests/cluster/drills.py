@@ -93,7 +93,7 @@ class Drill(Sweep):
         """Type any ``nemo-hydra`` command."""
         return Command(self.beside, arguments, path or self.path)
 
-    def states(self) -> list[str]:
+    def went(self) -> list[str]:
         """How the jobs go or went, by their numbers."""
         return [states.read_status(job).state for job in self.jobs]
 
@@ -115,8 +115,8 @@ class Drill(Sweep):
     def ended(self, seconds: float = 40.0) -> list[str]:
         """Wait until no job is in a queue or runs; return their states."""
         going = {states.FROZEN, states.SUBMITTED, states.RUNNING}
-        self.lab.wait(lambda: not going & set(self.states()), seconds, "all jobs to end")
-        return self.states()
+        self.lab.wait(lambda: not going & set(self.went()), seconds, "all jobs to end")
+        return self.went()
 
     def untouched(self) -> bool:
         """Whether the sweep is as it was frozen: nothing was submitted, nothing is left over."""

@@ -63,7 +63,7 @@ def test_no_executable_on_the_node(lab: Lab, image: Path, tmp_path: Path) -> Non
     command = drill.submit(*setup, WAITED)
     assert command.code == 1, command.err
     assert "the job did not start: no-apptainer: No such file or directory on " in command.out
-    assert drill.states() == [states.FAILED]
+    assert drill.went() == [states.FAILED]
     assert not drill.starts()
 
 

@@ -5,7 +5,6 @@ Each drill says what the user sees and what the stock launcher shows instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ class Sweep:
 
 
 @pytest.fixture(scope="module")
-def sweep(lab: Lab, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweep]:
+def sweep(lab: Lab, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     """Six jobs: one is cancelled while it runs; the last one ends only after that has been said."""
     drill = Drill(lab, tmp_path_factory.mktemp("sweep"), image)
     drill.job("fine")
@@ -53,7 +52,7 @@ def sweep(lab: Lab, image: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     lab.wait(lambda: command.out.count("] ") == 5, 60, "the user to be told of five jobs")
     before = command.out
     drill.open()
-    yield Sweep(drill, command, before)
+    return Sweep(drill, command, before)
 
 
 def test_one_failed_job_does_not_lose_the_others(sweep: Sweep) -> None:
@@ -63,7 +62,7 @@ def test_one_failed_job_does_not_lose_the_others(sweep: Sweep) -> None:
     """
     assert sweep.code == 1, sweep.err
     assert sweep.drill.starts() == dict.fromkeys(NAMES, 1)
-    assert sweep.drill.states() == ["done", "failed", "failed", "failed", "cancelled", "done"]
+    assert sweep.drill.went() == ["done", "failed", "failed", "failed", "cancelled", "done"]
     assert sweep.drill.results() == ["fine", None, None, None, None, "last"]
     assert sweep.out.count("] ") == 6
 
@@ -132,7 +131,7 @@ def test_ctrl_c(lab: Lab, image: Path, tmp_path: Path) -> None:
     assert f"scancel {array}" in command.err
     assert "Traceback" not in command.err
     drill.open()
-    lab.wait(lambda: drill.states()[1] == states.DONE, 30, "the second job to be done: it was left alone")
+    lab.wait(lambda: drill.went()[1] == states.DONE, 30, "the second job to be done: it was left alone")
     cancelled = drill.command("cancel", tmp_path)
     assert cancelled.code == 0, cancelled.err
     assert drill.ended() == [states.CANCELLED, states.DONE]

@@ -52,7 +52,7 @@ def test_accounting_is_down_and_a_job_dies_without_a_word(drill: Drill) -> None:
     assert "[1/2] 0 failed" in command.out or "[1/2] 0 cancelled" in command.out
     drill.open()
     assert command.code == 1, command.err
-    assert drill.states()[1] == states.DONE
+    assert drill.went()[1] == states.DONE
     assert drill.starts() == {"one": 1, "two": 1}
 
 
@@ -115,7 +115,7 @@ def test_two_people_submit_the_same_sweep(drill: Drill) -> None:
     assert sorted(command.code for command in both) == [0, 3], [command.err for command in both]
     refused = next(command for command in both if command.code == 3)
     assert "already" in refused.err or "nothing to submit" in refused.err
-    assert drill.states() == ["done", "done"]
+    assert drill.went() == ["done", "done"]
     assert drill.starts() == {"one": 1, "two": 1}
     third = drill.submit()
     assert third.code == 3
@@ -155,7 +155,7 @@ def test_the_disk_is_full(lab: Lab, image: Path, tmp_path: Path, disk: Path) -> 
     assert command.code == 1, command.err + command.out
     assert command.out.count("] ") == 4, command.err
     assert "Traceback" not in command.err
-    assert drill.states() == ["failed"] * 4
+    assert drill.went() == ["failed"] * 4
     lines = [line for line in command.out.splitlines() if "] " in line]
     assert sum("No space left on device" in line for line in lines) >= 3, lines
     assert "ValueError: the checkpoint is not whole" in command.out

@@ -43,6 +43,12 @@ def raises(name: str, ledger: str, message: str) -> None:
     raise ValueError(message)
 
 
+def needs(name: str, ledger: str, file: str) -> str:
+    """Read a file beside the ledger, which somebody may have forgotten."""
+    _note(ledger, name)
+    return (pathlib.Path(ledger).parent / file).read_text()
+
+
 def killed(name: str, ledger: str) -> None:
     """Die without a word, as by an operator's hand."""
     _note(ledger, name)
