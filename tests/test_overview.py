@@ -124,9 +124,10 @@ def test_json_has_all_that_is_known(tmp_path: Path) -> None:
     job = sweep.jobs[0]
     job.attempt(1).mkdir(parents=True)
     job.err(1).write_text("first\nlast\n")
+    times = {"started": "2026-11-24T22:00:00.000Z", "ended": "2026-11-24T22:00:07.500Z"}
     error = {"type": "ValueError", "message": "no", "where": []}
     says(
-        job, states.FAILED, started="2026-11-24T22:00:00.000Z", ended="2026-11-24T22:00:07.500Z", exit_code=1, error=error
+        job, states.FAILED, exit_code=1, error=error, **times
     )  # fmt: skip
     (found,) = as_json(look(sweep, Slurm({})))["jobs"]
     assert found["seconds"] == 7.5
