@@ -15,6 +15,7 @@ ALL = {
     "listing": False,
     "shipped": False,
     "freezing": False,
+    "status": False,
 }
 """The benchmarks, and whether they need NeMo."""
 

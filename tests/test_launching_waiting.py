@@ -64,7 +64,7 @@ def waited(sweep: Sweep, *queue: Answer | Callable[[], Answer], account: Answer 
     [
         ("CANCELLED", states.CANCELLED, "cancelled"),
         ("TIMEOUT", states.TIMEOUT, "time limit"),
-        ("OUT_OF_MEMORY", states.FAILED, "mem_gb"),
+        ("OUT_OF_MEMORY", states.LOST, "mem_gb"),
         ("NODE_FAIL", states.LOST, "node"),
         ("FAILED", states.FAILED, "before it could say why"),
         ("COMPLETED", states.LOST, "without writing"),

@@ -30,7 +30,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Send the jobs again; return the exit code."""
     from ..errors import UsageError
-    from ..launching import launchers, retrying
+    from ..launching import dry_run, launchers, retrying
 
     numbers, settings = [], []
     for word in options.words:
@@ -45,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.dry_run:
         for group in found.groups:
-            print(launchers.show(found.sweep, group.jobs, group.settings, [entry.head for entry in group.entries]))
+            lines = [entry.head.overrides for entry in group.entries]
+            shown = dry_run.text(found.sweep, group.jobs, group.settings, overrides=lines, attempts=group.attempts)
+            print(shown)
         return 0
     waited = retrying.send(found)
     return 1 if launchers.failed(waited) else 0

@@ -61,8 +61,10 @@ class Board:
             self.jobs[job] = status
             if status.state != self.known[job]:
                 self.known[job] = status.state
-                if self.live is None and status.state in (states.RUNNING, states.SUBMITTED):
-                    again = f" ({status.reason})" if status.state == states.SUBMITTED and status.reason else ""
+                again = f": {status.reason}" if status.reason else ""
+                if self.live is None and (
+                    status.state == states.RUNNING or (status.state == states.SUBMITTED and again)
+                ):
                     print(f"{job.directory.name} {status.state}{again}", flush=True)
 
     def _shown(self) -> Any:
@@ -140,7 +142,7 @@ def changes(before: Mapping[str, str], found: Overview) -> Iterator[str]:
     for entry in found.entries:
         cells = table.row(entry, found.time)
         if before.get(entry.name) != cells[1]:
-            code = f"exit code {entry.exit_code}" if entry.state in states.RETRIED and entry.exit_code else ""
+            code = table.exit_code(entry) if entry.state in states.RETRIED else ""
             why = "" if entry.state == states.DONE else table.one_line(entry.reason)
             parts = [f"{entry.name} {cells[1]}", f"attempt {entry.attempt}" if entry.attempt > 1 else ""]
             yield "; ".join(filter(None, [*parts, entry.id, cells[3], code, why]))

@@ -18,6 +18,7 @@ from ..jobs.layout import JobPaths
 from . import slurm
 from .overview import Entry, Watch
 from .preflight import Ask
+from .table import one_line
 
 LOOK_S, ASK_S = 0.3, 4.0
 """How often the files of a job are looked at, and SLURM is asked, while its output is followed."""
@@ -110,7 +111,11 @@ class Follower:
             self._attempt(attempt)
             following = max(states.read_status(self.entry.paths).attempt, self.entry.attempt)
             if following == attempt:
-                reason = "" if self.entry.state == states.DONE or not self.entry.reason else f": {self.entry.reason}"
+                reason = (
+                    ""
+                    if self.entry.state == states.DONE or not self.entry.reason
+                    else f": {one_line(self.entry.reason)}"
+                )
                 say(f"job {self.entry.name}: {self.entry.state}{reason}")
                 return self.entry.state
             attempt = following

@@ -79,8 +79,8 @@ def merge(own: str, views: Views) -> Merged:
     views : what else is known.
     """
     queue, said = views.queue, views.queue or views.accounts
-    lives = queue is not None and (queue.waits or queue.runs)
-    if own in FINAL or (own == states.FROZEN and not views.slurm):
+    lives = queue is not None and queue.state not in ENDS  # a state that is not known here is no end
+    if own in FINAL or own == states.FROZEN:
         return Merged(own, said=said)
     if own in TOLD:
         if queue is not None and queue.waits:

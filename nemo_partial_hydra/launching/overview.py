@@ -201,7 +201,8 @@ class Watch:
         """Look how they go now."""
         sent = Sent(self.sweep)
         before = {paths: _own(paths, sent) for paths in self.jobs}
-        ids = dict.fromkeys(str(job.id["job"]) for own, job, _ in before.values() if _asked(own) and job and job.id)
+        sent_there = (job for own, job, _ in before.values() if job and job.spelled and _asked(own))
+        ids = dict.fromkeys(str((job.id or {})["job"]) for job in sent_there)
         answers = queues.ask_all(list(ids), ask) if ids else queues.Answers()
         entries = []
         for paths, first in before.items():

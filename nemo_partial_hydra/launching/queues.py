@@ -168,7 +168,13 @@ def folded(jobs: Iterable[str]) -> list[str]:
         arrays.setdefault(array, [])
         if task.isdigit():
             arrays[array].append(int(task))
-    return [f"{array}_[{_spans(sorted(set(numbers)))}]" if numbers else array for array, numbers in arrays.items()]
+    return [_spelled(array, sorted(set(numbers))) for array, numbers in arrays.items()]
+
+
+def _spelled(array: str, numbers: Sequence[int]) -> str:
+    if len(numbers) < 2:
+        return f"{array}_{numbers[0]}" if numbers else array
+    return f"{array}_[{_spans(numbers)}]"
 
 
 def _spans(numbers: Sequence[int]) -> str:

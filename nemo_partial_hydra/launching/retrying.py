@@ -79,7 +79,7 @@ def prepare(
     found = watch.look(ask)
     entries = _eligible(found, numbers)
     groups = []
-    for submission, members in _sent_alike(watch.sweep, entries).items():
+    for submission, members in _sent_alike(watch.sweep, entries):
         heads = [entry.head for entry in members]
         settings, secrets = kept.again(watch.sweep, submission, heads, arguments, allow, config_dir)
         if not force:
@@ -141,19 +141,22 @@ def _why_not(entry: Entry) -> str:
     return f"is {entry.state}{as_what}: nothing runs twice; nemo-hydra cancel ends it"
 
 
-def _sent_alike(sweep: SweepPaths, entries: Iterable[Entry]) -> dict[Submission | None, list[Entry]]:
+def _sent_alike(sweep: SweepPaths, entries: Iterable[Entry]) -> list[tuple[Submission | None, list[Entry]]]:
     """Group jobs by the settings that they were sent with; the last such submission stands for all."""
-    groups: dict[Submission | None, list[Entry]] = {}
-    known: list[tuple[Settings, Submission]] = []
+    groups: list[tuple[Submission | None, list[Entry]]] = []
+    place: dict[int, int] = {}
+    settings: list[Settings | None] = []
     for entry in sorted(entries, key=lambda each: -(each.submission.number if each.submission else 0)):
-        submission = entry.submission
-        if submission is not None:
-            mine = dataclasses.replace(kept.read(sweep, submission), image_stamp=None)
-            alike = next((other for settings, other in known if settings == mine), None)
-            if alike is None:
-                known.append((mine, submission))
-            submission = alike or submission
-        groups.setdefault(submission, []).append(entry)
-    for members in groups.values():
+        number = entry.submission.number if entry.submission else 0
+        if number not in place:
+            mine: Settings | None = None
+            if entry.submission is not None:
+                mine = dataclasses.replace(kept.read(sweep, entry.submission), image_stamp=None)
+            if mine not in settings:
+                settings.append(mine)
+                groups.append((entry.submission, []))
+            place[number] = settings.index(mine)
+        groups[place[number]][1].append(entry)
+    for _, members in groups:
         members.sort(key=lambda each: each.head.num)
     return groups

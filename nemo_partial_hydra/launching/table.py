@@ -6,12 +6,14 @@ May import: the standard library; rich, inside functions, on a terminal only: a 
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..jobs import status as states
 from . import queues
 from .overview import Entry, Overview, failures, last_lines
 
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 HEADS = ("JOB", "STATE", "TRY", "TIME", "STARTED", "ENDED", "SLURM", "OVERRIDES")
 COLOURS = {
     states.DONE: "green", states.RUNNING: "cyan", states.SUBMITTED: "blue", states.FAILED: "red", states.LOST: "red",
@@ -64,13 +66,18 @@ def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
 def _failure(entry: Entry, indent: int, *, full: bool) -> Iterator[str]:
     """Yield why a job failed: the reason, the exit code, and the last lines of its log."""
     space = " " * indent
-    code = f"exit code {entry.exit_code}" if entry.exit_code is not None else ""
-    yield space + "; ".join(filter(None, [one_line(entry.reason), code]))
+    yield space + "; ".join(filter(None, [one_line(entry.reason), exit_code(entry)]))
     if full:
         log, last = last_lines(entry.paths, entry.attempt)
         if last:
             yield f"{space}{log}:"
-            yield from (f"{space}  | {line}" for line in last)
+            yield from (f"{space}  | {plain(line)}" for line in last)
+
+
+def exit_code(entry: Entry) -> str:
+    """Spell the exit code of a job that failed, where its reason does not have it; empty where it is not known."""
+    text = f"exit code {entry.exit_code}"
+    return "" if entry.exit_code is None or text in entry.reason else text
 
 
 def summary(found: Overview) -> str:
@@ -95,8 +102,18 @@ def notes(found: Overview) -> Iterator[str]:
 
 
 def one_line(text: str) -> str:
-    """Return a text without line breaks."""
-    return " ".join(text.split()) if any(mark in text for mark in "\n\r\t") else text
+    """Return a text as one line that a terminal shows as it is: no line breaks, colours or control characters."""
+    if text.isprintable():
+        return text
+    return " ".join(
+        "".join(each if each.isprintable() or each.isspace() else "" for each in _ANSI.sub("", text)).split()
+    )
+
+
+def plain(line: str) -> str:
+    """Return a line of a log without colours and control characters; of a progress bar its last form."""
+    shown = _ANSI.sub("", line.rpartition("\r")[2])
+    return "".join(each for each in shown if each.isprintable() or each == "\t")
 
 
 def duration(seconds: float | None) -> str:
