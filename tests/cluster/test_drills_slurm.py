@@ -63,30 +63,31 @@ def test_the_controller_crashes_in_the_middle_of_a_sweep(drill: Drill, image: Pa
     Who submits another sweep meanwhile gets exit code 4, a message that names the controller, and nothing is left
     over, where the stock launcher leaves orphan files; the same command works when the controller is back.
     """
-    for name in ("one", "two", "three"):
-        drill.job(name, "held")
-    other = Drill(drill.lab, tmp_path / "other", image)
-    other.job("four")
-    command = drill.submit("hydra.launcher.array_parallelism=2", WAITED)
-    drill.started("one", "two")
-    drill.lab.saved(drill.arrays()[0])
-    drill.lab.kill("slurmctld")
-    refused, seen = other.submit(WAITED), drill.command("status", drill.paths.directory, "0", "1", "2")
-    assert refused.code == 4
-    assert "SLURM's controller cannot be reached" in refused.err
-    assert "Nothing was submitted." in refused.err
-    assert other.untouched()
-    assert seen.code == 4, seen.out
-    assert seen.out.count("running") >= 2
-    assert command.process.poll() is None
-    drill.lab.start("slurmctld")
-    again = other.submit(WAITED)
-    drill.open()
-    assert command.code == 0, command.err
-    assert drill.starts() == {"one": 1, "two": 1, "three": 1}
-    assert drill.results() == ["one", "two", "three"]
-    assert again.code == 0, again.err
-    assert other.starts() == {"four": 1}
+    with drill.lab.configured(MessageTimeout="5"):  # or every question that nobody answers takes 20 s
+        for name in ("one", "two", "three"):
+            drill.job(name, "held")
+        other = Drill(drill.lab, tmp_path / "other", image)
+        other.job("four")
+        command = drill.submit("hydra.launcher.array_parallelism=2", WAITED)
+        drill.started("one", "two")
+        drill.lab.saved(drill.arrays()[0])
+        drill.lab.kill("slurmctld")
+        refused, seen = other.submit(WAITED), drill.command("status", drill.paths.directory, "0", "1", "2")
+        assert refused.code == 4
+        assert "SLURM's controller cannot be reached" in refused.err
+        assert "Nothing was submitted." in refused.err
+        assert other.untouched()
+        assert seen.code == 4, seen.out
+        assert seen.out.count("running") >= 2
+        assert command.process.poll() is None
+        drill.lab.start("slurmctld")
+        again = other.submit(WAITED)
+        drill.open()
+        assert command.code == 0, command.err
+        assert drill.starts() == {"one": 1, "two": 1, "three": 1}
+        assert drill.results() == ["one", "two", "three"]
+        assert again.code == 0, again.err
+        assert other.starts() == {"four": 1}
 
 
 def test_the_nodes_are_drained_while_jobs_wait(drill: Drill) -> None:

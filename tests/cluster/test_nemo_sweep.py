@@ -71,14 +71,11 @@ def test_two_models_are_imported_in_an_image_and_every_tensor_is_equal(
     }
     line = ["-m", f"model={','.join(MODELS)}", "hydra/launcher=submitit_apptainer", f"hydra.sweep.dir={tmp_path}/sweep"]
     line += [f"{'+' if 'env.' in key else ''}hydra.launcher.{key}={value}" for key, value in settings.items()]
-    # The head node's side says what it imports.
-    done = app.run(*line, script="import.py", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    # The head node's side cannot import NeMo nor what it is built on, and has not when it ends.
+    done = app.run("import.py", *line, script="tests.support.without")
     jobs = find_jobs(tmp_path / "sweep")
     logs = "\n".join(job.err(1).read_text()[-3000:] for job in jobs if job.err(1).exists())
-    assert done.code == 0, f"{_without_imports(done.err)}\n{done.out}\n{logs}"
-    imported = {text.split("|")[-1].strip() for text in done.err.splitlines() if text.startswith("import time:")}
-    assert "nemo_partial_hydra.launching.launchers" in imported
-    assert not {"nemo", "torch", "nemo_run", "fiddle", "megatron", "tiny_llama.source"} & imported
+    assert done.code == 0, f"{done.err}\n{done.out}\n{logs}"
     assert [states.read_status(job).state for job in jobs] == [states.DONE] * 2
     made = [Path(read_result(job)) for job in jobs]
     pairs = [str(path) for name, out in zip(MODELS, made, strict=True) for path in (app.folder / "work/hf" / name, out)]
@@ -86,7 +83,3 @@ def test_two_models_are_imported_in_an_image_and_every_tensor_is_equal(
     compared = json.loads(text.splitlines()[-1])
     assert [equal for equal, _ in compared] == [tensors for _, tensors in compared]
     assert all(tensors >= 21 for _, tensors in compared)
-
-
-def _without_imports(text: str) -> str:
-    return "\n".join(line for line in text.splitlines() if not line.startswith("import time:"))
