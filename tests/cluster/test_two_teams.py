@@ -60,6 +60,24 @@ def plain(text: str, folder: Path, image: Path, lab: Lab) -> str:
         text = text.replace(path, name)
     text = re.sub(r"\b\d+(\.\d+)? s\b", "1.0 s", text)
     text = re.sub(r"^\[[-0-9: ,]+\]", "[2026-11-22 10:00:00,000]", text, flags=re.MULTILINE)
+    text = re.sub(r"\b\d\d-\d\d \d\d:\d\d:\d\d\b", "11-22 10:00:00", text)
     # What may come in any order, or not at all, between the lines that matter.
     text = re.sub(r"^\d+ (running|submitted).*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"(^\[\d+/\d+\] .*\n)+", _in_order, text, flags=re.MULTILINE)
+    text = re.sub(r"^JOB  .*\n(\d+  .*\n|     .*\n)+", _aligned, text, flags=re.MULTILINE)
     return text.lstrip("\n")
+
+
+def _in_order(match: re.Match[str]) -> str:
+    """Say of jobs how they ended in the order of their numbers."""
+    said = sorted(line.partition("] ")[2] for line in match.group().splitlines())
+    return "".join(f"[{number}/{len(said)}] {line}\n" for number, line in enumerate(said, 1))
+
+
+def _aligned(match: re.Match[str]) -> str:
+    """Align a table's columns again: ids have been replaced by others of another length."""
+    lines = match.group().splitlines()
+    rows = [re.split(r" {2,}", line) for line in lines if not line.startswith(" ")]
+    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(rows[0]))]
+    texts = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows]
+    return "".join(f"{line if line.startswith(' ') else texts.pop(0)}\n" for line in lines)
