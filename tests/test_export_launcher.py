@@ -1,4 +1,4 @@
-"""``nemo-hydra export --launcher``, on this machine and without a container: the job, its errors, what it brings back."""
+"""``nemo-hydra export --launcher`` on this machine, without a container: the job, its errors, what it brings back."""
 
 from __future__ import annotations
 

@@ -6,6 +6,9 @@ The small image has Python and PyYAML only, so the recipes are ``@nph.recipe`` f
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 
 from nemo_partial_hydra import cli, manifest
 from tests.cluster.lab import Lab
+from tests.support.sweeps import ROOT
 
 pytestmark = pytest.mark.cluster
 SMALL = ("hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=10")
@@ -123,6 +127,21 @@ def test_what_is_left_out_and_what_is_wrong_is_said_as_here(
     assert "exit code 9" in error
     assert "no space in memory" in error
     assert before == sorted(path.name for path in (team / "lib").rglob("*")), "the old library is as it was"
+
+
+def test_ctrl_c_cancels_the_job(lab: Lab, image: Path, team: Path) -> None:
+    """Nobody would fetch its library: it does not stay in the queue."""
+    write(team, (3, 11), "import pathlib, time\npathlib.Path(__file__).with_name('runs').touch()\ntime.sleep(60)\n")
+    line = [sys.executable, "-m", "nemo_partial_hydra.cli", "export", "team", "--launcher", "submitit_apptainer"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([*line, "--image", str(image), *SMALL], env=env, stderr=subprocess.PIPE, text=True)
+    lab.wait((team / "runs").exists, 30, "the export to run")
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "is cancelled" in error
+    lab.wait(lambda: not lab.squeue(states="PENDING,RUNNING"), 20, "the job to be gone")
+    assert sorted(path.name for path in team.iterdir() if path.name != "__pycache__") == ["runs", "team.py"]
 
 
 @pytest.mark.parametrize(
