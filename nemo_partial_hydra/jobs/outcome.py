@@ -11,7 +11,6 @@ import dataclasses
 import json
 import os
 import sys
-import traceback
 from typing import Any
 
 from ..errors import JobError
@@ -49,6 +48,8 @@ def read_result(paths: JobPaths) -> Any:
 
 def error_record(error: BaseException) -> dict[str, Any]:
     """Return an error as status.json holds it: type, message, and the last frames of the recipe's own code."""
+    import traceback  # only where there is an error
+
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     message = _message(error)
@@ -72,6 +73,8 @@ def _message(error: BaseException) -> str:
 
 def print_error(error: BaseException) -> None:
     """Print an error's traceback without the frames of this package."""
+    import traceback  # only where there is an error
+
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     frames = traceback.TracebackException.from_exception(error)
     kept = [frame for frame in frames.stack if not frame.filename.startswith(own + os.sep)]
