@@ -14,8 +14,8 @@ from nemo_partial_hydra import cli
 from nemo_partial_hydra.errors import JobError, UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.launching import cancelling, logs, table
+from nemo_partial_hydra.launching.entries import records as as_json
 from nemo_partial_hydra.launching.overview import Watch, overview
-from nemo_partial_hydra.launching.overview import records as as_json
 from nemo_partial_hydra.launching.slurm import Answer
 from tests.support.sent import DOWN, NO_ACCOUNTS, Slurm, look, says, seen, sent, swept
 from tests.support.sweeps import Sweep

@@ -17,7 +17,8 @@ from ..jobs import status as states
 from ..jobs.job import read_head
 from ..jobs.layout import JobPaths
 from . import table
-from .overview import Overview, Watch
+from .entries import Overview
+from .overview import Watch
 
 ROWS = 12
 """How many jobs the live table shows at most: those that run, then those that failed, then those that wait."""

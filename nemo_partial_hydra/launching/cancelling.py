@@ -19,7 +19,8 @@ from ..jobs import claim
 from ..jobs import status as states
 from ..jobs.layout import write_atomic
 from . import here, queues, slurm, table
-from .overview import Entry, overview
+from .entries import Entry
+from .overview import overview
 from .preflight import Ask
 
 _ABOUT = re.compile(r"job id (\d+(?:_\S+)?):? *(.*)")

@@ -16,7 +16,8 @@ from ..errors import JobError
 from ..jobs import status as states
 from ..jobs.layout import JobPaths
 from . import slurm
-from .overview import Entry, Watch
+from .entries import Entry
+from .overview import Watch
 from .preflight import Ask
 from .table import one_line
 

@@ -198,6 +198,23 @@ def utc(text: str) -> str | None:
     return found.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def arrays(*tables: Table | None) -> Table:
+    """Return the records of tasks by their arrays, alike ones once."""
+    found: dict[str, dict[tuple[str, str, str | None], Known]] = defaultdict(dict)
+    for table in tables:
+        for name, known in (table or {}).items():
+            array, _, task = name.partition("_")
+            if task:
+                found[array].update({(one.command, one.name, one.submitted): one for one in known})
+    return {array: list(known.values()) for array, known in found.items()}
+
+
+def array_known(table: Table, job: SentJob, sender: Sender) -> bool:
+    """Whether there are records of other tasks of a job's array, in what ``arrays`` returns."""
+    array = str((job.id or {}).get("job", ""))
+    return job.spelled != array and any(ours(one, sender) for one in table.get(array, ()))
+
+
 @dataclass(frozen=True)
 class Sender:
     """What a record of SLURM's has to agree with: when, in which directory and by which name a job was submitted."""

@@ -13,7 +13,8 @@ from ..errors import ClusterError, RefusedError, one_of
 from ..jobs import status as states
 from ..jobs.layout import JobPaths, SweepPaths
 from . import kept, launchers, slurm
-from .overview import Entry, Overview, Watch
+from .entries import Entry, Overview
+from .overview import Watch
 from .preflight import Ask
 from .records import Submission
 from .settings import LOCAL, Settings
