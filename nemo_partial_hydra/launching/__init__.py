@@ -9,7 +9,7 @@
 | how are jobs submitted, and recorded | ``submission``, ``executors`` (submitit), ``records``, ``after``, ``dry_run`` |
 | how are they run without SLURM | ``local`` |
 | wait for their ends, and show how they go meanwhile | ``waiting``, ``board`` |
-| how do they go, asked by anybody later | ``overview``, ``entries``; what SLURM says ``queues``, this machine ``here`` |
+| how do they go, asked later | ``overview``, ``entries``; what SLURM says ``queues``, this machine ``here`` |
 | which one state is that | ``merging`` |
 | how is it shown | ``table``, ``logs`` |
 | cancel, try again | ``cancelling``; ``retrying``, with the settings that were ``kept`` |
