@@ -16,7 +16,7 @@ from ..errors import JobError
 from ..jobs import status as states
 from ..jobs.job import read_head
 from ..jobs.layout import JobPaths
-from . import slurm, table
+from . import queues, table
 from .entries import Overview
 from .overview import Watch
 from .preflight import Ask
@@ -151,7 +151,7 @@ def changes(before: Mapping[str, str], found: Overview) -> Iterator[str]:
             yield "; ".join(filter(None, [*parts, entry.id, spent, code, why]))
 
 
-def watch(jobs: Watch, seconds: float, *, ask: Ask = slurm.ask) -> Overview:
+def watch(jobs: Watch, seconds: float, *, ask: Ask = queues.ask_soon) -> Overview:
     """Show the jobs of a directory until none of them is in a queue or runs; return the last overview."""
     found = jobs.look(ask)
     with _terminal(lambda: found) as display:

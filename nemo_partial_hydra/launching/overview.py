@@ -16,7 +16,7 @@ from ..jobs.claim import holder
 from ..jobs.job import Head, read_head
 from ..jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from ..jobs.tokens import sweep_of
-from . import here, merging, queues, slurm
+from . import here, merging, queues
 from .entries import Entry, Overview
 from .preflight import Ask
 from .records import SentJob, Submission, submissions
@@ -25,7 +25,7 @@ ASK_AGAIN_S = 3600.0
 """So long after a job was told to end the queue is asked whether it was requeued."""
 
 
-def overview(directory: str, ask: Ask = slurm.ask, *, only: Sequence[int] = ()) -> Overview:
+def overview(directory: str, ask: Ask = queues.ask_soon, *, only: Sequence[int] = ()) -> Overview:
     """Look how the jobs of a sweep's directory go, or the one of a job's.
 
     Parameters
@@ -60,7 +60,7 @@ class Watch:
         """Look only at the job of this number from now on."""
         self.jobs = [paths for paths in self.jobs if self.heads[paths].num == number]
 
-    def look(self, ask: Ask = slurm.ask) -> Overview:
+    def look(self, ask: Ask = queues.ask_soon) -> Overview:
         """Look how they go now."""
         sent = Sent(self.sweep)
         before = {paths: _own(paths, sent) for paths in self.jobs}
