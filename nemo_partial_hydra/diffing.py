@@ -16,7 +16,7 @@ from .errors import DialectError, UsageError
 from .listing import paths
 from .pathinfo import PathInfo
 from .printing import brief
-from .yamltext import load
+from .yamltext import load, read_text
 
 JOB = "job.yaml"
 Where = tuple[str | None, str | None]
@@ -145,8 +145,7 @@ def read_recipe_file(path: str) -> dict[Any, Any]:
         If it is no YAML mapping; with line and column.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            data = load(file.read(), path)
+        data = load(read_text(path), path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not isinstance(data, dict):

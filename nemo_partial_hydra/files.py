@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from .core import approved
 from .errors import DialectError, PolicyError, Problems, RecipeError, SignatureError, ValidationError
 from .signatures import Signature
 from .typed import is_node, skeleton, typed_config
-from .yamltext import load
+from .yamltext import load, read_text
 
 SKELETON = "nph_signature"  # the group under which the skeletons of files with a defaults list are served
 
@@ -71,8 +72,7 @@ def _serve(path: str, name: str, primary: bool) -> Served:
 
 def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served:
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        text = read_text(path, name)
     except (OSError, UnicodeDecodeError) as error:
         raise DialectError(f"{name}: {error}") from None
     data = load(text, name)
@@ -82,17 +82,17 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         raise DialectError(f"{name}: a config file is a mapping, got a {type(data).__name__}")
     problems = Problems()
     for place, target in policy.names_in(data):
-        if not isinstance(target, str):
+        if not isinstance(target, (str, policy.Argument)):
             problems.add((*place, "_target_"), f"expected a dotted name, got {target!r}")
     if not isinstance(data.get("defaults", []), list):
         problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
     _check(problems, name)
-    if not _has_node(data):
-        return Served(stamp, _plain(_with_search_path(data) if primary else data), None)
     try:
-        policy.check_names(policy.names_in(data), session.allowed())
+        policy.check_file(data, session.allowed(), hydra=_is_settings(name, text))
     except PolicyError as error:
         raise PolicyError(f"{name}: {error}") from None
+    if not _has_node(data):
+        return Served(stamp, _plain(_with_search_path(data) if primary else data), None)
     defaults = data.pop("defaults", None)
     hydra = data.pop("hydra", None)
     config = typed_config(data, signature_lookup(name), problems, defaults=defaults is None)
@@ -107,6 +107,14 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
         config.hydra = OmegaConf.create(typed["hydra"])
     return Served(stamp, config, base)
+
+
+_PACKAGE = re.compile(r"^#\s*@package\s+hydra\b", re.MULTILINE)
+
+
+def _is_settings(name: str, text: str) -> bool:
+    """Whether a file holds Hydra's own settings: it stands in the group ``hydra``, or its header says so."""
+    return name.startswith("hydra/") or _PACKAGE.search(text[:4096]) is not None
 
 
 def _check(problems: Problems, name: str) -> None:
