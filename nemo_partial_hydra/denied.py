@@ -268,8 +268,8 @@ DENIED_LAST: dict[str, str] = {
 # Modules of others that modules of the packages above import: a name never leads through one.
 FOREIGN = frozenset(
     "boto3 cloudpickle dill fiddle fsspec fire gdown huggingface_hub hydra importlib_metadata importlib_resources "
-    "invoke joblib jsonargparse jsonpickle nemo numpy omegaconf pandas paramiko pip pkg_resources psutil pydoc requests "
-    "setuptools smart_open torch urllib3 wget yaml".split()
+    "invoke joblib jsonargparse jsonpickle nemo numpy omegaconf pandas paramiko pip pkg_resources psutil pydoc "
+    "requests setuptools smart_open torch urllib3 wget yaml".split()
 )
 # Modules of those packages that are called as a module of the standard library is.
 OWN_MODULES = frozenset("argparse collections enum io logging random trace types warnings".split())
@@ -314,7 +314,8 @@ HYDRA_PARTS = (
 )
 ENVIRONMENT = frozenset(
     "BASH_ENV ENV HF_DATASETS_TRUST_REMOTE_CODE IFS LD_AUDIT LD_LIBRARY_PATH LD_PRELOAD PATH PYTHONBREAKPOINT "
-    "PYTHONHOME PYTHONINSPECT PYTHONPATH PYTHONPLATLIBDIR PYTHONSTARTUP PYTHONUSERBASE TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD".split()
+    "PYTHONHOME PYTHONINSPECT PYTHONPATH PYTHONPLATLIBDIR PYTHONSTARTUP PYTHONUSERBASE "
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD".split()
 )
 
 STDLIB = frozenset({*sys.stdlib_module_names, "builtins"})

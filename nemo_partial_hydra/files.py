@@ -65,7 +65,10 @@ def _serve(path: str, name: str, primary: bool) -> Served:
     stamp = (status.st_mtime_ns, status.st_size)
     known = _served.get((path, primary))
     if known is None or known.stamp != stamp:
-        known = _make(path, name, stamp, primary)
+        try:
+            known = _make(path, name, stamp, primary)
+        except RecursionError:  # OmegaConf takes several calls a level
+            raise DialectError(f"{name}: it is nested too deeply for a config") from None
         _served[(path, primary)] = known
     return known
 

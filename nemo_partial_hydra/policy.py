@@ -25,7 +25,7 @@ from .denied import (
     POWERFUL,
     STDLIB,
 )
-from .errors import Path, PolicyError, RecipeError, placed
+from .errors import Path, PolicyError, RecipeError, ValidationError, placed
 from .names import public, resolve
 from .tree import Tree
 from .vetting import Argument, names_in, parted
@@ -144,17 +144,18 @@ def _shown(target: Any) -> str:
 # All names of a recipe ---------------------------------------------------------------------------------------------
 
 
+class _Mistake(str):
+    """A line about what is no name at all: refused as well, but nothing that anybody could allow."""
+
+
 def refusals(found: Iterable[tuple[Path, Any]], prefixes: set[str]) -> list[str]:
     """Return why names and arguments are refused, each with its path."""
     lines: list[str] = []
     for path, what in found:
-        text: str | None
-        if isinstance(what, Argument):
-            text = _argument(what, prefixes)
-        elif isinstance(what, str):
-            text = refusal(what, prefixes)
-        else:
-            path, text = (*path, "_target_"), f"expected a dotted name, got {_shown(what)}"
+        if not isinstance(what, (str, Argument)):
+            lines.append(_Mistake(placed((*path, "_target_"), f"expected a dotted name, got {_shown(what)}")))
+            continue
+        text = _argument(what, prefixes) if isinstance(what, Argument) else refusal(what, prefixes)
         if text is not None:
             lines.append(placed(path, text))
     return lines
@@ -193,13 +194,22 @@ def check_file(data: Any, allow: Iterable[str] = (), *, hydra: bool = False) -> 
 
 
 def report(lines: Iterable[str]) -> None:
-    """Raise all refusals as one error; do nothing when there is none."""
+    """Raise all refusals as one error; do nothing when there is none.
+
+    Raises
+    ------
+    PolicyError
+        If something is refused.
+    ValidationError
+        If nothing is wrong but targets that are no text.
+    """
     found = list(dict.fromkeys(lines))
+    error = ValidationError if all(isinstance(line, _Mistake) for line in found) else PolicyError
     if len(found) == 1:
-        raise PolicyError(found[0])
+        raise error(found[0])
     if found:
         what = "targets and arguments" if any("this value of" in line for line in found) else "targets"
-        raise PolicyError("\n  - ".join([f"{len(found)} {what} are refused:", *found]))
+        raise error("\n  - ".join([f"{len(found)} {what} are refused:", *found]))
 
 
 # What a name really is ---------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def _entries(node: Any, owner: str, parameters: Parameters) -> Iterator[tuple[Pa
     elif isinstance(node, (Map, Mapping)):
         for key, child in node.items if isinstance(node, Map) else node.items():
             name = key.rpartition(".")[2] if isinstance(key, str) else ""  # an edit's key may be a path: ``opt.lr``
-            yield (key,), "" if key == TARGET else name, child
+            yield (key,), "" if key == TARGET and isinstance(node, Mapping) else name, child
     elif isinstance(node, (Seq, list, tuple)):
         yield from (((i,), "", child) for i, child in enumerate(node.items if isinstance(node, Seq) else node))
 
