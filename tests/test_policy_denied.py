@@ -398,7 +398,7 @@ def test_every_name_in_nemos_own_recipes_is_allowed() -> None:
     called: dict[str, Any] = {}
     names: set[str] = set()
     for _, built in nemo_recipes.constructible():
-        for _, found in names_in(capture(built, seen=lambda name, fn: called.setdefault(name, fn))):
+        for _, found in names_in(capture(built, seen=called.setdefault)):
             assert isinstance(found, str), found  # NeMo's recipes have no dangerous argument
             names.add(found)
     for name, fn in called.items():
