@@ -30,10 +30,10 @@ from .names import public, resolve
 from .tree import Tree
 from .vetting import Argument, names_in, parted
 
-__all__ = ["BUILT_IN", "DENIED", "HARMLESS", "Argument", "names_in"]
+__all__ = ["BUILT_IN", "DENIED", "HARMLESS", "STACK", "Argument", "names_in"]
 
 _BUILT_IN = frozenset(BUILT_IN)
-_STACK = frozenset(prefix.partition(".")[0] for prefix in BUILT_IN)
+STACK = frozenset(prefix.partition(".")[0] for prefix in BUILT_IN)
 _trusted: set[str] = set()
 
 
@@ -49,7 +49,7 @@ def trust_live(target: str) -> None:
     """
     top = target.partition(".")[0]
     _trusted.add(target)
-    if top not in STDLIB and top not in _STACK:
+    if top not in STDLIB and top not in STACK:
         _trusted.add(top)
 
 
@@ -110,7 +110,7 @@ def refusal(target: str, prefixes: Iterable[str]) -> str | None:
         return f"'{target}' is refused: it leads through '{through}', a module of others{_allowing(target)}"
     if granted:
         return None
-    own = parts[0] not in STDLIB and parts[0] not in _STACK and len(parts) > 1
+    own = parts[0] not in STDLIB and parts[0] not in STACK and len(parts) > 1
     return f"'{target}' is not in an allowed package{_allowing('.'.join(parts[:-1]) if own else target)}"
 
 

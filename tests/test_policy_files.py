@@ -16,7 +16,7 @@ import yaml
 
 from nemo_partial_hydra import diffing, files, session, yamltext
 from nemo_partial_hydra.core import docs_of, from_yaml
-from nemo_partial_hydra.errors import DialectError, PolicyError, RecipeError
+from nemo_partial_hydra.errors import DialectError, PolicyError, RecipeError, UsageError
 from nemo_partial_hydra.policy import check_file
 from nemo_partial_hydra.yamltext import load
 from tests.support.evil import Modules, fresh_policy, module, read
@@ -199,3 +199,18 @@ def test_the_docs_of_a_refused_target_are_not_looked_for(module: Modules) -> Non
     assert docs_of(f"{evil}.f") == {}
     nph.paths({"_target_": f"{T}.untyped", "a": {"_target_": f"{evil}.f", "a": 1}}, allow=["tests"])
     assert evil not in sys.modules
+
+
+def test_a_folder_of_recipes_cannot_stand_in_for_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's ``torch.py`` beside ``conf`` would be imported under a name that is allowed."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("honest", "false"):
+        (tmp_path / name / "conf").mkdir(parents=True)
+        (tmp_path / name / "conf/a.yaml").write_text("_target_: torch.nn.Linear\n")
+    (tmp_path / "honest/shop.py").write_text("")
+    (tmp_path / "false/torch.py").write_text("")
+    diffing.allow_folder(str(tmp_path / "honest/conf/a.yaml"))
+    assert sys.path[-1] == str(tmp_path / "honest"), "what is installed goes first"
+    with pytest.raises(UsageError, match="its 'torch' would stand in for the package of that name"):
+        diffing.allow_folder(str(tmp_path / "false/conf/a.yaml"))
+    assert str(tmp_path / "false") not in sys.path
