@@ -69,7 +69,9 @@ def captured(obj: Any, *, auto: bool = True) -> Tree:
         if fn is not None:  # a target, not a mere reference
             SIGNATURES.add(target, fn)
 
-    return capture(obj, auto=auto, seen=seen)
+    tree = capture(obj, auto=auto, seen=seen)
+    policy.trust_arguments(tree)
+    return tree
 
 
 def read_tree(
@@ -98,10 +100,16 @@ def read_tree(
                 return None
         return signatures[target]
 
+    def positional(target: str) -> list[str]:
+        signature = signatures.get(target)
+        return [] if signature is None else [parameter.name for parameter in signature.positional]
+
     tree = from_data(data, lookup, problems, place=place)
-    policy.report((placed(path, refused[str(name)]) for path, name in names_in(data, place) if str(name) in refused))
+    # What only the signatures tell: aliases of other names, texts that name a function, positional arguments.
+    lines = [placed(path, refused[str(name)]) for path, name in names_in(data, place) if str(name) in refused]
+    lines += policy.refusals(names_in(tree, place, positional), policy.allowed_prefixes(allow))
+    policy.report(lines)
     problems.check(ValidationError)
-    policy.check_tree(tree, allow)
     return tree
 
 
@@ -185,8 +193,13 @@ class Lookups:
 
 
 def docs_of(target: str) -> Mapping[str, str]:
-    """Return what a target's docstring says about its parameters, and its first line under ``""``."""
+    """Return what a target's docstring says about its parameters, and its first line under ``""``.
+
+    Nothing is imported for it: of a target that was refused, or that nobody has read, nothing is said.
+    """
     if target not in _docs:
+        if SIGNATURES.known(target) is None and snapshots.doc(target) is None:
+            return {}
         known = snapshots.doc(target)
         try:
             _docs[target] = live_docs(resolve(target)) if known is None else known
