@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import Command, check, diff, export, library, run, schema, snapshot
+from .commands import Command, CommandParser, check, diff, export, library, run, schema, snapshot, submit
 from .errors import RecipeError
 
 COMMANDS: tuple[Command, ...] = (
@@ -21,6 +21,7 @@ COMMANDS: tuple[Command, ...] = (
     run,
     snapshot,
     schema,
+    submit,
 )
 
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nemo-hydra", description="NeMo-Run recipes as Hydra config groups.")
     parser.add_argument("--version", action="version", version=f"nemo-hydra {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
     for command in COMMANDS:

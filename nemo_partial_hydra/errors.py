@@ -74,6 +74,18 @@ class RefusedError(RecipeError):
     exit_code = 3
 
 
+class ClusterError(RecipeError):
+    """SLURM cannot be reached, or cannot do what is asked of it."""
+
+    exit_code = 4
+
+
+class JobFailed(RecipeError):
+    """A job that was waited for has failed."""
+
+    exit_code = 1
+
+
 class RegistrationError(RecipeError):
     """A recipe that cannot be registered under the given group and name."""
 

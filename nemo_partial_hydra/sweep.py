@@ -73,12 +73,24 @@ def save_multirun(config: DictConfig, path: str) -> None:
     """Write the sweep's own config; the values of secrets that jobs get from the environment are not written."""
     copied = config.hydra.job.env_copy
     secret = [name for name in copied if is_secret(name) and name in config.hydra.job.env_set]
-    if secret:
+    typed = _typed_secrets(config)
+    if secret or typed:
         config = copy.deepcopy(config)
         with read_write(config.hydra), open_dict(config.hydra):
             for name in secret:
                 config.hydra.job.env_set[name] = f"${{oc.env:{name}}}"
+            for name, value in typed.items():
+                config.hydra.launcher.apptainer.env[name] = f"${{oc.env:{name}}}"
+                texts = [str(text).replace(value, "...") for text in config.hydra.overrides.hydra]
+                config.hydra.overrides.hydra = texts
     OmegaConf.save(config, path)
+
+
+def _typed_secrets(config: DictConfig) -> dict[str, str]:
+    """Return the secrets whose values stand in the launcher's settings themselves (which the launcher refuses)."""
+    env = OmegaConf.select(config, "hydra.launcher.apptainer.env") or {}
+    plain = (name for name in env if is_secret(str(name)) and not OmegaConf.is_interpolation(env, name))
+    return {str(name): str(env[name]) for name in plain if env[name] is not None and str(env[name])}
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], config: DictConfig, loader: Any) -> None:

@@ -22,7 +22,8 @@ from tools.venvs import ROOT, VENVS, SetupError, Venv, ensure, find_python
 
 HYDRA_132 = ("hydra-core==1.3.2", "omegaconf==2.3.0")  # what NeMo pins
 HYDRA_13 = ("hydra-core==1.3.*",)
-HYDRA_14 = ("hydra-core==1.4.0rc3", "omegaconf==2.4.1rc1")  # named exactly: pip takes no other pre-release
+# Named exactly: pip takes no pre-release otherwise.
+HYDRA_14 = ("hydra-core==1.4.0rc3", "omegaconf==2.4.1rc1", "hydra-submitit-launcher==1.4.0rc3")
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,31 @@ which read recipes have in common.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    Commands = _SubParsersAction[ArgumentParser]
+    Commands = _SubParsersAction[Any]
 else:
     Commands = Any
+
+
+class CommandParser(ArgumentParser):
+    """The parser of a command, whose options may stand among ``key=value`` arguments as they may among Hydra's."""
+
+    _mixing = False
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Namespace, list[str]]:  # type: ignore[override]
+        if self._mixing:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
 
 
 class Command(Protocol):

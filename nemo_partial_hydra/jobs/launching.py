@@ -79,6 +79,7 @@ def freeze_sweep(
     first: int = 0,
     *,
     image: str | None = None,
+    write: bool = True,
 ) -> FrozenSweep:
     """Freeze the jobs of a sweep below ``hydra.sweep.dir``; nothing is written if one of them is wrong.
 
@@ -90,6 +91,7 @@ def freeze_sweep(
     overrides : those of each job.
     first : the number of the first job.
     image : the container image that the jobs are for, to be recorded.
+    write : False leaves it to ``write_sweep``.
 
     Raises
     ------
@@ -120,18 +122,31 @@ def freeze_sweep(
         return sweep.job(subdir), made
 
     jobs = each_job(overrides, Composer(config, loader, overrides), first, work)
-    new = [(paths, job) for paths, job in jobs if not is_frozen(paths, job)]  # before anything is written
     if config.hydra.job.env_set:
         log.warning("hydra.job.env_set is not part of frozen jobs: set these variables where they run")
+    made = FrozenSweep(sweep, jobs)
+    if write:
+        write_sweep(made, config)
+    return made
+
+
+def write_sweep(made: FrozenSweep, config: DictConfig) -> None:
+    """Write the jobs of a sweep, and its own config where no sweeper has.
+
+    Raises
+    ------
+    JobError
+        If a file cannot be written, or another job is frozen there.
+    """
+    new = [(paths, job) for paths, job in made.jobs if not is_frozen(paths, job)]  # before anything is written
     try:
-        sweep.directory.mkdir(parents=True, exist_ok=True)
+        made.paths.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise JobError(f"{sweep.directory}: cannot be made: {error.strerror}") from None
-    if not sweep.multirun.exists():
-        save_multirun(config, str(sweep.multirun))
+        raise JobError(f"{made.paths.directory}: cannot be made: {error.strerror}") from None
+    if not made.paths.multirun.exists():
+        save_multirun(config, str(made.paths.multirun))
     for paths, job in new:
         write_job(paths, job)
-    return FrozenSweep(sweep, jobs)
 
 
 def launch_frozen(

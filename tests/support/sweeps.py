@@ -1,0 +1,46 @@
+"""Sweeps of frozen jobs that run the functions of ``payloads``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
+from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
+from nemo_partial_hydra.scalars import escape_interpolation
+
+ROOT = Path(__file__).resolve().parents[2]
+ALLOW = ("tests.support.payloads",)
+STRANGE = "a 'b' \"c\" $HOME `x` ü;&|"
+"""The name of a directory that any careless quoting breaks; SLURM itself takes it."""
+
+
+class Sweep:
+    """The directory of a sweep, to which jobs are added."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.paths: SweepPaths = sweep_paths(folder)
+        self.jobs: list[JobPaths] = []
+
+    def add(self, payload: str, **values: Any) -> JobPaths:
+        """Freeze a job that calls a function of ``payloads``."""
+        number = len(self.jobs)
+        given = {key: escape_interpolation(value) if isinstance(value, str) else value for key, value in values.items()}
+        recipe = {"_target_": f"tests.support.payloads.{payload}", "_partial_": True, **given}
+        job = self.paths.job(str(number))
+        overrides = tuple(f"{key}={value}" for key, value in values.items())
+        write_job(
+            job,
+            Job(
+                hash=recipe_hash(recipe),
+                name="app",
+                num=number,
+                subdir=str(number),
+                overrides=overrides,
+                app=str(ROOT),
+                recipe=recipe,
+            ),
+        )
+        self.jobs.append(job)
+        return job
