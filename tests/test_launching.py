@@ -192,7 +192,8 @@ def normal(text: str, folder: Path) -> str:
     from nemo_partial_hydra.launching.executors import host_python
 
     python = host_python(Settings())
-    for found, name in ((python, "PYTHON"), (str(folder), "SWEEP"), (str(ROOT), "ROOT"), (sys.executable, "PYTHON")):
+    # Longer ones first: an environment may stand in the project's folder.
+    for found, name in ((python, "PYTHON"), (sys.executable, "PYTHON"), (str(folder), "SWEEP"), (str(ROOT), "ROOT")):
         text = text.replace(found, name)
     return text
 
