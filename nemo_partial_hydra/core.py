@@ -86,8 +86,10 @@ def read_tree(
     ``known`` keeps the signatures of targets that were approved, for a caller that reads many trees with one ``allow``.
     """
     signatures: dict[str, Signature | None] = {} if known is None else known
-    policy.check_names(names_in(data, place), allow)
-    drift.refuse(drifted(data, allow, place=place), RE_EXPORT)
+    named = list(names_in(data, place))
+    policy.check_names(named, allow)
+    if differ(named):
+        drift.refuse(drifted(data, allow, place=place), RE_EXPORT)
     problems = Problems()
     refused: dict[str, str] = {}
 
@@ -106,7 +108,7 @@ def read_tree(
 
     tree = from_data(data, lookup, problems, place=place)
     # What only the signatures tell: aliases of other names, texts that name a function, positional arguments.
-    lines = [placed(path, refused[str(name)]) for path, name in names_in(data, place) if str(name) in refused]
+    lines = [placed(path, refused[str(name)]) for path, name in named if str(name) in refused] if refused else []
     lines += policy.refusals(names_in(tree, place, positional), policy.allowed_prefixes(allow))
     policy.report(lines)
     problems.check(ValidationError)
@@ -143,7 +145,12 @@ def either(target: str, here: Signature | None) -> Signature | None:
 
 def differs(data: Any) -> bool:
     """Whether plain data names a target whose package is installed in another version than its snapshot is of."""
-    return any(written_for(target) is not None for _, target in names_in(data) if isinstance(target, str))
+    return differ(names_in(data))
+
+
+def differ(named: Iterable[tuple[Path, Any]]) -> bool:
+    """Whether one of the names in plain data is such a target."""
+    return any(written_for(target) is not None for target in {name for _, name in named if isinstance(name, str)})
 
 
 def drifted(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = ()) -> list[drift.Finding]:
