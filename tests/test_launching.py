@@ -18,7 +18,6 @@ from nemo_partial_hydra.launching.apptainer import Container
 from nemo_partial_hydra.launching.settings import Settings, from_config, from_record, mistakes
 from tests.support.sweeps import ROOT, STRANGE, Sweep
 
-pytest.importorskip("submitit")
 GOLDEN = Path(__file__).parent / "golden"
 VALUES = {
     "SPACES": "  a b  ",
