@@ -15,6 +15,8 @@ ALL = {
     "listing": False,
     "shipped": False,
     "freezing": False,
+    "status": False,
+    "overhead": False,
 }
 """The benchmarks, and whether they need NeMo."""
 

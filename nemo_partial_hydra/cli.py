@@ -10,7 +10,22 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import Command, CommandParser, check, diff, export, library, run, schema, snapshot, submit
+from .commands import (
+    Command,
+    CommandParser,
+    cancel,
+    check,
+    diff,
+    export,
+    library,
+    logs,
+    retry,
+    run,
+    schema,
+    snapshot,
+    status,
+    submit,
+)
 from .errors import RecipeError
 
 COMMANDS: tuple[Command, ...] = (
@@ -22,6 +37,10 @@ COMMANDS: tuple[Command, ...] = (
     snapshot,
     schema,
     submit,
+    status,
+    logs,
+    cancel,
+    retry,
 )
 
 

@@ -21,6 +21,7 @@ from ..jobs.layout import JobPaths, sweep_paths
 from ..jobs.outcome import read_result
 from ..jobs.tokens import is_secret
 from . import code, dry_run, launchers, submission
+from .board import said
 from .settings import LOCAL, from_config
 
 _GRID = (".BasicSweeper", ".RecipeSweeper")
@@ -128,5 +129,5 @@ def _ended(made: FrozenSweep, jobs: Sequence[JobPaths]) -> list[JobReturn]:
             each.return_value = read_result(job)
         else:
             each.status = JobStatus.FAILED
-            each.return_value = JobFailed(f"{job.directory}: {launchers.said(job, status)}")
+            each.return_value = JobFailed(f"{job.directory}: {said(job, status)}")
     return returns

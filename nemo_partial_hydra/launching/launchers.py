@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import JobError, RefusedError, UsageError, nearest, one_of
@@ -16,12 +16,12 @@ from ..jobs import status as states
 from ..jobs.job import Head, read_head, read_job
 from ..jobs.layout import JobPaths, SweepPaths
 from . import dry_run, local, submission, waiting
+from .board import Board
 from .preflight import Report
 from .records import Submission
 from .settings import LOCAL, SLURM, Settings
 
 CLUSTERS = {"submitit_apptainer": SLURM, "submitit_apptainer_local": LOCAL}
-Ended = Callable[[JobPaths, states.Status], None]
 
 
 def ready(jobs: Sequence[JobPaths]) -> list[JobPaths]:
@@ -66,8 +66,10 @@ def send(
     if settings.cluster == LOCAL:
         if after:
             raise UsageError("--after: jobs on this machine are not in SLURM's queue; use submitit_apptainer")
-        told = Teller(len(jobs))
-        return local.run(sweep, jobs, settings, secrets=secrets, attempts=attempts, ended=told, report=report)
+        with Board(jobs) as board:
+            return local.run(
+                sweep, jobs, settings, secrets=secrets, attempts=attempts, ended=board, look=board.look, report=report
+            )
     sent = submission.submit(sweep, jobs, settings, secrets=secrets, attempts=attempts, after=after, report=report)
     where = shlex.quote(str(sweep.directory))
     number = f"{len(sent.jobs)} job" + ("s" if len(sent.jobs) > 1 else "")
@@ -76,42 +78,34 @@ def send(
     if settings.detach is not False:
         return sent
     try:
-        waiting.wait(sweep, sent, Teller(len(jobs)))
+        with Board(jobs) as board:
+            waiting.wait(sweep, sent, board, look=board.look)
     except KeyboardInterrupt:
-        print(
-            f"\nThe jobs go on: {', '.join(sent.arrays)}. To cancel them: nemo-hydra cancel {where} "
-            f"(or scancel {' '.join(sent.arrays)})",
-            file=sys.stderr,
-            flush=True,
-        )
+        stopped_waiting(sweep, sent)
         raise
     return sent
 
 
-class Teller:
-    """Prints a line for every job that has ended."""
+def stopped_waiting(sweep: SweepPaths, sent: Submission) -> None:
+    """Ask somebody at a terminal whether the jobs are to be cancelled; say how that is done otherwise."""
+    where = shlex.quote(str(sweep.directory))
+    names = ", ".join(sent.arrays)
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        try:
+            answer = input(f"\nThe jobs go on ({names}). Cancel them? [y/N] ")
+        except (EOFError, KeyboardInterrupt):
+            answer = ""
+        if answer.strip().lower() in ("y", "yes"):
+            from . import cancelling
 
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.count = 0
-
-    def __call__(self, job: JobPaths, status: states.Status) -> None:
-        self.count += 1
-        print(f"[{self.count}/{self.total}] {job.directory.name} {said(job, status)}", flush=True)
-
-
-def said(job: JobPaths, status: states.Status) -> str:
-    """Say in one line how a job ended."""
-    parts = [status.state]
-    took = states.seconds_between(status.started, status.ended)
-    if took is not None:
-        parts.append(f"in {took:.1f} s")
-    if status.state != states.DONE:
-        parts.append(f"exit code {status.exit_code}" if status.exit_code is not None else "")
-        error = status.error or {}
-        parts.append(f"{error['type']}: {error['message']}".splitlines()[0] if error else (status.reason or ""))
-        parts.append(str(job.err(status.attempt)))
-    return "; ".join(part for part in parts if part)
+            print("\n".join(cancelling.cancel(str(sweep.directory), subdirs=[job.subdir for job in sent.jobs]).lines))
+            return
+    print(
+        f"\nThe jobs go on: {names}. To see them: nemo-hydra status {where}. To cancel them: nemo-hydra cancel {where} "
+        f"(or scancel {' '.join(sent.arrays)})",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def failed(jobs: Sequence[JobPaths]) -> list[JobPaths]:

@@ -34,6 +34,7 @@ def run(
     secrets: Mapping[str, str] | None = None,
     attempts: Mapping[JobPaths, int] | None = None,
     ended: Ended = lambda paths, status: None,
+    look: Callable[[], None] = lambda: None,
     report: Report | None = None,
 ) -> Submission:
     """Run jobs on this machine, ``array_parallelism`` at a time, and wait for them.
@@ -42,6 +43,7 @@ def run(
     ----------
     sweep, jobs, settings, secrets, attempts, report : as for :func:`submission.submit`.
     ended : called for every job that has ended.
+    look : called between the looks at the processes.
 
     Raises
     ------
@@ -69,6 +71,7 @@ def run(
                 for index in [index for index, each in running.items() if each.done()]:
                     del running[index]
                     ended(chosen[index][0], _final(*chosen[index]))
+                look()
                 time.sleep(POLL_S)
         except BaseException:
             _stop(running.values(), [one for _, one in waiting])

@@ -55,6 +55,8 @@ class Submission:
     created, user, host : when, by whom and from where.
     jobs : what was sent.
     after : SLURM's dependency, as it was sent.
+    directory, folder : where the sweep, and submitit's files of it, were then; the sweep may have been moved since.
+    pid : the process that submitted it, and on this machine runs it.
     """
 
     number: int
@@ -65,6 +67,9 @@ class Submission:
     host: str
     jobs: Sequence[SentJob] = ()
     after: str | None = None
+    directory: str | None = None
+    folder: str | None = None
+    pid: int | None = None
 
     @property
     def arrays(self) -> list[str]:

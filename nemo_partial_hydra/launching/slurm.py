@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 _PAIR = re.compile(r"(?:^|(?<=\s))([A-Za-z][A-Za-z0-9_/:]*)=")
 _GPU = re.compile(r"^(?:gres/)?gpu(?::([A-Za-z][\w.-]*))?(?::(\d+))?(?:\(.*)?$")
-UNUSABLE = ("DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FAILING", "ERROR", "NOT_RESPONDING", "POWERED_DOWN_FAIL")
+UNUSABLE = ("DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FAILING", "ERROR", "NOT_RESPONDING", "UNKNOWN",
+            "POWERED_DOWN_FAIL")  # fmt: skip
 NO_CONTROLLER = ("Unable to contact slurm controller", "Unable to establish control", "Connection refused",
                  "Zero Bytes were transmitted", "Socket timed out", "Invalid authentication credential",
                  "Communication connection failure", "Protocol authentication error", "auth_g_", "munge",
@@ -43,7 +44,8 @@ class Answer:
 
 def ask(command: Sequence[str], text: str | None = None) -> Answer:
     """Run one of SLURM's commands; a missing one and one that hangs are answers too."""
-    environment = {**os.environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
+    # Without a length of 0 a long list of an array's tasks is cut off.
+    environment = {**os.environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}
     try:
         done = subprocess.run(
             command, input=text, capture_output=True, encoding="utf-8", errors="replace", check=False,

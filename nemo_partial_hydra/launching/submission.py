@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import getpass
 import itertools
+import os
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -186,6 +187,9 @@ def claimed(sweep: SweepPaths, chosen: Sequence[Chosen], settings: Settings, aft
             host=socket.gethostname(),
             jobs=tuple(SentJob(subdir_of(sweep, job), attempt) for job, attempt in chosen),
             after=after,
+            directory=str(sweep.directory),
+            folder=str(submitit_folder(paths, settings)),
+            pid=os.getpid(),
         )
         write_settings(paths, settings)
         write_submission(paths, submission)

@@ -1,0 +1,83 @@
+"""Sweeps that were sent, as far as their records say so, and a SLURM that answers what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.layout import JobPaths
+from nemo_partial_hydra.launching import queues, records
+from nemo_partial_hydra.launching.overview import Overview, overview
+from nemo_partial_hydra.launching.records import SentJob, Submission
+from nemo_partial_hydra.launching.settings import Settings
+from nemo_partial_hydra.launching.slurm import Answer
+from tests.support.sweeps import ALLOW, Sweep
+
+DOWN = Answer(1, "", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n")
+NO_ACCOUNTS = Answer(1, "", "sacct: error: Problem talking to the database: Connection refused\n")
+KEPT = Settings(name="app", allow=ALLOW, detach=True, resources={"timeout_min": 7})
+
+
+class Slurm:
+    """SLURM's commands with given answers; it notes what it was asked."""
+
+    def __init__(self, queue: dict[str, str] | Answer, accounts: dict[str, str] | Answer | None = None) -> None:
+        self.queue, self.accounts = queue, accounts if accounts is not None else {}
+        self.folder = ""
+        self.asked: list[Sequence[str]] = []
+        self.cancel = Answer(0, "", "")
+
+    def __call__(self, command: Sequence[str], text: str | None = None) -> Answer:
+        self.asked.append(command)
+        if command[0] == "scancel":
+            return self.cancel
+        given = self.queue if command[0] == "squeue" else self.accounts
+        if isinstance(given, Answer):
+            return given
+        line = f"{self.folder}/submission_file_x.sh"
+        rows = []
+        for job, state in given.items():
+            times = ["2026-11-24T22:28:54", "2026-11-24T22:28:55", "2026-11-24T22:28:56"]
+            if command[0] == "squeue":
+                rows.append([job, state, *times, "Resources" if state == "PENDING" else "None", "n1", "app", line])
+            else:
+                rows.append([job, state, *times, "1:0", "n1", "app", f"sbatch {line}"])
+        return Answer(0, "".join(queues.SEPARATOR.join(row) + "\n" for row in rows), "")
+
+
+def sent(sweep: Sweep, number: int = 1, array: str = "7", attempt: int = 1, settings: Settings = KEPT) -> None:
+    """Record that all jobs of a sweep were sent as one array."""
+    folder = str(sweep.paths.submission(number).directory / "submitit")
+    jobs = tuple(SentJob(str(task), attempt, {"job": array, "task": task}) for task in range(len(sweep.jobs)))
+    made = Submission(
+        number, "slurm", "app", states.now(), "me", "here", jobs, None, str(sweep.paths.directory), folder
+    )
+    sweep.paths.submission(number).directory.mkdir(parents=True)
+    records.write_submission(sweep.paths.submission(number), made)
+    records.write_settings(sweep.paths.submission(number), settings)
+    for task, job in enumerate(sweep.jobs):
+        says(job, states.SUBMITTED, attempt=attempt, slurm={"job": array, "task": task}, submitted=states.now())
+
+
+def says(job: JobPaths, state: str, **values: object) -> None:
+    """Have a job say how it goes."""
+    given = {"slurm": states.read_status(job).slurm, **values}
+    states.write_status(job, states.Status(state, **given))  # type: ignore[arg-type]
+
+
+def swept(folder: Path, count: int = 3) -> Sweep:
+    sweep = Sweep(folder)
+    for number in range(count):
+        sweep.add("report", number=number)
+    sent(sweep)
+    return sweep
+
+
+def look(sweep: Sweep, slurm: Slurm) -> Overview:
+    slurm.folder = str(sweep.paths.submission(1).directory / "submitit")
+    return overview(str(sweep.paths.directory), slurm)
+
+
+def seen(sweep: Sweep, slurm: Slurm) -> list[str]:
+    return [entry.state for entry in look(sweep, slurm).entries]
