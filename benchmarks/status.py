@@ -86,7 +86,7 @@ def swept(folder: Path) -> SweepPaths:
         state = state_of(number)
         error = {"type": "ValueError", "message": "no", "where": []} if state == states.FAILED else None
         end = None if state == states.RUNNING else states.now()
-        made = states.Status(state, 1, states.now(), states.now(), end, "n1", 7, slurm, error and 1, error)
+        made = states.Status(state, 1, states.now(), states.now(), end, "n1", 7, slurm, 1 if error else 0, error)
         job.status.write_text(states.encode(made))
         job.err(1).write_text("a line of a log\n" * 200)
         sent.append(SentJob(str(number), 1, slurm))

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from nemo_partial_hydra import cli
 from nemo_partial_hydra.errors import JobError, UsageError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.launching import cancelling, logs, table
+from nemo_partial_hydra.launching import board, cancelling, logs, table
+from nemo_partial_hydra.launching.entries import records as as_json
 from nemo_partial_hydra.launching.overview import Watch, overview
-from nemo_partial_hydra.launching.overview import records as as_json
 from nemo_partial_hydra.launching.slurm import Answer
 from tests.support.sent import DOWN, NO_ACCOUNTS, Slurm, look, says, seen, sent, swept
-from tests.support.sweeps import Sweep
+from tests.support.sweeps import ROOT, Sweep
 
 
 def test_one_squeue_and_one_sacct_whatever_the_number_of_jobs_and_submissions(tmp_path: Path) -> None:
@@ -241,3 +244,54 @@ def test_following_a_job_that_dies_without_a_word_ends(tmp_path: Path, monkeypat
     said: list[str] = []
     assert logs.Follower(Watch(str(tmp_path)), 0, io.BytesIO(), ("out",), ask=slurm).follow(said.append) == states.LOST
     assert "its node failed" in said[-1]
+
+
+def test_status_is_light(tmp_path: Path) -> None:
+    sweep = swept(tmp_path, 1)
+    says(sweep.jobs[0], states.DONE)
+    code = (
+        "import sys; from nemo_partial_hydra.cli import main; main(sys.argv[1:]);"
+        "print(sorted({'hydra', 'omegaconf', 'submitit', 'rich', 'fiddle', 'nemo_run'} & set(sys.modules)))"
+    )
+    line = [sys.executable, "-c", code, "status", str(tmp_path)]
+    assert subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.endswith("\n[]\n")
+
+
+FIRST = "2026-11-24T22:00:00.000Z"
+
+
+def test_watching_in_a_pipe_says_each_change_once_and_ends_with_the_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = swept(tmp_path, 2)
+    turns = iter([states.RUNNING, states.RUNNING, states.FAILED])
+    slurm = Slurm({"7_0": "RUNNING", "7_1": "RUNNING"})
+    look(sweep, slurm)
+    says(sweep.jobs[1], states.DONE, started=FIRST, ended=FIRST.replace(":00.0", ":02.0"))
+
+    def ask(command: Sequence[str], text: str | None = None) -> Answer:
+        if command[0] == "squeue":
+            says(sweep.jobs[0], next(turns), exit_code=3, started=FIRST, ended=FIRST.replace(":00.0", ":03.0"))
+        return slurm(command)
+
+    found = board.watch(Watch(str(tmp_path)), 0.01, ask=ask)
+    assert found.counts == {"done": 1, "failed": 1}
+    assert capsys.readouterr().out.splitlines() == [
+        "0 running; 7_0",
+        "1 done; 7_1; 2.0 s",
+        "0 failed; 7_0; 3.0 s; exit code 3",
+    ]
+
+
+def test_the_live_table_shows_what_matters_and_counts_all() -> None:
+    rows = [(str(number), states.DONE, "", "") for number in range(50)]
+    rows += [(str(number), states.SUBMITTED, "", "lr=1") for number in range(50, 90)]
+    rows += [("90", states.RUNNING, "3 s", "lr=[2]"), ("91", states.LOST, "", "")]
+    console = Console(width=100, height=30, record=True, file=io.StringIO())
+    console.print(board.shown(rows, ("JOB", "STATE", "TIME", "OVERRIDES")))
+    shown = console.export_text().splitlines()
+    assert shown[1].split() == ["90", "running", "3", "s", "lr=[2]"]
+    assert shown[2].split() == ["91", "lost"]
+    assert len(shown) == 1 + board.ROWS + 2
+    assert "... and 30 more" in shown[-2]
+    assert "92 jobs: 40 submitted, 1 running, 50 done, 1 lost" in shown[-1]

@@ -35,6 +35,8 @@ def views(draw: st.DrawFn) -> Views:
         draw(KNOWN) if accounts_asked else None,
         queue_asked,
         accounts_asked,
+        queue_asked and draw(st.booleans()),
+        draw(st.booleans()),
         None if slurm else draw(st.sampled_from([True, False, None])),
     )
 
@@ -85,7 +87,8 @@ def test_only_what_could_not_be_asked_is_unsure(own: str, known: Views) -> None:
 def test_lost_is_what_nobody_has_any_more_or_has_ended_without_a_result(own: str, known: Views) -> None:
     found = merge(own, known)
     if known.slurm and known.queue_asked and known.queue is None and known.accounts is None:
-        assert found.state == states.LOST
+        never = known.array_known and not known.begun
+        assert found.state == (states.CANCELLED if never else states.LOST)
     if found.state == states.LOST:
         assert found.reason, "which is said"
 

@@ -34,7 +34,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Show how the jobs go; return the exit code."""
     from ..errors import UsageError
-    from ..launching import board, overview, table
+    from ..launching import board, entries, overview, table
 
     if options.watch and options.json:
         raise UsageError("--watch and --json: choose one; a script may call status --json as often as it likes")
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         found = jobs.look()
     if options.json:
-        print(json.dumps(overview.records(found), indent=1, ensure_ascii=False))
+        print(json.dumps(entries.records(found), indent=1, ensure_ascii=False))
     elif not options.watch:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print("\n".join(table.lines(found, colour=colour)))
@@ -57,4 +57,4 @@ def run(options: argparse.Namespace) -> int:
         print(table.summary(found))
     if found.unsure:
         return 4
-    return 1 if overview.failures(found.entries) else 0
+    return 1 if entries.failures(found.entries) else 0

@@ -8,7 +8,11 @@
 | what can go wrong before submission | ``preflight``, from ``slurm`` (what it says), ``fitting`` and ``host`` |
 | how are jobs submitted, and recorded | ``submission``, ``executors`` (submitit), ``records``, ``after``, ``dry_run`` |
 | how are they run without SLURM | ``local`` |
-| how did they end | ``waiting`` |
+| wait for their ends, and show how they go meanwhile | ``waiting``, ``board`` |
+| how do they go, asked later | ``overview``, ``entries``; what SLURM says ``queues``, this machine ``here`` |
+| which one state is that | ``merging`` |
+| how is it shown | ``table``, ``logs`` |
+| cancel, try again | ``cancelling``; ``retrying``, with the settings that were ``kept`` |
 | what Hydra and ``nemo-hydra submit`` call | ``hydra``, ``launchers`` |
 
 Only ``hydra`` imports Hydra, only ``executors`` submitit; the others import them inside functions, if at all.

@@ -16,8 +16,10 @@ from ..errors import JobError
 from ..jobs import status as states
 from ..jobs.job import read_head
 from ..jobs.layout import JobPaths
-from . import table
-from .overview import Overview, Watch
+from . import queues, table
+from .entries import Overview
+from .overview import Watch
+from .preflight import Ask
 
 ROWS = 12
 """How many jobs the live table shows at most: those that run, then those that failed, then those that wait."""
@@ -145,12 +147,13 @@ def changes(before: Mapping[str, str], found: Overview) -> Iterator[str]:
             code = table.exit_code(entry) if entry.state in states.RETRIED else ""
             why = "" if entry.state == states.DONE else table.one_line(entry.reason)
             parts = [f"{entry.name} {cells[1]}", f"attempt {entry.attempt}" if entry.attempt > 1 else ""]
-            yield "; ".join(filter(None, [*parts, entry.id, cells[3], code, why]))
+            spent = cells[3] if entry.state in (states.DONE, *states.RETRIED) else ""
+            yield "; ".join(filter(None, [*parts, entry.id, spent, code, why]))
 
 
-def watch(jobs: Watch, seconds: float) -> Overview:
+def watch(jobs: Watch, seconds: float, *, ask: Ask = queues.ask_soon) -> Overview:
     """Show the jobs of a directory until none of them is in a queue or runs; return the last overview."""
-    found = jobs.look()
+    found = jobs.look(ask)
     with _terminal(lambda: found) as display:
         before: dict[str, str] = {}
         unasked: Sequence[str] = ()
@@ -165,7 +168,7 @@ def watch(jobs: Watch, seconds: float) -> Overview:
             if found.over:
                 return found
             time.sleep(seconds)
-            found = jobs.look()
+            found = jobs.look(ask)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from ..jobs import claim
 from ..jobs import status as states
 from ..jobs.layout import write_atomic
 from . import here, queues, slurm, table
-from .overview import Entry, overview
+from .entries import Entry
+from .overview import overview
 from .preflight import Ask
 
 _ABOUT = re.compile(r"job id (\d+(?:_\S+)?):? *(.*)")
@@ -60,7 +61,7 @@ def _many(names: Sequence[str]) -> str:
 
 
 def cancel(
-    directory: str, numbers: Sequence[int] = (), *, subdirs: Sequence[str] | None = None, ask: Ask = slurm.ask
+    directory: str, numbers: Sequence[int] = (), *, subdirs: Sequence[str] | None = None, ask: Ask | None = None
 ) -> Cancelled:
     """Cancel jobs that wait or run.
 
@@ -76,7 +77,7 @@ def cancel(
     ClusterError
         If SLURM cannot be told: nothing was cancelled there.
     """
-    found = overview(directory, ask, only=numbers)
+    found = overview(directory, ask or queues.ask_soon, only=numbers)
     done = Cancelled()
     entries: list[Entry] = []
     for entry in found.entries:
@@ -91,7 +92,7 @@ def cancel(
     for entry in entries:
         if not entry.id:
             _here(entry, done)
-    _on_slurm([entry for entry in entries if entry.id], done, ask)
+    _on_slurm([entry for entry in entries if entry.id], done, ask or slurm.ask)
     return done
 
 

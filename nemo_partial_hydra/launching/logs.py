@@ -15,8 +15,9 @@ from typing import BinaryIO
 from ..errors import JobError
 from ..jobs import status as states
 from ..jobs.layout import JobPaths
-from . import slurm
-from .overview import Entry, Watch
+from . import queues
+from .entries import Entry
+from .overview import Watch
 from .preflight import Ask
 from .table import one_line
 
@@ -85,7 +86,7 @@ class Follower:
     """The output of one job while it grows."""
 
     def __init__(
-        self, watch: Watch, number: int, out: BinaryIO, names: tuple[str, ...], *, ask: Ask = slurm.ask
+        self, watch: Watch, number: int, out: BinaryIO, names: tuple[str, ...], *, ask: Ask = queues.ask_soon
     ) -> None:
         self.watch, self.number, self.out, self.names, self.ask = watch, number, out, names, ask
         self.entry = self._look()

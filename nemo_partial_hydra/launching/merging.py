@@ -39,6 +39,8 @@ class Views:
     slurm : whether it was sent to SLURM, under a number that is known.
     queue, accounts : what SLURM says of it; None where it says nothing.
     queue_asked, accounts_asked : whether SLURM could be asked.
+    array_known : whether SLURM has records of other tasks of its array.
+    begun : whether a process has ever taken it.
     alive : whether its process, or the one that will start it, exists on this machine; None where that is not known.
     """
 
@@ -47,6 +49,8 @@ class Views:
     accounts: Known | None = None
     queue_asked: bool = False
     accounts_asked: bool = False
+    array_known: bool = False
+    begun: bool = True
     alive: bool | None = None
 
 
@@ -125,6 +129,9 @@ def _gone(own: str, views: Views) -> Merged:
     if views.accounts is not None:
         text = f"SLURM's controller does not know it any more, though accounting has it as {views.accounts.state}"
         return Merged(states.LOST, text, said=views.accounts)
+    if views.array_known and not views.begun:
+        # Of single tasks that are cancelled before they start neither queue nor accounting keeps a record.
+        return Merged(states.CANCELLED, "cancelled before it started: SLURM has its array, and it no more")
     if views.accounts_asked:
         return Merged(states.LOST, "SLURM does not know it any more, and it wrote nothing")
     text = "SLURM's queue does not have it any more, it wrote nothing, and accounting cannot be asked how it ended"

@@ -23,6 +23,8 @@ QUEUE = SEPARATOR.join(["%i", "%T", "%V", "%S", "%e", "%r", "%N", "%j", "%o"])
 ACCOUNTS = ("JobID", "State", "Submit", "Start", "End", "ExitCode", "NodeList", "JobName", "SubmitLine")
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "CONFIGURING")
 RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+PATIENCE_S = 15.0
+"""So long an answer is waited for: SLURM's own patience with a controller that is down is up to a minute."""
 SKEW_S = 600.0
 """How far the clocks of the submit host and of the controller may be apart."""
 _TASKS = re.compile(r"^(\d+)_\[([\d,:-]+)(?:%\d+)?\]$")
@@ -84,7 +86,12 @@ class Answers:
     unasked: Sequence[str] = field(default=())
 
 
-def ask_all(ids: Sequence[str], ask: Ask = slurm.ask) -> Answers:
+def ask_soon(command: Sequence[str]) -> slurm.Answer:
+    """Run one of SLURM's commands for somebody who waits for it."""
+    return slurm.ask(command, seconds=PATIENCE_S)
+
+
+def ask_all(ids: Sequence[str], ask: Ask = ask_soon) -> Answers:
     """Ask the queue and the accounting about arrays and jobs, both at once."""
     with ThreadPoolExecutor(2) as pool:
         queued = pool.submit(_queue, ids, ask)
@@ -196,6 +203,23 @@ def utc(text: str) -> str | None:
     except ValueError:
         return None
     return found.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def arrays(*tables: Table | None) -> Table:
+    """Return the records of tasks by their arrays, alike ones once."""
+    found: dict[str, dict[tuple[str, str, str | None], Known]] = defaultdict(dict)
+    for table in tables:
+        for name, known in (table or {}).items():
+            array, _, task = name.partition("_")
+            if task:
+                found[array].update({(one.command, one.name, one.submitted): one for one in known})
+    return {array: list(known.values()) for array, known in found.items()}
+
+
+def array_known(table: Table, job: SentJob, sender: Sender) -> bool:
+    """Whether there are records of other tasks of a job's array, in what ``arrays`` returns."""
+    array = str((job.id or {}).get("job", ""))
+    return job.spelled != array and any(ours(one, sender) for one in table.get(array, ()))
 
 
 @dataclass(frozen=True)

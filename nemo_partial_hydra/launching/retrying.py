@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from ..errors import ClusterError, RefusedError, one_of
 from ..jobs import status as states
 from ..jobs.layout import JobPaths, SweepPaths
-from . import kept, launchers, slurm
-from .overview import Entry, Overview, Watch
+from . import kept, launchers, queues
+from .entries import Entry, Overview
+from .overview import Watch
 from .preflight import Ask
 from .records import Submission
 from .settings import LOCAL, Settings
@@ -54,7 +55,7 @@ def prepare(
     allow: Sequence[str] = (),
     force: bool = False,
     config_dir: str | None = None,
-    ask: Ask = slurm.ask,
+    ask: Ask = queues.ask_soon,
 ) -> Retry:
     """Choose the jobs and their settings, and check that they may be sent again.
 

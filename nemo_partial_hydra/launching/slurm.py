@@ -42,19 +42,19 @@ class Answer:
         return "; ".join(lines) or f"exit code {self.code}"
 
 
-def ask(command: Sequence[str], text: str | None = None) -> Answer:
+def ask(command: Sequence[str], text: str | None = None, seconds: float = TIMEOUT_S) -> Answer:
     """Run one of SLURM's commands; a missing one and one that hangs are answers too."""
     # Without a length of 0 a long list of an array's tasks is cut off.
     environment = {**os.environ, "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard", "SLURM_BITSTR_LEN": "0"}
     try:
         done = subprocess.run(
             command, input=text, capture_output=True, encoding="utf-8", errors="replace", check=False,
-            timeout=TIMEOUT_S, env=environment,
+            timeout=seconds, env=environment,
         )  # fmt: skip
     except FileNotFoundError:
         return Answer(127, "", f"{command[0]} is not on PATH")
     except subprocess.TimeoutExpired:
-        return Answer(124, "", f"{command[0]}: Socket timed out: no answer in {TIMEOUT_S} s")
+        return Answer(124, "", f"{command[0]}: Socket timed out: no answer in {seconds:g} s")
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..jobs import status as states
 from . import queues
-from .overview import Entry, Overview, failures, last_lines
+from .entries import Entry, Overview, failures, last_lines
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 HEADS = ("JOB", "STATE", "TRY", "TIME", "STARTED", "ENDED", "SLURM", "OVERRIDES")

@@ -8,7 +8,8 @@ from pathlib import Path
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launching import queues, records
-from nemo_partial_hydra.launching.overview import Overview, overview
+from nemo_partial_hydra.launching.entries import Overview
+from nemo_partial_hydra.launching.overview import overview
 from nemo_partial_hydra.launching.records import SentJob, Submission
 from nemo_partial_hydra.launching.settings import Settings
 from nemo_partial_hydra.launching.slurm import Answer
