@@ -436,7 +436,8 @@ def test_a_job_is_refused_where_its_targets_have_changed_since(tmp_path: Path) -
     assert "shop.Net" in (tmp_path / "jobs/0/job.yaml").read_text()
     text = (tmp_path / "shop.py").read_text()
     text = text.replace("    hidden: int = 8\n", "    width: int = 8\n")
-    text = text.replace("    lr: float = 0.1\n", "    lr: str = 'x'\n").replace("def train(\n", "def train(\n    now: int,\n")
+    text = text.replace("    lr: float = 0.1\n", "    lr: str = 'x'\n")
+    text = text.replace("def train(\n", "def train(\n    now: int,\n")
     (tmp_path / "shop.py").write_text(text)
     command = [sys.executable, "-m", "nemo_partial_hydra.cli", "run", "jobs/0", "--allow", "shop"]
     ran = subprocess.run(

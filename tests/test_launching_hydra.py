@@ -12,8 +12,6 @@ from typing import Any
 
 import hydra
 import pytest
-
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 
 from nemo_partial_hydra import core
@@ -23,6 +21,8 @@ from nemo_partial_hydra.jobs.layout import find_jobs
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.launching import hydra as launching
 from tests.support.apps import ROOT, App
+
+pytestmark = pytest.mark.matrix
 
 LOCAL, SLURM = "hydra/launcher=submitit_apptainer_local", "hydra/launcher=submitit_apptainer"
 HERE = ("hydra.sweep.dir=sweep", "hydra.launcher.array_parallelism=4")
