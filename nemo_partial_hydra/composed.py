@@ -95,6 +95,8 @@ def as_config(cfg: Any) -> DictConfig:
         return OmegaConf.create(cfg)
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
+    except RecursionError:  # OmegaConf takes several calls a level
+        raise ConfigError("the recipe is nested too deeply for a config") from None
 
 
 def recipe_place(cfg: Any) -> Path:

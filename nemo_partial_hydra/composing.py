@@ -85,8 +85,11 @@ class Composer:
             if self._chooses(override):
                 chosen.append(line)
                 continue
-            # One that touches what an earlier one of this job sets stays behind it.
-            behind = any(_overlap(override.key_or_group, other.key_or_group) for other in values)
+            # One that touches what an earlier one of this job sets stays behind it; so does one that adds a key after
+            # one that does, since the order of keys is theirs.
+            adds = override.type in _ADDS
+            key = override.key_or_group
+            behind = any((adds and it.type in _ADDS) or _overlap(key, it.key_or_group) for it in values)
             if not behind and (line in self.constant or not _plain(override)):
                 chosen.append(line)
             elif _plain(override):

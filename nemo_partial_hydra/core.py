@@ -69,7 +69,9 @@ def captured(obj: Any, *, auto: bool = True) -> Tree:
         if fn is not None:  # a target, not a mere reference
             SIGNATURES.add(target, fn)
 
-    return capture(obj, auto=auto, seen=seen)
+    tree = capture(obj, auto=auto, seen=seen)
+    policy.trust_arguments(tree)
+    return tree
 
 
 def read_tree(
@@ -84,8 +86,10 @@ def read_tree(
     ``known`` keeps the signatures of targets that were approved, for a caller that reads many trees with one ``allow``.
     """
     signatures: dict[str, Signature | None] = {} if known is None else known
-    policy.check_names(names_in(data, place), allow)
-    drift.refuse(drifted(data, allow, place=place), RE_EXPORT)
+    named = list(names_in(data, place))
+    policy.check_names(named, allow)
+    if differ(named):
+        drift.refuse(drifted(data, allow, place=place), RE_EXPORT)
     problems = Problems()
     refused: dict[str, str] = {}
 
@@ -98,10 +102,16 @@ def read_tree(
                 return None
         return signatures[target]
 
+    def positional(target: str) -> list[str]:
+        signature = signatures.get(target)
+        return [] if signature is None else [parameter.name for parameter in signature.positional]
+
     tree = from_data(data, lookup, problems, place=place)
-    policy.report((placed(path, refused[str(name)]) for path, name in names_in(data, place) if str(name) in refused))
+    # What only the signatures tell: aliases of other names, texts that name a function, positional arguments.
+    lines = [placed(path, refused[str(name)]) for path, name in named if str(name) in refused] if refused else []
+    lines += policy.refusals(names_in(tree, place, positional), policy.allowed_prefixes(allow))
+    policy.report(lines)
     problems.check(ValidationError)
-    policy.check_tree(tree, allow)
     return tree
 
 
@@ -135,7 +145,12 @@ def either(target: str, here: Signature | None) -> Signature | None:
 
 def differs(data: Any) -> bool:
     """Whether plain data names a target whose package is installed in another version than its snapshot is of."""
-    return any(written_for(target) is not None for _, target in names_in(data) if isinstance(target, str))
+    return differ(names_in(data))
+
+
+def differ(named: Iterable[tuple[Path, Any]]) -> bool:
+    """Whether one of the names in plain data is such a target."""
+    return any(written_for(target) is not None for target in {name for _, name in named if isinstance(name, str)})
 
 
 def drifted(data: Any, allow: Iterable[str] = (), *, place: tuple[Any, ...] = ()) -> list[drift.Finding]:
@@ -185,8 +200,13 @@ class Lookups:
 
 
 def docs_of(target: str) -> Mapping[str, str]:
-    """Return what a target's docstring says about its parameters, and its first line under ``""``."""
+    """Return what a target's docstring says about its parameters, and its first line under ``""``.
+
+    Nothing is imported for it: of a target that was refused, or that nobody has read, nothing is said.
+    """
     if target not in _docs:
+        if SIGNATURES.known(target) is None and snapshots.doc(target) is None:
+            return {}
         known = snapshots.doc(target)
         try:
             _docs[target] = live_docs(resolve(target)) if known is None else known

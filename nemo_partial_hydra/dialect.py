@@ -217,7 +217,7 @@ CONTAINER_KINDS = ("list", "tuple", "set", "frozenset", "dict")
 
 def _item(spec: TypeSpec, key: Any) -> TypeSpec:
     if spec.kind == "tuple" and not spec.variadic:
-        return spec.args[key] if isinstance(key, int) and key < len(spec.args) else ANY
+        return spec.args[key] if isinstance(key, int) and 0 <= key < len(spec.args) else ANY
     return spec.args[-1] if spec.args else ANY
 
 

@@ -16,7 +16,7 @@ from .errors import DialectError, UsageError
 from .listing import paths
 from .pathinfo import PathInfo
 from .printing import brief
-from .yamltext import load
+from .yamltext import load, read_text
 
 JOB = "job.yaml"
 Where = tuple[str | None, str | None]
@@ -145,8 +145,7 @@ def read_recipe_file(path: str) -> dict[Any, Any]:
         If it is no YAML mapping; with line and column.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            data = load(file.read(), path)
+        data = load(read_text(path), path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     if not isinstance(data, dict):
@@ -162,12 +161,24 @@ def folder_packages(path: str) -> tuple[str, ...]:
 
 
 def allow_folder(path: str) -> None:
-    """Make the modules beside an app's config directory importable, as they are when the app runs."""
+    """Make the modules beside an app's config directory importable, as they are when the app runs.
+
+    What is installed goes first.
+
+    Raises
+    ------
+    UsageError
+        If one of them would stand in for a package of the NeMo stack, whose names are allowed.
+    """
     import sys
 
     folder = _app_folder(path)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    if folder in sys.path:
+        return
+    false = policy.STACK.intersection(folder_packages(path)) if folder != os.getcwd() else ()
+    if false:
+        raise UsageError(f"{folder}: its '{min(false)}' would stand in for the package of that name")
+    sys.path.append(folder)
 
 
 def _app_folder(path: str) -> str:

@@ -7,7 +7,6 @@ user sees every mistake of a recipe at once.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -102,6 +101,8 @@ def dots(full_key: str) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of ``names``, or an empty text."""
+    import difflib  # only where there is an error
+
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 

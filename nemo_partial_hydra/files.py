@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from .errors import DialectError, PolicyError, Problems, RecipeError, SignatureE
 from .foreign import adopted
 from .signatures import Signature
 from .typed import is_node, skeleton, typed_config
-from .yamltext import load
+from .yamltext import load, read_text
 
 SKELETON = "nph_signature"  # the group under which the skeletons of files with a defaults list are served
 
@@ -77,15 +78,17 @@ def _serve(path: str, name: str, primary: bool) -> Served:
     stamp = (status.st_mtime_ns, status.st_size)
     known = _served.get((path, primary))
     if known is None or known.stamp != stamp:
-        known = _make(path, name, stamp, primary)
+        try:
+            known = _make(path, name, stamp, primary)
+        except RecursionError:  # OmegaConf takes several calls a level
+            raise DialectError(f"{name}: it is nested too deeply for a config") from None
         _served[(path, primary)] = known
     return known
 
 
 def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served:
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        text = read_text(path, name)
     except (OSError, UnicodeDecodeError) as error:
         raise DialectError(f"{name}: {error}") from None
     data = load(text, name)
@@ -95,18 +98,18 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         raise DialectError(f"{name}: a config file is a mapping, got a {type(data).__name__}")
     problems = Problems()
     for place, target in policy.names_in(data):
-        if not isinstance(target, str):
+        if not isinstance(target, (str, policy.Argument)):
             problems.add((*place, "_target_"), f"expected a dotted name, got {target!r}")
     if not isinstance(data.get("defaults", []), list):
         problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
     _check(problems, name)
+    try:
+        policy.check_file(data, session.allowed(), hydra=_is_settings(name, text))
+    except PolicyError as error:
+        raise PolicyError(f"{name}: {error}") from None
     if not _has_node(data):
         defaults = data.get("defaults")
         return Served(stamp, _plain(_with_search_path(data) if primary else data), None, defaults)
-    try:
-        policy.check_names(policy.names_in(data), session.allowed())
-    except PolicyError as error:
-        raise PolicyError(f"{name}: {error}") from None
     defaults = data.pop("defaults", None)
     hydra = data.pop("hydra", None)
     lookup = signature_lookup(name)
@@ -126,6 +129,14 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
         typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
         config.hydra = OmegaConf.create(typed["hydra"])
     return Served(stamp, config, base, defaults)
+
+
+_PACKAGE = re.compile(r"^#\s*@package\s+hydra\b", re.MULTILINE)
+
+
+def _is_settings(name: str, text: str) -> bool:
+    """Whether a file holds Hydra's own settings: it stands in the group ``hydra``, or its header says so."""
+    return name.startswith("hydra/") or _PACKAGE.search(text[:4096]) is not None
 
 
 def _check(problems: Problems, name: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -94,12 +95,32 @@ class Point:
 @functools.lru_cache(maxsize=1)
 def points() -> tuple[Point, ...]:
     """Return the entry points of installed recipe libraries."""
+    if not any(map(_declares, sys.path)):
+        return ()
     from importlib.metadata import entry_points
 
     return tuple(
         Point(point.value, f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.name)
         for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.value, point.name))
     )
+
+
+def _declares(folder: str) -> bool:
+    """Whether some distribution in a directory has such an entry point: asking importlib takes five times as long."""
+    if os.path.isfile(folder):  # a zip file, into which only importlib looks
+        return True
+    try:
+        names = [entry.path for entry in os.scandir(folder or os.curdir) if entry.name.endswith(("-info", ".egg-info"))]
+    except OSError:
+        return False
+    for name in names:
+        try:
+            with open(os.path.join(name, "entry_points.txt"), "rb") as file:
+                if ENTRY_POINTS.encode() in file.read():
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def in_use() -> list[Library]:

@@ -7,7 +7,6 @@ May import: the standard library only. It is written last, so a directory with o
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -50,6 +49,8 @@ class Manifest:
 
 def digest(text: bytes) -> str:
     """Return what tells whether a recipe file is the one that was exported."""
+    import hashlib
+
     return hashlib.sha256(text).hexdigest()[:16]
 
 

@@ -21,7 +21,7 @@ from .dialect import TARGET
 from .errors import Path
 from .files import SKELETON
 from .reading import KeptSeq
-from .yamltext import load_marked
+from .yamltext import load_marked, read_text
 
 FILE, RECIPE, OVERRIDE = "file", "recipe", "override"
 
@@ -270,8 +270,7 @@ class _OneLine(dict[Path, int]):
 
 @functools.lru_cache(maxsize=256)
 def _marked(full: str, shown: str, stamp: int) -> tuple[Any, dict[Path, int]]:
-    with open(full, encoding="utf-8") as file:
-        return load_marked(file.read(), shown)
+    return load_marked(read_text(full, shown), shown)
 
 
 def _plain(config: Any) -> Any:

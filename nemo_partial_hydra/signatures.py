@@ -271,7 +271,10 @@ def doc_of(obj: Any) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=512)
 def _docs(obj: Any) -> tuple[tuple[str, str], ...]:
-    import docstring_parser
+    try:
+        import docstring_parser
+    except ModuleNotFoundError:
+        return ()  # in an image that has only what the recipes need
 
     found: dict[str, str] = {}
     owners = list(reversed(obj.__mro__[:-1])) if isinstance(obj, type) else [obj]

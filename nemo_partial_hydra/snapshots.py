@@ -97,9 +97,10 @@ def loaded(target: str) -> None:
 
 
 def fall_back(target: str) -> bool:
-    """Use what a snapshot says of a target whose package is here in another version and cannot be imported.
+    """Use what a snapshot says of a target that is here and cannot be imported, for no fault of its own.
 
-    Returns False where no snapshot has the target, or its package can be imported: then the target itself is wrong.
+    Its package cannot be imported at all, or is an app's own and lacks another one that is not installed here, as on a
+    login node without torch. Returns False where no snapshot has the target, or where the target itself is wrong.
     """
     found = next((snapshot for snapshot in _all(target) if target in snapshot.targets), None)
     top = target.partition(".")[0]
@@ -111,6 +112,19 @@ def fall_back(target: str) -> bool:
         found.rely(target)
         print(f"'{top}' is here, but cannot be imported: its snapshot counts", file=sys.stderr)
         return True
+    if found.package(target) is not None or not _lacks_another(target, top):
+        return False
+    found.rely(target)  # silently: that is what the snapshot was made for
+    return True
+
+
+def _lacks_another(target: str, top: str) -> bool:
+    """Whether a target's module cannot be imported because another package is not installed."""
+    try:
+        resolve(target)
+    except SignatureError as error:
+        cause = error.__cause__
+        return isinstance(cause, ModuleNotFoundError) and str(cause.name).partition(".")[0] != top
     return False
 
 

@@ -27,13 +27,23 @@ VALUE_TYPES: dict[type, str] = {
     range: "builtins.range",
 }
 
+_LARGE_EXPONENT = re.compile(r"[eE][-+]?[0-9_]{5,}")
+
+
+def fraction(*args: Any) -> fractions.Fraction:
+    """Make a Fraction; one like ``1e999999999``, whose digits fill the memory, is a ValueError."""
+    if any(isinstance(arg, str) and _LARGE_EXPONENT.search(arg) for arg in args):
+        raise ValueError("the exponent is out of range")
+    return fractions.Fraction(*args)
+
+
 MAKERS: dict[str, Callable[..., Any]] = {
     "datetime.timedelta": datetime.timedelta,
     "datetime.datetime.fromisoformat": datetime.datetime.fromisoformat,
     "datetime.date.fromisoformat": datetime.date.fromisoformat,
     "datetime.time.fromisoformat": datetime.time.fromisoformat,
     "decimal.Decimal": decimal.Decimal,
-    "fractions.Fraction": fractions.Fraction,
+    "fractions.Fraction": fraction,
     "uuid.UUID": uuid.UUID,
     "builtins.complex": complex,
     "builtins.range": range,

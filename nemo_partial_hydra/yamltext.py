@@ -1,42 +1,65 @@
 """YAML text <-> plain data, safely and with OmegaConf's scalar table.
 
-May import: the standard library and PyYAML. libyaml does the parsing where PyYAML has it. Python tags, duplicate
-keys and reference loops are refused; an expansion of aliases that is out of proportion too.
+May import: the standard library and PyYAML. libyaml splits the text into events where PyYAML has it; the nodes are
+made of them here, so that size, depth and number are bounded while the text is read. Python tags, duplicate keys and
+reference loops are refused; an expansion of aliases that is out of proportion too.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
 
 from .errors import DialectError, Path
 from .scalars import FLOAT, write_scalar
 
-MAX_NODES = 1_000_000
+MAX_BYTES = 16 * 1024 * 1024
+MAX_NODES = 250_000  # the largest recipe of NeMo has a few hundred; as many take about two seconds
 MAX_DEPTH = 200
-MAX_BYTES = 64 * 1024 * 1024
+MAX_NUMBER = 4300  # characters of a decimal number: what Python reads
+MAX_SEXAGESIMAL = 64  # characters of one like 1:30:00, which takes time in the square of its length
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 
 
-class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
-    """A safe loader with OmegaConf's float table, no timestamps and no duplicate keys."""
+class _Loader(Composer, _Base):  # type: ignore[misc]  # the base is chosen at run time
+    """A safe loader with OmegaConf's float table and no timestamps, which gives up early on what is too large."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if key_node.tag != "tag:yaml.org,2002:merge":
-                key = self.construct_object(key_node, deep=True)
-                try:
-                    twice = key in seen  # to Python, 1 and true are one key
-                    seen.add(key)
-                except TypeError:
-                    raise _problem(key_node, f"a {type(key).__name__} cannot be a key") from None
-                if twice:
-                    raise _problem(key_node, f"duplicate key '{key}'")
-        return super().construct_mapping(node, deep=deep)
+    def __init__(self, text: str) -> None:
+        _Base.__init__(self, text)
+        Composer.__init__(self)
+        self.depth = 0
+        self.nodes = 0
+        self.at: Any = None  # the node that is being constructed, for messages
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        self.at = node
+        return super().construct_object(node, deep=deep)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.nodes += 1
+        if self.depth > MAX_DEPTH:
+            raise _problem(self.peek_event(), f"nested more than {MAX_DEPTH} levels deep")
+        if self.nodes > MAX_NODES:
+            raise _problem(self.peek_event(), f"more than {MAX_NODES} nodes")
+        self.depth += 1
+        node = Composer.compose_node(self, parent, index)
+        self.depth -= 1
+        return node
+
+    def compose_scalar_node(self, anchor: Any) -> Any:
+        node = Composer.compose_scalar_node(self, anchor)
+        if len(node.value) > MAX_SEXAGESIMAL and node.tag in (_INT, _FLOAT):
+            digits = node.value.lstrip("+-")
+            binary = node.tag == _INT and digits[:2].lower() in ("0x", "0b")
+            if ":" in digits or (len(digits) > MAX_NUMBER and not binary):
+                raise _problem(node, f"a number of {len(digits)} characters")
+        return node
 
 
 def _problem(node: Any, text: str) -> yaml.constructor.ConstructorError:
@@ -48,6 +71,25 @@ _Loader.yaml_implicit_resolvers = {
     for first, table in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+0123456789."))
+
+
+def read_text(path: str | os.PathLike[str], source: str = "") -> str:
+    """Read a text file that somebody else may have written: no more of it than a recipe can have.
+
+    Raises
+    ------
+    DialectError
+        If it is too large; before it is read.
+    OSError, UnicodeDecodeError
+        If it cannot be read.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""  # a device or pipe has no size
+    if size > MAX_BYTES or len(data) > MAX_BYTES:
+        large = f"{size} bytes are" if size > MAX_BYTES else "its content is"
+        raise DialectError(f"{source or os.fspath(path)}: {large} more than a recipe can have ({MAX_BYTES})")
+    return data.decode("utf-8")
 
 
 def load_marked(text: str, source: str = "") -> tuple[Any, dict[Path, int]]:
@@ -78,23 +120,38 @@ def load(text: str, source: str = "", lines: dict[Path, int] | None = None) -> A
         node = loader.get_single_node()
         if node is None:
             return None
-        _bounded(node)
+        _bounded(loader, node)
         data = loader.construct_document(node)
         if lines is not None:
             _mark(loader, node, (), lines)
         return data
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        place = _marked(error.problem_mark)
         raise DialectError(f"{name}{place}: {_explain(error.problem or str(error))}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise DialectError(f"{name}, line {line}: unacceptable character {_character(error.character)}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise DialectError(f"{name}: {error}") from None
+        raise DialectError(f"{name}{_place(loader.at)}: {error}") from None
     except (KeyError, IndexError, TypeError, AttributeError) as error:  # PyYAML's way to say that a tag does not fit
-        raise DialectError(f"{name}: a value does not fit its tag ({type(error).__name__}: {error})") from None
+        what = f"a value does not fit its tag ({type(error).__name__}: {error})"
+        raise DialectError(f"{name}{_place(loader.at)}: {what}") from None
     except RecursionError:
         raise DialectError(f"{name}: nested more than {MAX_DEPTH} levels deep") from None
     finally:
         loader.dispose()
+
+
+def _character(char: Any) -> str:
+    return f"#x{char if isinstance(char, int) else ord(char):04x}" if isinstance(char, (int, str)) else repr(char)
+
+
+def _place(node: Any) -> str:
+    return "" if node is None else _marked(node.start_mark)
+
+
+def _marked(mark: Any) -> str:
+    return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
 def _mark(loader: Any, node: Any, path: Path, lines: dict[Path, int]) -> None:
@@ -115,32 +172,52 @@ def _explain(problem: str) -> str:
     if "could not determine a constructor" in problem:
         tag = problem.rpartition("'tag:")[2].rpartition("'")[0].rpartition(":")[2]
         return f"the tag '{tag}' is refused: values from a file are data; use _target_ to name an object"
+    if "maximum nesting depth" in problem:  # libyaml's own limit
+        return f"nested more than {MAX_DEPTH} levels deep"
     return problem
 
 
-def _bounded(root: Any) -> None:
-    """Refuse loops, depth and alias expansion before anything is constructed."""
+def _bounded(loader: Any, root: Any) -> None:
+    """Refuse loops, duplicate keys and alias expansion before anything is constructed."""
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()
 
-    def size(node: Any, depth: int) -> int:
+    def size(node: Any) -> int:
         if isinstance(node, yaml.ScalarNode):
             return 1
         if id(node) in open_nodes:
             raise _problem(node, "a reference loop: an alias inside the node that it names")
         if id(node) in sizes:
             return sizes[id(node)]
-        if depth > MAX_DEPTH:
-            raise _problem(node, f"nested more than {MAX_DEPTH} levels deep")
         open_nodes.add(id(node))
-        total = 1 + sum(size(child, depth + 1) for child in _below(node))
+        total = 1
+        for child in _below(node):
+            total += size(child)
         open_nodes.discard(id(node))
         if total > MAX_NODES:
             raise _problem(node, f"more than {MAX_NODES} nodes once its aliases are expanded")
+        if isinstance(node, yaml.MappingNode):
+            _distinct(loader, node)
         sizes[id(node)] = total
         return total
 
-    size(root, 0)
+    size(root)
+
+
+def _distinct(loader: Any, node: Any) -> None:
+    """Refuse duplicate keys; here, since constructing a mapping puts merged keys (``<<``) among its own."""
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
+        key = loader.construct_object(key_node, deep=True)
+        try:
+            twice = key in seen  # to Python, 1 and true are one key
+            seen.add(key)
+        except TypeError:
+            raise _problem(key_node, f"a {type(key).__name__} cannot be a key") from None
+        if twice:
+            raise _problem(key_node, f"duplicate key '{key}'")
 
 
 def _below(node: Any) -> Iterator[Any]:

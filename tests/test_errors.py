@@ -217,14 +217,14 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     target = app.conf / "opt/sgd.yaml"
     target.chmod(0)
     if os.geteuid() == 0:  # root reads every file: what it would have been told stands in for the file's mode
-        from nemo_partial_hydra import files
+        from nemo_partial_hydra import yamltext
 
         def refuse(path: str, *args: Any, **kwargs: Any) -> Any:
             if str(path) == str(target):
                 raise PermissionError(13, "Permission denied", str(path))
             return open(path, *args, **kwargs)
 
-        monkeypatch.setattr(files, "open", refuse, raising=False)
+        monkeypatch.setattr(yamltext, "open", refuse, raising=False)
     check(app, app.inline(), "opt/sgd.yaml", "Permission denied")
 
 

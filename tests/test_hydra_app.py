@@ -37,6 +37,8 @@ def registered():
     return shop.Adam(lr=0.125)
 """
 
+pytestmark = pytest.mark.matrix
+
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> App:

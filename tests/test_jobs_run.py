@@ -358,6 +358,20 @@ def test_a_full_disk_keeps_the_status(bare: Path, tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_job_whose_result_and_log_are_lost_has_failed(bare: Path, tmp_path: Path) -> None:
+    paths = frozen(tmp_path / "0", recipe("add", a=1, note="n" * 5000))
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command(paths), env=environment(bare), cwd="/", stderr=full, check=False, preexec_fn=limited(2000)
+        )
+    status = read_status(paths)
+    assert (status.state, status.exit_code) == ("failed", 1), done
+    assert status.error is not None
+    assert "so the result is lost" in status.error["message"]
+    assert done.returncode != 0
+
+
 def test_job_yaml_is_never_written_again(bare: Path, tmp_path: Path) -> None:
     paths = frozen(tmp_path / "0", recipe("add", a=1))
     before = (paths.job.read_bytes(), os.stat(paths.job).st_mtime_ns)
@@ -422,7 +436,8 @@ def test_a_job_is_refused_where_its_targets_have_changed_since(tmp_path: Path) -
     assert "shop.Net" in (tmp_path / "jobs/0/job.yaml").read_text()
     text = (tmp_path / "shop.py").read_text()
     text = text.replace("    hidden: int = 8\n", "    width: int = 8\n")
-    text = text.replace("    lr: float = 0.1\n", "    lr: str = 'x'\n").replace("def train(\n", "def train(\n    now: int,\n")
+    text = text.replace("    lr: float = 0.1\n", "    lr: str = 'x'\n")
+    text = text.replace("def train(\n", "def train(\n    now: int,\n")
     (tmp_path / "shop.py").write_text(text)
     command = [sys.executable, "-m", "nemo_partial_hydra.cli", "run", "jobs/0", "--allow", "shop"]
     ran = subprocess.run(

@@ -18,7 +18,6 @@ from nemo_partial_hydra.launching.apptainer import Container
 from nemo_partial_hydra.launching.settings import Settings, from_config, from_record, mistakes
 from tests.support.sweeps import ROOT, STRANGE, Sweep
 
-pytest.importorskip("submitit")
 GOLDEN = Path(__file__).parent / "golden"
 VALUES = {
     "SPACES": "  a b  ",
@@ -192,7 +191,8 @@ def normal(text: str, folder: Path) -> str:
     from nemo_partial_hydra.launching.executors import host_python
 
     python = host_python(Settings())
-    for found, name in ((python, "PYTHON"), (str(folder), "SWEEP"), (str(ROOT), "ROOT"), (sys.executable, "PYTHON")):
+    # Longer ones first: an environment may stand in the project's folder.
+    for found, name in ((python, "PYTHON"), (sys.executable, "PYTHON"), (str(folder), "SWEEP"), (str(ROOT), "ROOT")):
         text = text.replace(found, name)
     return text
 

@@ -6,15 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import hydra
 import pytest
-
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 
+from nemo_partial_hydra import core
 from nemo_partial_hydra.errors import JobFailed
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import find_jobs
@@ -22,13 +22,18 @@ from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.launching import hydra as launching
 from tests.support.apps import ROOT, App
 
+pytestmark = pytest.mark.matrix
+
 LOCAL, SLURM = "hydra/launcher=submitit_apptainer_local", "hydra/launcher=submitit_apptainer"
 HERE = ("hydra.sweep.dir=sweep", "hydra.launcher.array_parallelism=4")
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> App:
-    return App(tmp_path)
+def app(tmp_path: Path) -> Iterator[App]:
+    yield App(tmp_path)
+    sys.modules.pop("shop", None)
+    for target in [name for name in core.SIGNATURES._known if name.startswith("shop.")]:
+        core.SIGNATURES.forget(target)
 
 
 def test_a_sweep_is_frozen_and_run(app: App) -> None:

@@ -27,7 +27,6 @@ from nemo_partial_hydra.launching.settings import LOCAL, Settings
 from tests.support.sweeps import ALLOW, ROOT, STRANGE, Sweep
 from tests.test_launching import VALUES
 
-pytest.importorskip("submitit")
 SETTINGS = Settings(
     cluster=LOCAL,
     resources={"timeout_min": 2, "array_parallelism": 3, "signal_delay_s": 30},

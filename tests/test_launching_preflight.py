@@ -273,3 +273,15 @@ def test_on_this_machine_slurm_is_not_asked(tmp_path: Path) -> None:
     assert checked(cluster, tmp_path, cluster=LOCAL) is None
     assert cluster.asked == []
     assert isinstance(checked(cluster, tmp_path, cluster=LOCAL, resources={"nodes": 2}), UsageError)
+
+
+def test_nodes_that_are_away_now_are_a_note_and_no_fault(tmp_path: Path) -> None:
+    """``sbatch --test-only`` refuses what ``sbatch`` itself puts into the queue while all nodes are drained."""
+    refused = Answer(1, "", "allocation failure: Requested node configuration is not available\n")
+    idle = texts.NODES.replace("State=MIXED", "State=IDLE+DRAIN")
+    away = Cluster(**{"--test-only": refused, "node": Answer(0, idle, "")})
+    report = preflight.check(Settings(), "/srv", lambda: "#!/bin/bash\n", ask=away)
+    report.check()
+    assert any("the jobs will wait" in note for note in report.notes)
+    up = Cluster(**{"--test-only": refused})
+    assert isinstance(checked(up, Path("/srv")), ClusterError), "not where nodes are up"

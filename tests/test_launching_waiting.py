@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -146,3 +147,32 @@ def test_a_dependency_is_on_whole_arrays_or_the_tasks_that_are_left(tmp_path: Pa
     assert after.dependency(str(tmp_path)) == "afterok:7_1"
     states.write_status(second, states.Status(states.DONE))
     assert after.dependency(str(tmp_path)) is None
+
+
+def test_what_the_jobs_say_is_seen_while_squeue_hangs(tmp_path: Path) -> None:
+    """As it does for a minute while the controller is down."""
+    sweep = Sweep(tmp_path)
+    job = sweep.add("report")
+    over = threading.Event()
+
+    def hangs() -> Answer:
+        states.write_status(job, states.Status(states.DONE))
+        assert over.wait(30)
+        return DOWN
+
+    (found,) = waited(sweep, hangs)
+    asleep = not over.is_set()
+    over.set()
+    assert found.state == states.DONE
+    assert asleep, "nobody waited for the answer"
+
+
+def test_an_error_of_the_question_is_raised_and_not_lost(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    sweep.add("report")
+
+    def breaks() -> Answer:
+        raise PermissionError("squeue")
+
+    with pytest.raises(PermissionError):
+        waited(sweep, breaks)

@@ -44,7 +44,10 @@ def test_every_path_of_a_nemo_recipe_can_be_overridden_as_listed(name: str, monk
             return compose(name, overrides=list(texts))
 
     try:
-        count = check_every_path(composed, node="torch.nn.Identity", name="torch.nn.functional.gelu")
+        # Every bool is turned round, one of those among them that the policy has an eye on.
+        count = check_every_path(
+            composed, node="torch.nn.Identity", name="torch.nn.functional.gelu", allow=("trust_remote_code",)
+        )
     finally:
         GlobalHydra.instance().clear()
     assert count > 300

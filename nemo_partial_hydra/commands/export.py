@@ -1,12 +1,19 @@
-"""``nemo-hydra export MODULE... --out DIR``: recipe factories as a library of config groups."""
+"""``nemo-hydra export MODULE... --out DIR``: recipe factories as a library of config groups.
+
+With ``--launcher`` the modules are imported in an image, on the cluster or on this machine, instead of here.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from . import Commands
+
+if TYPE_CHECKING:
+    from ..exporting import Exported
 
 
 def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
@@ -36,6 +43,13 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
         "--also", action="append", default=[], metavar="NAME", help="keep the signatures of this target or module too"
     )
     parser.add_argument("--name", metavar="NAME", help="what the library is called (default: the first module)")
+    parser.add_argument(
+        "--launcher",
+        metavar="NAME",
+        help="import the modules in an image instead: submitit_apptainer (a SLURM job) or submitit_apptainer_local; "
+        "its settings as hydra.launcher.*=... among the modules",
+    )
+    parser.add_argument("--image", metavar="IMG", help="the image, where the launcher's settings do not name it")
     parser.add_argument("--force", action="store_true", help="overwrite recipe files that were edited by hand")
     parser.set_defaults(command=run)
 
@@ -43,22 +57,22 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Export and say what came of it; exit code 1 if some factory or module gave nothing."""
     from .. import shelving
-    from ..exporting import export
-    from .progress import Progress
+    from ..errors import UsageError
 
-    out = options.out or options.modules[0].rpartition(".")[2]
+    words = [*options.modules, *(text for texts in options.given for text in texts)]
+    settings = [text for text in words if text.lstrip("+~").startswith(("hydra.", "hydra/"))]
+    modules = [text for text in options.modules if text not in settings]
+    given = [text for texts in options.given for text in texts if text not in settings]
+    if not modules:
+        raise UsageError("name a module to export")
+    out = options.out or modules[0].rpartition(".")[2]
     shelving.check(out)
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as python -m does
-    with Progress() as progress:
-        exported = export(
-            options.modules,
-            given=[text for texts in options.given for text in texts],
-            skip=options.skip,
-            also=options.also,
-            name=options.name,
-            progress=progress,
-        )
+    if options.launcher is not None:
+        exported = _in_image(options, modules, given, settings, out)
+    elif settings or options.image is not None:
+        raise UsageError(f"{(settings or ['--image'])[0]}: only with --launcher")
+    else:
+        exported = _here(options, modules, given)
     for name, reason in exported.manifest.left_out.items():
         print(f"left out: {name}: {reason}", file=sys.stderr)
     made = shelving.write(exported, out, force=options.force)
@@ -71,3 +85,25 @@ def run(options: argparse.Namespace) -> int:
     print(f"{out}: {len(made.recipes)} recipes{left}{f'; read from {made.version}' if made.version else ''}")
     return int(bool(made.left_out) or not made.recipes)
 
+
+def _here(options: argparse.Namespace, modules: list[str], given: list[str]) -> Exported:
+    """Export in this process."""
+    from ..exporting import export
+    from .progress import Progress
+
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as python -m does
+    with Progress() as progress:
+        return export(
+            modules, given=given, skip=options.skip, also=options.also, name=options.name, progress=progress
+        )
+
+
+def _in_image(
+    options: argparse.Namespace, modules: list[str], given: list[str], settings: list[str], out: str
+) -> Exported:
+    """Export in a job."""
+    from ..launching.export import Asked, export_in_image
+
+    asked = Asked(modules, given, options.skip, options.also, options.name, options.launcher, options.image, settings)
+    return export_in_image(asked, out)

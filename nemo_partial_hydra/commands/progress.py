@@ -10,6 +10,10 @@ class Progress:
     """Is called with what is being done, how many of it are done, and how many there are (0 if that is not known)."""
 
     def __enter__(self) -> Progress:
+        self.bar: Any = None
+        self.said = ""
+        if not sys.stderr.isatty():
+            return self
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as Bar
@@ -21,11 +25,9 @@ class Progress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        self.bar = Bar(*columns, console=console, transient=True) if console.is_terminal else None
-        self.said = ""
-        if self.bar is not None:
-            self.bar.start()
-            self.task = self.bar.add_task("", total=None)
+        self.bar = Bar(*columns, console=console, transient=True)
+        self.bar.start()
+        self.task = self.bar.add_task("", total=None)
         return self
 
     def __call__(self, text: str, done: int, total: int) -> None:

@@ -12,7 +12,6 @@ import dataclasses
 import errno
 import json
 import os
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ class Holder:
 
     def alive(self) -> bool | None:
         """Whether the process still exists; None where that cannot be known from here."""
-        if self.host != socket.gethostname() or not self.birth:
+        if self.host != os.uname().nodename or not self.birth:
             return None
         return _birth(self.pid) == self.birth
 
@@ -72,7 +71,7 @@ def myself(environment: Mapping[str, str]) -> Holder:
     """Return this process as the holder of a claim."""
     pid = os.getpid()
     return Holder(
-        socket.gethostname(), pid, slurm_task(environment), restarts(environment), now(), _birth(pid) or "unknown"
+        os.uname().nodename, pid, slurm_task(environment), restarts(environment), now(), _birth(pid) or "unknown"
     )
 
 

@@ -11,7 +11,6 @@ import dataclasses
 import json
 import os
 import sys
-import traceback
 from typing import Any
 
 from ..errors import JobError
@@ -49,6 +48,8 @@ def read_result(paths: JobPaths) -> Any:
 
 def error_record(error: BaseException) -> dict[str, Any]:
     """Return an error as status.json holds it: type, message, and the last frames of the recipe's own code."""
+    import traceback  # only where there is an error
+
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     message = _message(error)
@@ -72,21 +73,30 @@ def _message(error: BaseException) -> str:
 
 def print_error(error: BaseException) -> None:
     """Print an error's traceback without the frames of this package."""
+    import traceback  # only where there is an error
+
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     frames = traceback.TracebackException.from_exception(error)
     kept = [frame for frame in frames.stack if not frame.filename.startswith(own + os.sep)]
     if kept:
         frames.stack = traceback.StackSummary.from_list(kept)
-    print("".join(frames.format()), file=sys.stderr, end="", flush=True)
+    _printed("".join(frames.format()))
 
 
 def keep_result(paths: JobPaths, value: Any) -> str | None:
-    """Write result.json; return why it could not be written, after the result has been printed."""
+    """Write result.json; return why it could not be written, after the result has been printed.
+
+    Raises
+    ------
+    JobError
+        If it could not be printed either: then it is lost.
+    """
     text = result_text(value)
     try:
         write_atomic(paths.result, text)
     except JobError as error:
-        print(f"{error}\nThe job's result: {text}", file=sys.stderr, end="", flush=True)
+        if not _printed(f"{error}\nThe job's result: {text}"):
+            raise JobError(f"{error}; nor can the log, so the result is lost") from error
         return f"{error}; the result is in the job's standard error"
     return None
 
@@ -98,7 +108,8 @@ def keep_status(paths: JobPaths, status: Status) -> bool:
         return True
     except JobError as error:
         text = str(error)
-    short = dataclasses.replace(status, error=_shortened(status.error), reason=(status.reason or text)[:500])
+    reason = "; ".join(filter(None, [status.reason, text]))[:500]
+    short = dataclasses.replace(status, error=_shortened(status.error), reason=reason)
     data = encode(short).encode()
     with contextlib.suppress(OSError):
         size = os.path.getsize(paths.status)
@@ -108,8 +119,17 @@ def keep_status(paths: JobPaths, status: Status) -> bool:
                 file.flush()
                 os.fsync(file.fileno())
             return True
-    print(f"{text}\nThe job's status: {data.decode()}", file=sys.stderr, end="", flush=True)
+    _printed(f"{text}\nThe job's status: {data.decode()}")
     return False
+
+
+def _printed(text: str) -> bool:
+    """Print on standard error; whether that worked: the log is often on the same full disk."""
+    try:
+        print(text, file=sys.stderr, end="", flush=True)
+        return True
+    except OSError:
+        return False
 
 
 def _shortened(error: Any) -> Any:

@@ -48,7 +48,9 @@ class Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job that a command line names; return the exit code."""
-    parser = argparse.ArgumentParser(prog="start.py", description="Run one frozen job.")
+    # With a width of its own argparse does not import shutil, which every job would pay for.
+    plain = partial(argparse.HelpFormatter, width=100)
+    parser = argparse.ArgumentParser(prog="start.py", description="Run one frozen job.", formatter_class=plain)
     parser.add_argument("directory", metavar="JOBDIR")
     parser.add_argument("--attempt", type=int, metavar="N", help="the attempt, from 1; by default the next one")
     parser.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")

@@ -15,6 +15,8 @@ from . import fitting, host, slurm
 from .settings import SLURM, Settings, mistakes
 
 Ask = Callable[..., slurm.Answer]
+_NOT_NOW = "Requested node configuration is not available"
+"""What ``sbatch --test-only`` says of nodes that are drained or do not answer yet; ``sbatch`` itself queues the job."""
 
 
 @dataclass
@@ -115,7 +117,7 @@ def _ask_cluster(settings: Settings, directory: str, script: Callable[[], str], 
         report.faults([("", _unreachable(answer))])
     elif "unrecognized option" in answer.err:
         report.settings([("additional_parameters", answer.complaint)])
-    elif answer.code != 0:
+    elif answer.code != 0 and not (waits and _NOT_NOW in answer.complaint):
         report.faults([("", f"SLURM would not take the job: {refusal(answer.complaint)}")])
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 _PAIR = re.compile(r"(?:^|(?<=\s))([A-Za-z][A-Za-z0-9_/:]*)=")
 _GPU = re.compile(r"^(?:gres/)?gpu(?::([A-Za-z][\w.-]*))?(?::(\d+))?(?:\(.*)?$")
-UNUSABLE = ("DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FAILING", "ERROR", "NOT_RESPONDING", "POWERED_DOWN_FAIL")
+UNUSABLE = ("DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FAILING", "ERROR", "NOT_RESPONDING", "UNKNOWN",
+            "POWERED_DOWN_FAIL")  # fmt: skip
 NO_CONTROLLER = ("Unable to contact slurm controller", "Unable to establish control", "Connection refused",
                  "Zero Bytes were transmitted", "Socket timed out", "Invalid authentication credential",
                  "Communication connection failure", "Protocol authentication error", "auth_g_", "munge",

@@ -20,6 +20,7 @@ from typing import Any
 from ..jobs import status as states
 from ..jobs.claim import restarts
 from ..jobs.layout import JobPaths, SubmissionPaths
+from ..jobs.outcome import keep_status
 from .child import Child, rank_of
 from .records import read_settings, sweep_of
 from .settings import SLURM, Settings, stamp
@@ -166,7 +167,7 @@ class _Run:
 
     def _over(self, state: str, code: int, reason: str) -> None:
         status = states.read_status(self.paths)
-        states.write_status(
+        keep_status(
             self.paths,
             dataclasses.replace(
                 status,

@@ -7,11 +7,13 @@ nothing final, ``squeue`` does (one call for all jobs, with those that ended lat
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ..jobs import status as states
 from ..jobs.layout import JobPaths, SweepPaths
+from ..jobs.outcome import keep_status
 from . import slurm
 from .merging import ENDS
 from .preflight import Ask
@@ -50,6 +52,7 @@ def wait(
     enough = () if several else ENDED
     pending = {job.spelled: job for job in submission.jobs}
     gone: dict[str, float] = {}
+    asking = _Asking(submission.arrays, ask)
     while pending:
         look()
         for spelled, job in list(pending.items()):
@@ -59,7 +62,7 @@ def wait(
                 ended(sweep.job(job.subdir), status)
         if not pending:
             return
-        known = queue(submission.arrays, ask)
+        known = asking.answer()
         if known is not None:
             now = time.monotonic()
             for spelled, job in list(pending.items()):
@@ -71,6 +74,36 @@ def wait(
                     del pending[spelled]
                     ended(sweep.job(job.subdir), settle(sweep, job, state, ask))
         time.sleep(POLL_S)
+
+
+class _Asking:
+    """Asks for the queue beside the waiting: a controller that is down keeps ``squeue`` for a minute, the jobs' own
+    files can be read all the same."""
+
+    def __init__(self, ids: Sequence[str], ask: Ask) -> None:
+        self._ids, self._ask = ids, ask
+        self._thread: threading.Thread | None = None
+        self._known: dict[str, str] | None = None
+        self._error: Exception | None = None
+
+    def answer(self) -> dict[str, str] | None:
+        """Return a new answer; None while there is none, or where SLURM cannot be asked."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+        self._thread.join(POLL_S)
+        if self._thread.is_alive():
+            return None
+        self._thread = None
+        if self._error is not None:
+            raise self._error
+        return self._known
+
+    def _run(self) -> None:
+        try:
+            self._known = queue(self._ids, self._ask)
+        except Exception as error:  # raised where it is waited for
+            self._error = error
 
 
 def queue(ids: Iterable[str], ask: Ask = slurm.ask) -> dict[str, str] | None:
@@ -93,5 +126,5 @@ def settle(sweep: SweepPaths, job: SentJob, state: str | None, ask: Ask = slurm.
         state = answer.out.split()[0] if answer.code == 0 and answer.out.split() else None
     end, reason = ENDS.get(state or "", (states.LOST, "SLURM does not know it any more, and it wrote nothing"))
     final = dataclasses.replace(status, state=end, attempt=job.attempt, ended=states.now(), reason=reason)
-    states.write_status(paths, final)
+    keep_status(paths, final)
     return final

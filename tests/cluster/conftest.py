@@ -21,10 +21,6 @@ from tests.cluster.host import LabError
 from tests.cluster.lab import Lab
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cluster: needs the test cluster (Debian 12, root); left out of the matrix")
-
-
 def left_out(reason: str) -> NoReturn:
     """Skip for this reason, or fail where every part is required."""
     if os.environ.get("NPH_REQUIRE_ALL") == "1":

@@ -1,7 +1,7 @@
 """The law of the shipped library: composed without NeMo, built with NeMo, each recipe is what NeMo's factory returns.
 
-    python -m tests.support.shipped compose FILE    # here nothing of NeMo is imported
-    python -m tests.support.shipped compare FILE    # here everything is
+    python -m tests.support.shipped compose FILE          # here nothing of NeMo is imported
+    python -m tests.support.shipped compare FILE [FOLDER] # here everything is; the library is made anew in FOLDER
 
 The first half writes the composed recipes as YAML; the second builds them, calls the factories and compares: by
 fiddle's equality, and by what is set, by types and by sharing, which that takes lightly.
@@ -83,6 +83,10 @@ if __name__ == "__main__":
     if sys.argv[1] == "compose":
         print(compose(Path(sys.argv[2])))
     else:
+        if len(sys.argv) > 3:  # first: what is known of a target by then comes from NeMo itself
+            from tools.nemo_library import main
+
+            main(["--out", sys.argv[3]])
         differing = compare(Path(sys.argv[2]))
         print("\n".join(["RESULT", *differing]))
         sys.exit(bool(differing))

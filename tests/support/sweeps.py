@@ -18,16 +18,19 @@ STRANGE = "a 'b' \"c\" $HOME `x` ü;&|"
 class Sweep:
     """The directory of a sweep, to which jobs are added."""
 
+    payloads = "tests.support.payloads"
+    """The module whose functions the jobs call."""
+
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.paths: SweepPaths = sweep_paths(folder)
         self.jobs: list[JobPaths] = []
 
     def add(self, payload: str, **values: Any) -> JobPaths:
-        """Freeze a job that calls a function of ``payloads``."""
+        """Freeze a job that calls a function of the payloads' module."""
         number = len(self.jobs)
         given = {key: escape_interpolation(value) if isinstance(value, str) else value for key, value in values.items()}
-        recipe = {"_target_": f"tests.support.payloads.{payload}", "_partial_": True, **given}
+        recipe = {"_target_": f"{self.payloads}.{payload}", "_partial_": True, **given}
         job = self.paths.job(str(number))
         overrides = tuple(f"{key}={value}" for key, value in values.items())
         write_job(

@@ -1,0 +1,86 @@
+"""NeMo for real: the import of ``make run``, swept from a head node without NeMo into an image that has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.layout import find_jobs
+from nemo_partial_hydra.jobs.outcome import read_result
+from tests.cluster.host import run
+from tests.cluster.images import Bound
+from tests.cluster.lab import Lab
+from tests.support.apps import App
+
+pytestmark = [pytest.mark.cluster, pytest.mark.nemo]
+ROOT = Path(__file__).resolve().parents[2]
+MODELS = ("llama_tiny", "llama_tiny_wide")
+
+# Team A, where NeMo is: the Hugging Face folders, and the signatures of the app's own model for who has no NeMo.
+PREPARE = """
+import sys
+from pathlib import Path
+from nemo_partial_hydra.cli import main
+from tiny_llama.checkpoints import make
+
+make(Path("work/hf"))
+sys.exit(main(["snapshot", "conf/model/llama_tiny.yaml", "--allow", "tiny_llama", "--out", "conf/signatures.json"]))
+"""
+COMPARE = """
+import json, sys
+from pathlib import Path
+from tiny_llama.compare import compare
+
+print(json.dumps([[each.equal, each.tensors] for each in (compare(Path(hf), Path(nemo)) for hf, nemo in
+                  zip(sys.argv[1::2], sys.argv[2::2]))]))
+"""
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    """The example app in a folder of its own."""
+    app = App(tmp_path / "app", {}, script="")
+    for name in ("tiny_llama", "conf"):
+        shutil.copytree(ROOT / name, app.folder / name, dirs_exist_ok=True)
+    shutil.copy(ROOT / "import.py", app.folder)
+    return app
+
+
+def test_two_models_are_imported_in_an_image_and_every_tensor_is_equal(
+    lab: Lab, image_nemo: Bound, app: App, tmp_path: Path
+) -> None:
+    env = {"PYTHONPATH": f"{app.folder}{os.pathsep}{ROOT}", "HF_HUB_OFFLINE": "1"}
+    run(image_nemo.python, "-c", PREPARE, cwd=app.folder, env=env, timeout=240)
+    settings = {
+        "apptainer.image": image_nemo.image,
+        "apptainer.binds": f"[{','.join(image_nemo.binds)}]",
+        "apptainer.python": image_nemo.python,
+        "apptainer.executable": lab.apptainer,
+        "apptainer.env.HF_HUB_OFFLINE": "'1'",
+        "timeout_min": 8,
+        "mem_gb": 4,
+        "cpus_per_task": 2,
+        "detach": "false",
+    }
+    line = ["-m", f"model={','.join(MODELS)}", "hydra/launcher=submitit_apptainer", f"hydra.sweep.dir={tmp_path}/sweep"]
+    line += [f"{'+' if 'env.' in key else ''}hydra.launcher.{key}={value}" for key, value in settings.items()]
+    # The head node's side cannot import NeMo nor what it is built on, and has not when it ends.
+    done = app.run("import.py", *line, script="tests.support.without")
+    jobs = find_jobs(tmp_path / "sweep")
+    logs = "\n".join(job.err(1).read_text()[-3000:] for job in jobs if job.err(1).exists())
+    assert done.code == 0, f"{done.err}\n{done.out}\n{logs}"
+    assert [states.read_status(job).state for job in jobs] == [states.DONE] * 2
+    made = [job.directory / "nemo" for job in jobs]
+    assert [str(path) in read_result(job) for path, job in zip(made, jobs, strict=True)] == [True, True]
+    pairs = [str(path) for name, out in zip(MODELS, made, strict=True) for path in (app.folder / "work/hf" / name, out)]
+    text = run(image_nemo.python, "-c", COMPARE, *pairs, cwd=app.folder, env=env, timeout=120)
+    compared = json.loads(text.splitlines()[-1])
+    assert [equal for equal, _ in compared] == [tensors for _, tensors in compared]
+    assert all(tensors >= 21 for _, tensors in compared)

@@ -1,0 +1,216 @@
+"""Files that somebody else wrote: their settings of Hydra, and texts made to exhaust the reader."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nemo_partial_hydra import diffing, files, session, yamltext
+from nemo_partial_hydra.core import docs_of, from_yaml
+from nemo_partial_hydra.errors import DialectError, PolicyError, RecipeError, UsageError
+from nemo_partial_hydra.policy import check_file
+from nemo_partial_hydra.yamltext import load
+from tests.support.evil import Modules, fresh_policy, module, read
+
+__all__ = ["fresh_policy", "module"]
+T = "tests.support.targets"
+
+# Hydra's own settings ----------------------------------------------------------------------------------------------
+
+SETTINGS: dict[str, Any] = {
+    "callback": "hydra: {callbacks: {x: {_target_: os.system}}}",
+    "callback of the stack": "hydra: {callbacks: {x: {_target_: torch.hub.load}}}",
+    "resolver of hydra": "hydra: {callbacks: {x: {_target_: hydra.utils.call}}}",
+    "log factory": "hydra: {job_logging: {handlers: {x: {'()': subprocess.getoutput, cmd: id}}}}",
+    "log class": "hydra: {job_logging: {handlers: {x: {class: mine.Handler}}}}",
+    "log object": "hydra: {hydra_logging: {handlers: {x: {stream: 'ext://os.environ'}}}}",
+    "log sender": "hydra: {job_logging: {handlers: {x: {class: logging.handlers.SocketHandler}}}}",
+    "placed below hydra by a defaults list": "handlers: {x: {'()': subprocess.getoutput, cmd: id}}",
+    "environment": "hydra: {job: {env_set: {LD_PRELOAD: ./x.so}}}",
+}
+PLAIN = """
+hydra:
+  callbacks: {log: {_target_: hydra.experimental.callbacks.LogJobReturnCallback}}
+  job: {chdir: true, env_set: {OMP_NUM_THREADS: '1'}}
+  job_logging:
+    formatters: {simple: {format: '%(message)s'}, colour: {'()': colorlog.ColoredFormatter}}
+    handlers: {console: {class: logging.StreamHandler, stream: 'ext://sys.stdout', formatter: simple}}
+class: mine.Handler
+"""
+
+
+@pytest.mark.parametrize("text", SETTINGS.values(), ids=SETTINGS)
+def test_what_a_file_makes_hydra_call_is_checked(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text(f"# @package _global_\n{text}\n")
+    with pytest.raises(PolicyError, match=r"model\.yaml: .*to allow it"):
+        files.read_file(str(path), "model.yaml", primary=False)
+
+
+def test_settings_in_a_group_or_package_of_hydra_are_checked() -> None:
+    with pytest.raises(PolicyError, match=r"os\.system"):
+        check_file(load("x: {_target_: os.system}"), hydra=True)
+    check_file(load("x: {_target_: hydra.experimental.callbacks.LogJobReturnCallback}"), hydra=True)
+
+
+def test_ordinary_settings_are_fine() -> None:
+    check_file(load(PLAIN))
+
+
+def test_the_line_of_a_setting_allows_it() -> None:
+    for text in SETTINGS.values():
+        with pytest.raises(PolicyError) as info:
+            check_file(load(text))
+        check_file(load(text), [str(info.value).rpartition("--allow ")[2]])
+
+
+# Texts that exhaust ------------------------------------------------------------------------------------------------
+
+MB = 2**20
+_laugh = [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+_merges = [f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 10)}]}}" for i in range(1, 9)]
+BOMBS: dict[str, tuple[str, str]] = {
+    "flow lists": ("[" * MB, "levels deep"),
+    "flow maps": ("{a: " * MB, "levels deep"),
+    "block lists": ("- " * MB, "levels deep"),
+    "block maps": ("".join(" " * i + "a:\n" for i in range(1000)), "levels deep"),
+    "keys of keys": ("? " * MB, "levels deep"),
+    "tiny nodes": ("[" + "a," * (4 * MB) + "]", "more than"),
+    "tiny maps": ("[" + "{}," * (3 * MB) + "]", "more than"),
+    "aliases": ("\n".join(["a0: &a0 [x]", *_laugh]), "once its aliases are expanded"),
+    "merges": ("\n".join(["a0: &a0 {x: 1}", *_merges]), "once its aliases are expanded"),
+    "chain of merges": (
+        "\n".join(["m0: &m0 {k: 1}", *(f"m{i}: &m{i} {{<<: *m{i - 1}, k{i}: 1}}" for i in range(1, 700))]),
+        "once its aliases are expanded",
+    ),
+    "digits": ("a: " + "9" * MB, "a number of"),
+    "base sixty": ("a: 1" + ":0" * MB, "a number of"),
+    "base sixty by tag": ("a: !!int '1" + ":0" * MB + "'", "a number of"),
+    "float": ("a: 1" + "_1" * MB + "e5", "a number of"),
+}
+
+
+@pytest.mark.parametrize(("text", "why"), BOMBS.values(), ids=BOMBS)
+def test_a_bomb_is_refused_with_its_place_before_it_takes_much(text: str, why: str) -> None:
+    start = time.process_time()
+    with pytest.raises(DialectError, match=rf"^bomb\.yaml, line \d+, column \d+: .*{why}"):
+        load(text, "bomb.yaml")
+    took = time.process_time() - start
+    half = time.process_time()
+    load("[" + "a," * 100_000 + "]")
+    assert took < 20 * (time.process_time() - half), "out of proportion to an honest text of 200 KB"
+
+
+def test_the_memory_is_bounded() -> None:
+    text = "[" + "{}," * (5 * MB) + "]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(DialectError):
+            load(text)
+        assert tracemalloc.get_traced_memory()[1] < 400 * MB
+    finally:
+        tracemalloc.stop()
+
+
+def _read_config(path: str) -> Any:
+    return files.read_file(path, "large.yaml", primary=False)
+
+
+@pytest.mark.parametrize("reader", [_read_config, diffing.read_recipe_file])
+def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path, reader: Callable[[str], Any]) -> None:
+    path = tmp_path / "large.yaml"
+    with path.open("wb") as file:
+        file.truncate(100 * MB)  # sparse: nothing is on the disk
+    tracemalloc.start()
+    try:
+        with pytest.raises(DialectError, match=r"large\.yaml: 104857600 bytes are more than"):
+            reader(str(path))
+        assert tracemalloc.get_traced_memory()[1] < MB
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device")
+def test_a_device_without_a_size_is_read_no_further_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yamltext, "MAX_BYTES", MB)
+    with pytest.raises(DialectError, match="its content is more than"):
+        yamltext.read_text("/dev/zero")
+
+
+def test_honest_texts_of_that_kind_are_read() -> None:
+    assert load("a: 0x" + "f" * 10_000)["a"] == int("f" * 10_000, 16)
+    assert load("a: " + "9" * 4000)["a"] == int("9" * 4000)
+    assert load("a: 1:30:00") == {"a": 5400}
+    assert load("a: '" + "x" * MB + "'") == {"a": "x" * MB}
+    assert len(load("".join(f"k{i}: 1\n" for i in range(20_000)))) == 20_000
+
+
+def test_a_mapping_that_another_has_merged_is_no_duplicate() -> None:
+    text = "top: {<<: [&m {<<: &b {x: 1}, x: 2}]}\nother: *m\n"
+    assert load(text) == yaml.safe_load(text)
+    with pytest.raises(DialectError, match="duplicate key 'x'"):
+        load("a: &a {x: 1}\nb: {<<: *a, x: 1, x: 2}\n")
+
+
+@pytest.mark.parametrize("levels", [30, 60, 120, 190])
+@pytest.mark.parametrize("form", ["[{}]", "{{a: {}}}", f"{{{{_target_: {T}.untyped, a: {{}}}}}}"])
+@pytest.mark.parametrize("way", ["text", "config", "file"])
+def test_a_deep_recipe_is_read_or_refused_with_one_message(tmp_path: Path, levels: int, form: str, way: str) -> None:
+    pytest.importorskip("nemo_run")
+    import nemo_partial_hydra as nph
+
+    value = "1"
+    for _ in range(levels):
+        value = form.format(value)
+    text = f"{{_target_: {T}.untyped, a: {value}}}"
+    path = tmp_path / "deep.yaml"
+    path.write_text(text)
+    ways: dict[str, Callable[[], Any]] = {
+        "text": lambda: from_yaml(text, allow=["tests"]),
+        "config": lambda: nph.build(load(text), allow=["tests"]),
+        "file": lambda: files.read_file(str(path), "deep.yaml", primary=False),
+    }
+    with session.running(session.Session(("tests",))), contextlib.suppress(RecipeError):
+        assert ways[way]() is not None
+
+
+def test_a_fraction_whose_digits_fill_the_memory_is_refused() -> None:
+    node = {"_target_": "fractions.Fraction", "_args_": ["1e999999999"]}
+    with pytest.raises(RecipeError, match="exponent is out of range"):
+        read({"_target_": f"{T}.untyped", "a": node})
+
+
+# Listing -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_docs_of_a_refused_target_are_not_looked_for(module: Modules) -> None:
+    import nemo_partial_hydra as nph
+
+    evil = module("def f(a=None): ...\n")
+    assert docs_of(f"{evil}.f") == {}
+    nph.paths({"_target_": f"{T}.untyped", "a": {"_target_": f"{evil}.f", "a": 1}}, allow=["tests"])
+    assert evil not in sys.modules
+
+
+def test_a_folder_of_recipes_cannot_stand_in_for_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger's ``torch.py`` beside ``conf`` would be imported under a name that is allowed."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("honest", "false"):
+        (tmp_path / name / "conf").mkdir(parents=True)
+        (tmp_path / name / "conf/a.yaml").write_text("_target_: torch.nn.Linear\n")
+    (tmp_path / "honest/shop.py").write_text("")
+    (tmp_path / "false/torch.py").write_text("")
+    diffing.allow_folder(str(tmp_path / "honest/conf/a.yaml"))
+    assert sys.path[-1] == str(tmp_path / "honest"), "what is installed goes first"
+    with pytest.raises(UsageError, match="its 'torch' would stand in for the package of that name"):
+        diffing.allow_folder(str(tmp_path / "false/conf/a.yaml"))
+    assert str(tmp_path / "false") not in sys.path
