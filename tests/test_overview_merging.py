@@ -107,6 +107,7 @@ def test_lost_is_what_nobody_has_any_more_or_has_ended_without_a_result(own: str
         (states.RUNNING, Views(True, Known("OUT_OF_MEMORY"), None, True, True), "lost", "mem_gb"),
         (states.RUNNING, Views(True, None, Known("NODE_FAIL", node="n1"), True, True), "lost", "n1"),
         (states.RUNNING, Views(True, None, Known("FAILED", exit_code=0, exit_signal=9), True, True), "lost", "SIGKILL"),
+        (states.RUNNING, Views(True, None, Known("FAILED", exit_code=9), True, True), "lost", "SIGKILL"),
         (states.RUNNING, Views(True, None, Known("FAILED", exit_code=1), True, True), "failed", "before it could say"),
         (states.RUNNING, Views(True, None, Known("RUNNING"), True, True), "lost", "accounting has it as RUNNING"),
         (states.RUNNING, Views(True, None, Known("RUNNING"), False, True), "running", "accounting"),

@@ -11,7 +11,7 @@ import dataclasses
 import os
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import ClusterError, JobError, RefusedError
@@ -156,18 +156,24 @@ def _here(entry: Entry, done: Cancelled) -> None:
     if found is None or found.alive() is None:
         where = found.host if found is not None else entry.own.host or "an unknown host"
         done.left.append((entry, f"it runs on {where}: cancel it there"))
-    elif _told(entry, found.pid):
+        return
+    try:
+        told = _told(entry, found.pid)
+    except PermissionError:
+        done.left.append((entry, f"process {found.pid} is another user's"))
+        return
+    if told:
         done.cancelled.append(entry)
     else:
         done.over.append((entry, "its process has ended meanwhile"))
 
 
-def _told(entry: Entry, pid: int, kill: Callable[[int, int], None] = os.kill) -> bool:
+def _told(entry: Entry, pid: int) -> bool:
     """Tell a job to end, having noted for its runner why."""
     with contextlib.suppress(JobError):  # on a full disk the runner takes the signal for what it is
         write_atomic(entry.paths.notice(entry.attempt), states.CANCELLED)
     try:
-        kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return False
     return True

@@ -103,9 +103,7 @@ def _run(asked: Asked, sweep: SweepPaths, job: JobPaths) -> None:
     """Send the job and wait for it."""
     if asked.launcher not in launchers.CLUSTERS:
         raise UsageError(f"--launcher {asked.launcher}: there is {one_of(launchers.CLUSTERS)}")
-    config, name = launchers.composed(
-        [f"hydra/launcher={asked.launcher}", *asked.settings], sweep, "export", None
-    )
+    config, name = launchers.composed([f"hydra/launcher={asked.launcher}", *asked.settings], sweep, "export", None)
     if config.get("detach"):
         raise UsageError("hydra.launcher.detach: an export is waited for, since it brings the library back")
     if asked.image is not None:

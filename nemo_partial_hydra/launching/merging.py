@@ -140,7 +140,8 @@ def _gone(own: str, views: Views) -> Merged:
 
 def _ended(known: Known) -> Merged:
     state, reason = ENDS[known.state]
-    killed = known.exit_signal == _SIGKILL or known.exit_code == 128 + _SIGKILL
+    # A shell says 137; srun, which starts the tasks, ends with the bare number of the signal that ended one.
+    killed = known.exit_signal == _SIGKILL or known.exit_code in (_SIGKILL, 128 + _SIGKILL)
     if known.state == "FAILED" and killed:
         state, reason = states.LOST, "killed with SIGKILL: often the memory limit; see mem_gb"
     elif known.state == "NODE_FAIL" and known.node:

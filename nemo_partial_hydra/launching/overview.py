@@ -70,7 +70,7 @@ class Watch:
         arrays = queues.arrays(answers.queue, answers.accounts)
         entries = []
         for paths, first in before.items():
-            own, job, submission = _own(paths, sent) if answers.queue is not None and _asked(first[0]) else first
+            own, job, submission = _own(paths, sent) if ids and _asked(first[0]) else first
             views = _views(paths, own, job, submission, answers, arrays)
             entries.append(Entry(paths, self.heads[paths], own, merging.merge(own.state, views), job, submission))
         found = Overview(self.directory, self.sweep, states.now(), entries, answers.unasked)

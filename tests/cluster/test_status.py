@@ -168,7 +168,7 @@ def test_a_job_killed_with_sigkill_is_lost_and_tried_again(
     lab.ended(array)
     found = status(tmp_path, capsys, 1)["jobs"][0]
     assert (found["state"], found["own"]) == (states.LOST, states.RUNNING)
-    assert (found["exit_code"], found["slurm_state"]) == (137, "FAILED")
+    assert (found["exit_code"], found["slurm_state"]) == (9, "FAILED")
     assert "SIGKILL" in found["reason"]
     assert cli.main(["retry", str(tmp_path), "hydra.launcher.detach=false"]) == 0, capsys.readouterr().err
     assert says(job) == states.DONE
@@ -179,8 +179,8 @@ def test_the_truth_while_parts_of_the_cluster_are_down(
     settings: Settings, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweep = Sweep(tmp_path)
-    done, runs = sweep.add("report"), sweep.add("wait", seconds=100)
-    array = submitted(sweep, settings)
+    done, runs = sweep.add("report"), sweep.add("wait", seconds=1000)
+    array = submitted(sweep, replace(settings, resources={**SMALL, "timeout_min": 20}))
     over(lab, done)
     lab.wait(lambda: says(runs) == states.RUNNING, 30, "the job to run")
     lab.saved(f"{array}_1")
@@ -221,9 +221,11 @@ def test_of_two_retries_at_once_one_is_refused(
     settings: Settings, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweep = Sweep(tmp_path)
-    job = sweep.add("fail", message="x")
-    submitted(sweep, settings)
-    over(lab, job)
+    job = sweep.add("wait", seconds=100)
+    array = submitted(sweep, settings)
+    lab.wait(lambda: says(job) == states.RUNNING, 30, "the job to run")
+    assert cli.main(["cancel", str(tmp_path)]) == 0
+    lab.ended(array)
     line = [sys.executable, "-m", "nemo_partial_hydra.cli", "retry", str(tmp_path)]
     both = [subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
     said = [each.communicate(timeout=120) for each in both]
