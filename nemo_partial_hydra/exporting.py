@@ -23,7 +23,7 @@ from .names import name_of, resolve
 from .reading import from_data
 from .schema import file_targets
 from .signatures import Signature, read
-from .snapshot import encode
+from .snapshot_text import encode
 from .yamltext import dump, load
 
 Progress = Callable[[str, int, int], None]

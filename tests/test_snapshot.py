@@ -30,7 +30,8 @@ from nemo_partial_hydra.capture import capture_default, raw
 from nemo_partial_hydra.errors import SignatureError
 from nemo_partial_hydra.installed import Package, docs_of, read_packages
 from nemo_partial_hydra.signatures import REQUIRED, Parameter, Signature, Signatures, Unknown, doc_of, read
-from nemo_partial_hydra.snapshot import Snapshot, encode, load, save
+from nemo_partial_hydra.snapshot import Snapshot, load, save
+from nemo_partial_hydra.snapshot_text import encode
 from nemo_partial_hydra.tree import BUILDABLES, Call, Link, Map, Opaque, Ref, Seq, Value
 from nemo_partial_hydra.typespec import ANY, TypeSpec, parse
 from tests.support import strategies as make

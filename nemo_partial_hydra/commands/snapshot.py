@@ -26,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     from ..core import docs_of
     from ..errors import UsageError
     from ..installed import read_packages
-    from ..snapshot import encode, save
+    from ..snapshot import save
+    from ..snapshot_text import encode
     from .files import read_targets
 
     targets, lookup = read_targets(options.files, options.allow)
