@@ -102,8 +102,9 @@ def test_a_job_that_slurm_may_still_have_is_not_tried_again(tmp_path: Path) -> N
     says(sweep.jobs[0], states.TIMEOUT, ended=states.now())
     with pytest.raises(RefusedError, match="nothing to try again: 1 submitted"):
         prepared(sweep, Slurm({"7_0": "PENDING"}))
-    with pytest.raises(RefusedError, match="still ends"):
-        prepared(sweep, Slurm({"7_0": "RUNNING"}), numbers=[0])
+    for numbers in ([0], []):
+        with pytest.raises(RefusedError, match="job 0 is timeout and still ends as 7_0"):
+            prepared(sweep, Slurm({"7_0": "COMPLETING"}), numbers=numbers)
     with pytest.raises(ClusterError, match="requeued"):
         prepared(sweep, Slurm(DOWN))
     says(sweep.jobs[0], states.RUNNING)

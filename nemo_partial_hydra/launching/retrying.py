@@ -125,6 +125,10 @@ def _eligible(found: Overview, numbers: Sequence[int]) -> list[Entry]:
     if others and numbers:
         said = "; ".join(f"job {entry.name} {_why_not(entry)}" for entry in others)
         raise RefusedError(f"{found.directory}: nothing was submitted: {said}")
+    ending = [entry for entry in others if entry.state in states.RETRIED]
+    if not chosen and ending:
+        said = "; ".join(f"job {entry.name} {_why_not(entry)}" for entry in ending[:5])
+        raise RefusedError(f"{found.directory}: nothing was submitted: {said}")
     if not chosen:
         counts = ", ".join(f"{number} {state}" for state, number in found.counts.items())
         raise RefusedError(f"{found.directory}: there is nothing to try again: {counts}")

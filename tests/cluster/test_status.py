@@ -22,6 +22,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, job_paths
 from nemo_partial_hydra.launching import launchers, records
 from nemo_partial_hydra.launching.apptainer import Container
+from nemo_partial_hydra.launching.overview import overview
 from nemo_partial_hydra.launching.settings import Settings
 from tests.cluster.host import run
 from tests.cluster.lab import Lab
@@ -217,15 +218,20 @@ def test_a_job_that_slurm_lost_is_lost(
     assert (found["state"], found["reason"]) == ("lost", "SLURM does not know it any more, and it wrote nothing")
 
 
+def active(folder: Path) -> bool:
+    """Whether SLURM still has any of the jobs."""
+    return any(entry.merged.active for entry in overview(str(folder)).entries)
+
+
 def test_of_two_retries_at_once_one_is_refused(
     settings: Settings, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("wait", seconds=100)
-    array = submitted(sweep, settings)
+    submitted(sweep, settings)
     lab.wait(lambda: says(job) == states.RUNNING, 30, "the job to run")
     assert cli.main(["cancel", str(tmp_path)]) == 0
-    lab.ended(array)
+    lab.wait(lambda: not active(tmp_path), 60, "it to have ended")
     line = [sys.executable, "-m", "nemo_partial_hydra.cli", "retry", str(tmp_path)]
     both = [subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
     said = [each.communicate(timeout=120) for each in both]
