@@ -11,9 +11,9 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from . import libraries
 from .errors import RecipeError
-from .listing import describe
-from .spelling import value_text
+from .registry import REGISTRY
 
 QUERY = "query="
 Open = Callable[[list[str]], Any]
@@ -68,6 +68,8 @@ def answer(args: list[str], words: list[str], compose: Open) -> bool:
         return False
     shell, others, word = asked
     key = word.partition("=")[0]
+    if libraries.is_group(key.lstrip("+")) or REGISTRY.is_group(key.lstrip("+")):
+        return False  # Hydra knows the options, and nothing has to be composed for them
     found: list[str] = []
     with _silence(), compose(others) as config:
         found += values(config, key.lstrip("+"))
@@ -79,6 +81,9 @@ def answer(args: list[str], words: list[str], compose: Open) -> bool:
 
 def values(config: Any, key: str) -> list[str]:
     """Return the values that a path's type names one by one."""
+    from .listing import describe
+    from .spelling import value_text
+
     for info in describe(config, docs=False):
         if info.path == key:
             kind = info.type.removeprefix("Optional[").removesuffix("]")
