@@ -126,9 +126,12 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
                 return _list(listing, args, opened)
             if session.completing():
                 from .completing import answer, typed_words
+                from .lines import config_folder
 
                 app.completes = True
-                if answer(args, typed_words(lambda words: prepared(words, app, checked=False)), opened):
+                typed = typed_words(lambda words: prepared(words, app, checked=False))
+                main_folder = [config_folder(inspect.unwrap(task), config_path)] if config_path is not None else []
+                if answer(args, typed, opened, [*main_folder, *app.config_dirs]):
                     return None
             sys.argv = [argv[0], *args]
             hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()

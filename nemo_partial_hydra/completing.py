@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import libraries
@@ -54,7 +54,11 @@ def question(args: list[str], words: list[str]) -> tuple[str, list[str], str] | 
     return shell, others, words[-1]
 
 
-def answer(args: list[str], words: list[str], compose: Open) -> bool:
+def _below(folders: Iterable[str], group: str) -> Iterator[str]:
+    return (os.path.join(folder, group) for folder in folders)
+
+
+def answer(args: list[str], words: list[str], compose: Open, folders: Iterable[str] = ()) -> bool:
     """Print the values that complete the last word; return False where Hydra has to answer.
 
     Parameters
@@ -62,13 +66,15 @@ def answer(args: list[str], words: list[str], compose: Open) -> bool:
     args : the app's arguments, of a completion query.
     words : what has been typed after the app's name, ``nph.main``'s own options taken out.
     compose : opens the composed config of a command line.
+    folders : the app's config directories.
     """
     asked = question(args, words)
     if asked is None:
         return False
     shell, others, word = asked
     key = word.partition("=")[0]
-    if libraries.is_group(key.lstrip("+")) or REGISTRY.is_group(key.lstrip("+")):
+    group = key.lstrip("+")
+    if libraries.is_group(group) or REGISTRY.is_group(group) or any(map(os.path.isdir, _below(folders, group))):
         return False  # Hydra knows the options, and nothing has to be composed for them
     found: list[str] = []
     with _silence(), compose(others) as config:

@@ -58,6 +58,12 @@ def parse(args: list[str]) -> Line:
     return Line(tuple(overrides), **found)
 
 
+def config_folder(function: Callable[..., Any], path: str) -> str:
+    """Return an app's config directory; a relative path counts from the decorated function's file."""
+    file = os.path.abspath(function.__code__.co_filename)
+    return os.path.abspath(os.path.join(os.path.dirname(file), path))
+
+
 @contextlib.contextmanager
 def composed(
     line: Line, function: Callable[..., Any], config_path: str | None, config_name: str | None, version_base: str | None
@@ -83,8 +89,7 @@ def composed(
     elif path.startswith("pkg://"):
         opened = initialize_config_module(path.removeprefix("pkg://").replace("/", "."), **base)
     else:
-        file = os.path.abspath(function.__code__.co_filename)
-        opened = initialize_config_dir(os.path.abspath(os.path.join(os.path.dirname(file), path)), **base)
+        opened = initialize_config_dir(config_folder(function, path), **base)
     with opened:
         mode = RunMode.MULTIRUN if line.multirun else RunMode.RUN
         loader = GlobalHydra.instance().config_loader()
