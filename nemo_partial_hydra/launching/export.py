@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from . import board, code, launchers, local, slurm, submission, waiting
 from .settings import LOCAL, Settings, from_config
 
 TARGET = "nemo_partial_hydra.jobs.export.write_library"
+_ENDS = 15.0  # seconds that a cancelled job has to end
 LAST_LINES = 12
 
 
@@ -138,7 +140,18 @@ def _cancelled_with_us(job: str) -> Iterator[None]:
         answer = slurm.ask(["scancel", job])
         text = f"SLURM job {job} is cancelled" if answer.code == 0 else f"cancel it with: scancel {job}"
         print(text, file=sys.stderr, flush=True)
+        _gone(job)
         raise
+
+
+def _gone(job: str) -> None:
+    """Wait, for a while, until a cancelled job has written its last word: its directory is removed then."""
+    end = time.monotonic() + _ENDS
+    while time.monotonic() < end:
+        answer = slurm.ask(["squeue", "--noheader", "--jobs", job, "--format", "%T"])
+        if answer.code != 0 or not answer.out.strip():
+            return
+        time.sleep(0.2)
 
 
 def _raise(job: JobPaths, status: states.Status) -> None:
