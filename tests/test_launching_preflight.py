@@ -216,6 +216,8 @@ class Cluster:
 
 def checked(asked: Cluster, folder: Path, **changed: Any) -> RecipeError | None:
     """Check settings; return the error."""
+    # Wherever the interpreter of the tests stands, it is none of the nodes' business here.
+    changed["resources"] = {"python": "/usr/bin/python3", **changed.get("resources", {})}
     report = preflight.check(Settings(**changed), str(folder), lambda: "#!/bin/bash\n", ask=asked)
     try:
         report.check()

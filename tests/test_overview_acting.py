@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nemo_partial_hydra import cli
+from nemo_partial_hydra import cli, policy
 from nemo_partial_hydra.errors import ClusterError, PolicyError, RefusedError, UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.launching import cancelling, kept, records, retrying
@@ -200,8 +200,10 @@ def test_secrets_are_taken_from_here(
     assert "B_TOKEN" in capsys.readouterr().err
 
 
-def test_a_command_line_changes_what_it_names_of_the_kept_settings(tmp_path: Path) -> None:
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+def test_a_command_line_changes_what_it_names_of_the_kept_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "_trusted", set())  # what other tests have captured
     sweep = Sweep(tmp_path)
     sweep.add("report")
     container = Container(env={"A": "1", "B": "2"}, nv=True, setup=("module load x",))
