@@ -152,7 +152,7 @@ def _look_from_nodes(settings: Settings, directory: str, nodes: list[slurm.Node]
             mounts = file.read()
     except OSError:
         return  # not Linux as we know it: nothing can be told
-    paths = [("hydra.sweep.dir", directory), ("", sys.executable)]
+    paths = [("hydra.sweep.dir", directory), ("", str(settings.resources.get("python") or sys.executable))]
     if settings.container.image is not None and "://" not in settings.container.image:
         paths.append(("apptainer.image", os.path.abspath(settings.container.image)))
     for name, path in paths:
