@@ -282,7 +282,7 @@ def test_nodes_that_are_away_now_are_a_note_and_no_fault(tmp_path: Path) -> None
     refused = Answer(1, "", "allocation failure: Requested node configuration is not available\n")
     idle = texts.NODES.replace("State=MIXED", "State=IDLE+DRAIN")
     away = Cluster(**{"--test-only": refused, "node": Answer(0, idle, "")})
-    report = preflight.check(Settings(), "/srv", lambda: "#!/bin/bash\n", ask=away)
+    report = preflight.check(Settings(resources={"python": "/usr/bin/python3"}), "/srv", lambda: "#!/bin/bash\n", ask=away)
     report.check()
     assert any("the jobs will wait" in note for note in report.notes)
     up = Cluster(**{"--test-only": refused})
