@@ -322,3 +322,6 @@ ENVIRONMENT = frozenset(
 )
 
 STDLIB = frozenset({*sys.stdlib_module_names, "builtins"})
+
+STACK = frozenset(prefix.partition(".")[0] for prefix in BUILT_IN)
+"""The top-level packages of the NeMo stack."""

@@ -13,12 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from . import manifest, session
+from .denied import STACK
 from .errors import LibraryError
 
 SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "nemo_library")
 ENTRY_POINTS = "nemo_partial_hydra.recipes"
-STACK = frozenset("nemo nemo_run megatron lightning torch transformers".split())
-"""The top-level packages of what the shipped library names: for others its signatures need not be read."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Library:
         return f"{self.name} ({self.source})"
 
     def covers(self, target: str) -> bool:
-        """Whether it may know the signature of a target."""
+        """Whether it may know the signature of a target: the shipped one need not be read for what is not NeMo's."""
         return self.folder != SHIPPED or target.partition(".")[0] in STACK
 
     def file(self, path: str) -> str:

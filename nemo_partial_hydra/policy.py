@@ -24,6 +24,7 @@ from .denied import (
     HYDRA_PARTS,
     OWN_MODULES,
     POWERFUL,
+    STACK,
     STDLIB,
 )
 from .errors import Path, PolicyError, RecipeError, ValidationError, placed
@@ -34,7 +35,6 @@ from .vetting import Argument, names_in, parted
 __all__ = ["BUILT_IN", "DENIED", "HARMLESS", "STACK", "Argument", "names_in"]
 
 _BUILT_IN = frozenset(BUILT_IN)
-STACK = frozenset(prefix.partition(".")[0] for prefix in BUILT_IN)
 _trusted: set[str] = set()
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-
 from nemo_partial_hydra import cli, manifest
 from tests.support.apps import dedent
 

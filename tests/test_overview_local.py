@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("submitit")
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-
 from nemo_partial_hydra import cli
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, job_paths
