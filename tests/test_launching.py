@@ -49,6 +49,26 @@ def test_entering_sets_the_variables_and_becomes_the_command() -> None:
     assert arguments == [STRANGE]
 
 
+@pytest.mark.parametrize("level", [None, "WARNING"])
+def test_who_submits_from_a_program_keeps_its_log_file(tmp_path: Path, level: str | None) -> None:
+    """submitit closes every handler of the process when it is imported, unless it is told not to."""
+    script = (
+        "import logging, os, sys\n"
+        "class Kept(logging.FileHandler):\n"
+        "    def close(self): sys.exit('closed')\n"
+        "logging.getLogger().addHandler(Kept('log'))\n"
+        "before = dict(os.environ)\n"
+        "import nemo_partial_hydra.launching.executors\n"
+        "assert 'submitit.core.core' in sys.modules and before == dict(os.environ)\n"
+        "logging.warning('still there')\n"
+        "os._exit(0)\n"  # at the end Python itself closes them
+    )
+    env = {name: value for name, value in os.environ.items() if name != "SUBMITIT_LOG_LEVEL"}
+    env.update({"PYTHONPATH": str(ROOT), **({} if level is None else {"SUBMITIT_LOG_LEVEL": level})})
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=env, check=True)
+    assert "still there" in (tmp_path / "log").read_text(encoding="utf-8")
+
+
 def test_every_setting_of_the_container_reaches_its_argument_list() -> None:
     full = Container(
         image="/i/x.sif", nv=True, rocm=True, binds=("/data:/d:ro",), cleanenv=True, contain=True,

@@ -16,12 +16,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import submitit
-from submitit.local.local import LocalExecutor
-from submitit.slurm.slurm import SlurmExecutor
-
 from ..errors import ClusterError, UsageError, nearest
 from .settings import Settings
+
+# submitit configures logging when it is imported, and that closes every handler of the process: the log file of who
+# uses this package as a library, or a stream that absl writes to. With this variable it does not.
+_before = os.environ.get("SUBMITIT_LOG_LEVEL")
+os.environ["SUBMITIT_LOG_LEVEL"] = "NOCONFIG"
+try:
+    import submitit
+    from submitit.local.local import LocalExecutor
+    from submitit.slurm.slurm import SlurmExecutor
+finally:
+    del os.environ["SUBMITIT_LOG_LEVEL"]
+    if _before is not None:
+        os.environ["SUBMITIT_LOG_LEVEL"] = _before
 
 _GENERIC = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout")
 _NOT_SENT = ("max_num_timeout", "python")
