@@ -1,7 +1,8 @@
-"""Freezing a sweep: composed, checked and written, beside composing each job as Hydra's own launcher does.
+"""Freezing and submitting a sweep, beside composing each job as Hydra's own launcher does.
 
 The recipe has 534 parameters of plain-Python targets, so that no import of NeMo is in the figures; the sweep varies one
-value. In one process and in turns: ours freezes all jobs and writes them; the peer composes a few of the same jobs with
+value. In one process and in turns: ours composes, checks and writes all jobs, and submits them as one array, where
+``sbatch`` is a program that only says a number; the peer composes a few of the same jobs with
 ``load_sweep_config``, which is what the stock launcher does for a job before it does anything else (the stock sweeper
 does it once more, to validate the job). Both are seconds a job. The second peer is Hydra on plain YAML with as many
 leaves, in which nothing of this package takes part.
@@ -10,6 +11,7 @@ leaves, in which nothing of this package takes part.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -40,8 +42,8 @@ def main() -> int:
         conf(folder, "conf", synthetic.recipe_yaml())
         comparisons = measured(folder)
     print(f"A sweep over one value of a recipe with {synthetic.PARAMETERS} parameters, {synthetic.SET} of them set.")
-    print("Ours, a job: composed, checked and written as job.yaml. Peer, a job: composed, once.")
-    return report("Freezing a sweep, seconds a job", comparisons)
+    print("Ours, a job: composed, checked, written as job.yaml, and submitted. Peer, a job: composed, once.")
+    return report("Freezing and submitting a sweep, seconds a job", comparisons)
 
 
 def measured(folder: Path) -> list[Comparison]:
@@ -50,7 +52,10 @@ def measured(folder: Path) -> list[Comparison]:
     with opened(folder / "conf") as (config, loader):
         ours = freezing(config, loader, folder / "jobs", JOBS)
         stock = composing(config, loader)
-        same = turns(Comparison("freeze", "Hydra's launcher composes", TARGET, size), ours, stock, ROUNDS)
+        with sbatch(folder / "bin"):
+            sent = freezing(config, loader, folder / "jobs", JOBS, submitted=True)
+            same = Comparison("freeze and submit", "Hydra's launcher composes", TARGET, size)
+            turns(same, sent, stock, ROUNDS)
         large = freezing(config, loader, folder / "many", MANY)
         linear = turns(
             Comparison(f"freeze {MANY} jobs", f"freeze {JOBS} jobs", LINEAR, f"{MANY} : {JOBS} jobs"), large, ours, 1, 0
@@ -59,7 +64,7 @@ def measured(folder: Path) -> list[Comparison]:
     conf(folder, "plain", data)
     with opened(folder / "plain") as (plain_config, plain_loader):
         times = composing(plain_config, plain_loader)
-        by_hand = Comparison("freeze", "the same, plain YAML, plain Hydra", None, size)
+        by_hand = Comparison("freeze and submit", "the same, plain YAML, plain Hydra", None, size)
         for before in same.ours:
             by_hand.add(before, times())
     print(f"freeze {MANY} jobs: {seconds(linear.ours[0] * MANY)}, {JOBS} jobs: {seconds(linear.theirs[0] * JOBS)}")
@@ -90,11 +95,28 @@ def lines(count: int) -> list[list[str]]:
     return [[f"{KEY}={number / 10_000}"] for number in range(count)]
 
 
-def freezing(config: Any, loader: Any, where: Path, count: int) -> Side:
-    """Make the side that freezes a sweep; it returns seconds a job."""
+@contextlib.contextmanager
+def sbatch(folder: Path) -> Iterator[None]:
+    """Put a ``sbatch`` on the path that takes everything, and answers at once."""
+    folder.mkdir()
+    program = folder / "sbatch"
+    program.write_text("#!/bin/sh\necho Submitted batch job 77\n")
+    program.chmod(0o755)
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{folder}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
+
+
+def freezing(config: Any, loader: Any, where: Path, count: int, *, submitted: bool = False) -> Side:
+    """Make the side that freezes a sweep, and submits it as one array; it returns seconds a job."""
     from omegaconf import open_dict, read_write
 
     from nemo_partial_hydra.jobs.launching import freeze_sweep
+    from nemo_partial_hydra.launching import preflight, submission
+    from nemo_partial_hydra.launching.settings import Settings
 
     jobs = lines(count)
 
@@ -104,9 +126,14 @@ def freezing(config: Any, loader: Any, where: Path, count: int) -> Side:
             config.hydra.sweep.dir = str(where)
         start = time.perf_counter()
         made = freeze_sweep(config, loader, main, jobs)
+        if submitted:
+            frozen = [paths for paths, _ in made.jobs]
+            sent = submission.submit(made.paths, frozen, Settings(), report=preflight.Report())
         spent = time.perf_counter() - start
         if len(made.jobs) != count or not all(paths.job.exists() for paths, _ in made.jobs):
             raise RuntimeError(f"not all of {count} jobs were frozen")
+        if submitted and [job.spelled for job in sent.jobs] != [f"77_{number}" for number in range(count)]:
+            raise RuntimeError(f"not all of {count} jobs were submitted as one array")
         return spent / count
 
     return side

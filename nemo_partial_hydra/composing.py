@@ -45,6 +45,7 @@ class Composer:
         self.config = config
         self.loader = loader
         self.constant = set(jobs[0]).intersection(*jobs[1:]) if jobs else set()
+        self._parser = OverridesParser.create()
         self._parsed: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
         self._bases: dict[tuple[str, ...], DictConfig | None] = {}
@@ -100,7 +101,7 @@ class Composer:
 
     def _parse(self, line: str) -> Override:
         if line not in self._parsed:
-            self._parsed[line] = OverridesParser.create().parse_override(line)
+            self._parsed[line] = self._parser.parse_override(line)
         return self._parsed[line]
 
     def _chooses(self, override: Override) -> bool:

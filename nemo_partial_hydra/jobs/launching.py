@@ -26,6 +26,7 @@ from .facts import read_facts
 from .freezing import frozen
 from .job import Job, is_frozen, write_job
 from .layout import JobPaths, SweepPaths, sweep_paths
+from .together import together
 
 log = logging.getLogger(__name__)
 
@@ -145,8 +146,7 @@ def write_sweep(made: FrozenSweep, config: DictConfig) -> None:
         raise JobError(f"{made.paths.directory}: cannot be made: {error.strerror}") from None
     if not made.paths.multirun.exists():
         save_multirun(config, str(made.paths.multirun))
-    for paths, job in new:
-        write_job(paths, job)
+    together(lambda one: write_job(*one), new)
 
 
 def launch_frozen(

@@ -171,7 +171,7 @@ def _number(folder: str) -> tuple[int, ...]:
     return (int(found.group(1)),) if found else (2**63,)
 
 
-def write_atomic(path: Path, data: str | bytes, *, mode: int | None = None) -> None:
+def write_atomic(path: Path, data: str | bytes, *, mode: int | None = None, durable: bool = True) -> None:
     """Write a file so that it is the old or the new one, never half; on a full disk the old one stays whole.
 
     Parameters
@@ -179,6 +179,7 @@ def write_atomic(path: Path, data: str | bytes, *, mode: int | None = None) -> N
     path : the file; its directory exists.
     data : its content; text is written as UTF-8.
     mode : its permissions; by default those of any new file.
+    durable : whether it is on the disk when this returns, and so there after a power cut too.
 
     Raises
     ------
@@ -191,7 +192,8 @@ def write_atomic(path: Path, data: str | bytes, *, mode: int | None = None) -> N
             with open(temporary, "xb") as stream:  # not mkstemp, whose file nobody else could read
                 stream.write(data.encode() if isinstance(data, str) else data)
                 stream.flush()
-                os.fsync(stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
                 if mode is not None:
                     os.fchmod(stream.fileno(), mode)
             os.replace(temporary, path)

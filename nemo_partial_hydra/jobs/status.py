@@ -116,8 +116,12 @@ def last_attempt(paths: JobPaths) -> int:
     return 1
 
 
-def write_status(paths: JobPaths, status: Status) -> bool:
+def write_status(paths: JobPaths, status: Status, *, durable: bool = True) -> bool:
     """Write how a job goes; what an older attempt still has to say does not replace the word of a newer one.
+
+    Parameters
+    ----------
+    durable : as for :func:`layout.write_atomic`.
 
     Returns
     -------
@@ -130,10 +134,10 @@ def write_status(paths: JobPaths, status: Status) -> bool:
     """
     if read_status(paths).attempt > status.attempt:
         return False
-    write_atomic(paths.status, encode(status))
+    write_atomic(paths.status, encode(status), durable=durable)
     return True
 
 
 def encode(status: Status) -> str:
     """Write a status as the text of status.json."""
-    return json.dumps({"format": FORMAT, **dataclasses.asdict(status)}, indent=1) + "\n"
+    return json.dumps({"format": FORMAT, **vars(status)}, indent=1) + "\n"

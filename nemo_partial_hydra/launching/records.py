@@ -79,8 +79,7 @@ class Submission:
 
 def write_submission(paths: SubmissionPaths, submission: Submission) -> None:
     """Write submission.json."""
-    data = {"format": FORMAT, **dataclasses.asdict(submission)}
-    data["jobs"] = [dataclasses.asdict(job) for job in submission.jobs]
+    data = {"format": FORMAT, **vars(submission), "jobs": [vars(job) for job in submission.jobs]}
     write_atomic(paths.record, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -14,22 +14,20 @@ import itertools
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ..errors import ClusterError, JobError, RefusedError
 from ..jobs import status as states
 from ..jobs.claim import holder
 from ..jobs.layout import JobPaths, SubmissionPaths, SweepPaths
+from ..jobs.together import together
 from . import preflight
 from .records import SentJob, Submission, subdir_of, write_settings, write_submission
 from .settings import Settings, stamp
 from .task import JobTask
 
-T = TypeVar("T")
-WRITERS = 16
 Chosen = tuple[JobPaths, int]
 """A job and the number of the attempt that is sent."""
 
@@ -235,7 +233,8 @@ def claim(job: JobPaths, attempt: int) -> states.Status:
         raise RefusedError(f"{job.directory}: {taken_by(job, attempt, before)}") from None
     except OSError as error:
         raise JobError(f"{job.attempt(attempt)}: cannot be made: {error.strerror or error}") from error
-    states.write_status(job, states.Status(states.SUBMITTED, attempt, submitted=states.now()))
+    # Not yet durable: it is written again with SLURM's id, and of a host that dies before that nothing was submitted.
+    states.write_status(job, states.Status(states.SUBMITTED, attempt, submitted=states.now()), durable=False)
     return before
 
 
@@ -260,13 +259,6 @@ def give_back(taken: Sequence[tuple[JobPaths, int, states.Status]]) -> None:
         for path in (job.attempt(attempt), job.attempt(attempt).parent):
             with contextlib.suppress(OSError):
                 path.rmdir()  # only where it is empty
-
-
-def together(work: Callable[[T], None], items: Sequence[T]) -> None:
-    """Do something with many items at once: a write to disk is mostly waiting. The first error is raised at the end."""
-    with ThreadPoolExecutor(WRITERS) as pool:
-        for _ in pool.map(work, items):
-            pass
 
 
 def note_sent(paths: JobPaths, job: SentJob) -> None:

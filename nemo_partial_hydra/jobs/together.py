@@ -1,0 +1,30 @@
+"""Work on many jobs at once: writing a file safely is mostly waiting for the disk.
+
+May import: the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+WRITERS = 16
+
+
+def together(work: Callable[[T], object], items: Sequence[T]) -> None:
+    """Do something with many items at once.
+
+    Raises
+    ------
+    Exception
+        What ``work`` raised first, in the order of the items; what had not begun by then is left out.
+    """
+    if len(items) <= 1:
+        for item in items:
+            work(item)
+        return
+    with ThreadPoolExecutor(min(WRITERS, len(items))) as pool:
+        for _ in pool.map(work, items):
+            pass
