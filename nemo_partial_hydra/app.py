@@ -5,12 +5,13 @@ May import: Hydra, when an app is decorated.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import libraries, policy, report, rootkeys, session
@@ -107,10 +108,6 @@ def _shadows(name: str) -> bool:
 
 
 def _run(task: Any, app: session.Session, config_path: str | None, config_name: str | None, version_base: Any) -> Any:
-    import hydra
-
-    from .omega import main_arguments
-
     argv = sys.argv
 
     def opened(args: list[str]) -> Any:
@@ -120,8 +117,13 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
 
     try:
         listing, rest = cfg_paths_flag(argv[1:])
-        args = prepared(rest, app, checked=listing is None)
-        with session.running(app), session.plain_exceptions():
+        answers = listing is not None or session.completing()
+        with contextlib.ExitStack() as while_it_runs:
+            if answers:
+                while_it_runs.enter_context(_uncollected())
+            args = prepared(rest, app, checked=listing is None)
+            while_it_runs.enter_context(session.running(app))
+            while_it_runs.enter_context(session.plain_exceptions())
             if listing is not None:
                 return _list(listing, args, opened)
             if session.completing():
@@ -133,6 +135,10 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
                 main_folder = [config_folder(inspect.unwrap(task), config_path)] if config_path is not None else []
                 if answer(args, typed, opened, [*main_folder, *app.config_dirs]):
                     return None
+            import hydra
+
+            from .omega import main_arguments
+
             sys.argv = [argv[0], *args]
             hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
     except KeyboardInterrupt:
@@ -153,12 +159,22 @@ def _list(settings: dict[str, Any], args: list[str], opened: Callable[[list[str]
     from .lines import parse
 
     listing = CfgPaths(**settings)
+    with opened(args) as config:
+        listing.show(config, multirun=parse(args).multirun)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Collect no garbage: what an answer is made of lives until the process ends, going over it is a tenth of the time.
+
+    That includes what is imported for it, Hydra first of all, and the collection with which an interpreter ends.
+    """
     collects = gc.isenabled()
-    gc.disable()  # what is made here lives until the process ends; going over it takes a tenth of the time
+    gc.disable()
     try:
-        with opened(args) as config:
-            listing.show(config, multirun=parse(args).multirun)
+        yield
     finally:
+        gc.freeze()
         if collects:
             gc.enable()
 
