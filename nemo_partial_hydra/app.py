@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from . import libraries, policy, report, rootkeys, session
-from .errors import UsageError
+from .errors import FilePolicyError, UsageError
 from .multirun import left_to_jobs
 from .registry import REGISTRY
 from .scalars import REFERENCE
@@ -110,10 +110,10 @@ def _shadows(name: str) -> bool:
 def _run(task: Any, app: session.Session, config_path: str | None, config_name: str | None, version_base: Any) -> Any:
     argv = sys.argv
 
-    def opened(args: list[str]) -> Any:
+    def opened(args: list[str], *, others: bool = False) -> Any:
         from .lines import composed, parse
 
-        return composed(parse(args), inspect.unwrap(task), config_path, config_name, version_base)
+        return composed(parse(args, others=others), inspect.unwrap(task), config_path, config_name, version_base)
 
     try:
         listing, rest = cfg_paths_flag(argv[1:])
@@ -124,23 +124,24 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
             args = prepared(rest, app, checked=listing is None)
             while_it_runs.enter_context(session.running(app))
             while_it_runs.enter_context(session.plain_exceptions())
-            if listing is not None:
-                return _list(listing, args, opened)
-            if session.completing():
-                from .completing import answer, typed_words
-                from .lines import config_folder
+            with _all_refusals(lambda: opened(args, others=True)):
+                if listing is not None:
+                    return _list(listing, args, opened)
+                if session.completing():
+                    from .completing import answer, typed_words
+                    from .lines import config_folder
 
-                app.completes = True
-                typed = typed_words(lambda words: prepared(words, app, checked=False))
-                main_folder = [config_folder(inspect.unwrap(task), config_path)] if config_path is not None else []
-                if answer(args, typed, opened, [*main_folder, *app.config_dirs]):
-                    return None
-            import hydra
+                    app.completes = True
+                    typed = typed_words(lambda words: prepared(words, app, checked=False))
+                    main_folder = [config_folder(inspect.unwrap(task), config_path)] if config_path is not None else []
+                    if answer(args, typed, opened, [*main_folder, *app.config_dirs]):
+                        return None
+                import hydra
 
-            from .omega import main_arguments
+                from .omega import main_arguments
 
-            sys.argv = [argv[0], *args]
-            hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
+                sys.argv = [argv[0], *args]
+                hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(report.INTERRUPTED)
@@ -161,6 +162,20 @@ def _list(settings: dict[str, Any], args: list[str], opened: Callable[[list[str]
     listing = CfgPaths(**settings)
     with opened(args) as config:
         listing.show(config, multirun=parse(args).multirun)
+
+
+@contextlib.contextmanager
+def _all_refusals(compose: Callable[[], Any]) -> Iterator[None]:
+    """Where the policy refuses a file of a composition, have the error name what it refuses in the others too."""
+    try:
+        yield
+    except Exception as error:
+        first = report.find(error, FilePolicyError)
+        if first is None:
+            raise
+        from .refusing import whole
+
+        raise whole(first, compose) from error
 
 
 @contextlib.contextmanager

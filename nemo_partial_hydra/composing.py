@@ -77,6 +77,11 @@ class Composer:
                 config.hydra.job.id = str(number)
             yield config
 
+    @contextlib.contextmanager
+    def anew(self, overrides: Sequence[str]) -> Iterator[DictConfig]:
+        """Give the config of a job as Hydra composes it, nothing of it shared with another job."""
+        yield self.loader.load_sweep_config(self.config, list(overrides))
+
     def _split(self, lines: Sequence[str]) -> tuple[tuple[str, ...], list[Override]]:
         """Return the overrides to compose with, and those to apply to that, both in their order."""
         chosen: list[str] = []

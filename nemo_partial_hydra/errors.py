@@ -45,6 +45,10 @@ class PolicyError(RecipeError):
     exit_code = 3
 
 
+class FilePolicyError(PolicyError):
+    """Targets in one file that the runner has not allowed."""
+
+
 class DriftError(RecipeError):
     """A recipe that was written for signatures which its targets no longer have."""
 

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from . import policy, rootkeys, session, snapshots
 from .core import approved, differs, either
-from .errors import DialectError, PolicyError, Problems, RecipeError, SignatureError, ValidationError
+from .errors import DialectError, FilePolicyError, PolicyError, Problems, RecipeError, SignatureError, ValidationError
 from .foreign import adopted
 from .signatures import Signature
 from .typed import is_node, skeleton, typed_config
@@ -35,6 +35,7 @@ class Served:
     defaults: Any = None
 
 
+_NEVER = (-1, -1)  # the stamp of what stands for a file but is not it
 _served: dict[tuple[str, bool], Served] = {}
 
 
@@ -106,7 +107,10 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
     try:
         policy.check_file(data, session.allowed(), hydra=_is_settings(name, text))
     except PolicyError as error:
-        raise PolicyError(f"{name}: {error}") from None
+        text = f"{name}: {error}"
+        if not session.collects(text):
+            raise FilePolicyError(text) from None
+        return Served(_NEVER, _plain({"defaults": data.get("defaults", [])}), None, data.get("defaults"))
     if not _has_node(data):
         defaults = data.get("defaults")
         return Served(stamp, _plain(_with_search_path(data) if primary else data), None, defaults)

@@ -31,8 +31,12 @@ class Line:
     path: str | None = None
 
 
-def parse(args: list[str]) -> Line:
+def parse(args: list[str], *, others: bool = False) -> Line:
     """Read the arguments that Hydra takes.
+
+    Parameters
+    ----------
+    others : whether options on which a composition does not depend are passed over.
 
     Raises
     ------
@@ -51,6 +55,9 @@ def parse(args: list[str]) -> Line:
             if not equals and not rest:
                 raise UsageError(f"{name} needs a value")
             found[_VALUED[name]] = value if equals else rest.pop(0)
+        elif arg.startswith("-") and others:
+            if rest and "=" not in arg + rest[0] and rest[0][:1] not in ("-", "~"):
+                rest.pop(0)  # its value: overrides have an equals sign
         elif arg.startswith("-"):
             raise UsageError(f"{arg} cannot be combined with --cfg-paths")
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,6 +134,27 @@ def headers_only() -> Any:
 def wants_headers() -> bool:
     """Whether nobody will look at the values of what is served now."""
     return bool(_HEADERS)
+
+
+_REFUSED: list[list[str]] = []
+
+
+@contextmanager
+def collecting() -> Iterator[list[str]]:
+    """Have the config sources serve files that the policy refuses as empty ones, and give what is wrong with each."""
+    found: list[str] = []
+    _REFUSED.append(found)
+    try:
+        yield found
+    finally:
+        _REFUSED.pop()
+
+
+def collects(refusal: str) -> bool:
+    """Note why a file is refused; whether somebody wants to know that of all files."""
+    if _REFUSED:
+        _REFUSED[-1].append(refusal)
+    return bool(_REFUSED)
 
 
 _FULL_ERROR: list[bool] = []

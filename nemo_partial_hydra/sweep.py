@@ -6,6 +6,7 @@ May import: Hydra's public parts.
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import os
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from . import refusing
 from .checks import check_config
 from .composing import Composer
 from .errors import RecipeError, ValidationError
@@ -55,11 +57,13 @@ def sweep(
     """
     jobs = jobs_of(arguments, loader)
     size = max_batch_size or len(jobs)
-    if size < len(jobs) or not getattr(launcher, "checks_jobs", False):
+    checks = getattr(launcher, "checks_jobs", False)
+    if size < len(jobs) or not checks:
         check_jobs(jobs, config, loader)
-    directory = str(config.hydra.sweep.dir)
-    os.makedirs(directory, exist_ok=True)
-    save_multirun(config, os.path.join(directory, "multirun.yaml"))
+    if not checks:  # those that do write it themselves, after their checks
+        directory = str(config.hydra.sweep.dir)
+        os.makedirs(directory, exist_ok=True)
+        save_multirun(config, os.path.join(directory, "multirun.yaml"))
     results: list[Sequence[JobReturn]] = []
     for start in range(0, len(jobs), size):
         results.append(launcher.launch(jobs[start : start + size], initial_job_idx=start))
@@ -130,7 +134,8 @@ def each_job(
                 made.append(work(config, number))
             continue
         except RecipeError as error:
-            text, found = str(error), error
+            found = refusing.whole(error, functools.partial(composer.anew, job))
+            text = str(found)
         except (HydraException, OmegaConfBaseException) as error:
             text = explain(error) or str(error)
             found = ValidationError(text)

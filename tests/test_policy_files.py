@@ -19,6 +19,7 @@ from nemo_partial_hydra.core import docs_of, from_yaml
 from nemo_partial_hydra.errors import DialectError, PolicyError, RecipeError, UsageError
 from nemo_partial_hydra.policy import check_file
 from nemo_partial_hydra.yamltext import load
+from tests.support.apps import App
 from tests.support.evil import Modules, fresh_policy, module, read
 
 __all__ = ["fresh_policy", "module"]
@@ -214,3 +215,66 @@ def test_a_folder_of_recipes_cannot_stand_in_for_the_stack(tmp_path: Path, monke
     with pytest.raises(UsageError, match="its 'torch' would stand in for the package of that name"):
         diffing.allow_folder(str(tmp_path / "false/conf/a.yaml"))
     assert str(tmp_path / "false") not in sys.path
+
+
+# Several files of one composition ----------------------------------------------------------------------------------
+
+BAD = {
+    "config": "defaults: [{opt: fine}, {model: fine}, _self_]\n_target_: shop.train\n_partial_: true\n",
+    "opt/fine": "_target_: shop.SGD\n",
+    "opt/bad": "_target_: os.system\ncommand: touch called\n",
+    "model/fine": "_target_: shop.Model\n",
+    "model/bad": "defaults: [/deep@deep: bad]\n_target_: shop.Model\nopt: {_target_: subprocess.run}\n",
+    "deep/bad": "_target_: shop.Model\nopt: {_target_: builtins.eval}\n",
+}
+REFUSED = (
+    "opt/bad.yaml: 'os.system'",
+    "model/bad.yaml: opt: 'subprocess.run'",
+    "deep/bad.yaml: opt: 'builtins.eval'",
+)
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> App:
+    return App(tmp_path_factory.mktemp("bad"), conf=BAD)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("--cfg-paths",),
+        ("--cfg", "job"),
+        ("-m", "steps=1,2"),
+        ("-m", "steps=1,2", "hydra/launcher=freeze"),
+    ],
+)
+def test_every_file_that_is_refused_is_in_the_report(bad: App, args: tuple[str, ...]) -> None:
+    done = bad.inline(*args, "opt=bad", "model=bad", "+more={_target_: os.execv}")
+    assert done.code == 3, done.err
+    assert done.out == ""
+    lines = done.err.splitlines()
+    for text in (*REFUSED, "more: 'os.execv'"):
+        assert sum(text in line for line in lines) == 1, done.err
+    assert len([line for line in lines if "to allow it" in line]) == 4, done.err
+    assert "Traceback" not in done.err
+    assert bad.left() == set()
+
+
+def test_what_is_wrong_otherwise_does_not_hide_a_refusal(bad: App) -> None:
+    done = bad.inline("opt=bad", "model=bad", "opt.lr=2", "steps=many", "nothing=1")
+    assert done.code == 3
+    lines = done.err.splitlines()
+    assert len(lines) == len(REFUSED), done.err
+    for text in REFUSED:
+        assert sum(text in line for line in lines) == 1, done.err
+
+
+@pytest.mark.parametrize("launcher", ["basic", "freeze"])
+def test_the_files_of_every_job_are_in_the_report(bad: App, launcher: str) -> None:
+    done = bad.inline("-m", "opt=fine,bad", "model=fine,bad", f"hydra/launcher={launcher}")
+    assert done.code == 3
+    job = done.err.partition("in opt=bad model=bad")[0].rpartition("\n  in ")[2]
+    for text in REFUSED:
+        assert text in job, done.err
+    assert bad.left() == set()

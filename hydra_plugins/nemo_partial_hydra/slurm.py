@@ -89,8 +89,8 @@ class SubmititApptainerLocalConf(LocalQueueConf or object):  # type: ignore[misc
     payload_signal: str = "SIGTERM"
 
 
-class _Base(Launcher):
-    """A launcher whose logic is ``nemo_partial_hydra.launching.hydra``."""
+class _Launches:
+    """What makes a launcher whose logic is ``nemo_partial_hydra.launching.hydra``; no plugin by itself."""
 
     cluster = ""
     checks_jobs = True
@@ -110,13 +110,13 @@ class _Base(Launcher):
         return launch(self.config, self.context.config_loader, self.task, job_overrides, initial_job_idx, self.cluster)
 
 
-class SubmititApptainer(_Base):
+class SubmititApptainer(_Launches, Launcher):
     """Freezes the jobs and submits them to SLURM as one array."""
 
     cluster = "slurm"
 
 
-class SubmititApptainerLocal(_Base):
+class SubmititApptainerLocal(_Launches, Launcher):
     """Freezes the jobs and runs them on this machine, each as SLURM would."""
 
     cluster = "local"
