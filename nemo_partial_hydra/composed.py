@@ -21,6 +21,7 @@ from .core import read_tree
 from .dialect import TARGET, relative
 from .edits import apply_edits
 from .errors import ConfigError, Path, ValidationError, placed
+from .growth import LIMIT, REFERENCES, Growth
 from .nodes import DEFAULT, NOTHING, Leaf
 from .omega import child_nodes, content, flag, is_absent, is_missing
 from .reading import Kept, KeptSeq
@@ -157,6 +158,7 @@ class _Reader:
         self.follows: dict[Path, str] = {}
         self.required: set[Path] = set()
         self.inside: dict[int, Path] = {}
+        self.growth = Growth()
         self.index(root, ())
 
     def index(self, node: Any, path: Path) -> None:
@@ -247,6 +249,12 @@ class _Reader:
             return text  # the reader of the dialect follows it: two places may share one Path object
         if self.before_run and "${hydra:" in text:
             return Kept(Opaque(text))
+        if self.growth.too_long(text, parent):
+            if self.loose:
+                return Kept(Opaque(text))
+            bound = f"{LIMIT:,} characters or {REFERENCES:,} references"
+            text = f"the references up to here repeat each other, to more than {bound}"
+            raise ValidationError(placed((*self.place, *path), text))
         try:
             value = parent[key]
         except OmegaConfBaseException as error:

@@ -74,6 +74,22 @@ def own_item(parent: ListConfig, index: int) -> Any:
     return held[index] if isinstance(held, list) and 0 <= index < len(held) else None
 
 
+def referred(parent: Any, name: str) -> Any:
+    """Return the node that ``${name}`` names in a value of a container, nothing resolved; None if it leads nowhere."""
+    path = name.lstrip(".")
+    node: Any = parent
+    if path == name:
+        node = parent._get_root()
+    for _ in name[1 : len(name) - len(path)]:
+        node = node._get_parent() if node is not None else None
+    for key in path.replace("[", ".").replace("]", "").split("."):
+        if isinstance(node, ListConfig):
+            node = own_item(node, int(key)) if key.isdigit() else None
+        else:
+            node = own_child(node, key)
+    return node
+
+
 def put_child(parent: DictConfig | ListConfig, key: Any, node: Any) -> None:
     """Put a node where another one of the same parent stood; nothing is checked, converted or copied."""
     held: Any = parent._content

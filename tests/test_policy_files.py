@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 import tracemalloc
@@ -215,6 +216,40 @@ def test_a_folder_of_recipes_cannot_stand_in_for_the_stack(tmp_path: Path, monke
     with pytest.raises(UsageError, match="its 'torch' would stand in for the package of that name"):
         diffing.allow_folder(str(tmp_path / "false/conf/a.yaml"))
     assert str(tmp_path / "false") not in sys.path
+
+
+def _doubling(first: str, link: str) -> str:
+    return "\n".join([f"t0: {first}", *(f"t{i}: '" + link.replace("#", str(i - 1)) + "'" for i in range(1, 61))])
+
+
+TEXTS = {
+    "doubling": _doubling("xxxx", "${t#}${t#}"),
+    "relative": _doubling("xxxx", "${.t#} ${.t#}"),
+    "selected": _doubling("xxxx", "${oc.select:t#}${oc.select:t#}"),
+    "with a default": _doubling("xxxx", "${oc.select:t#,x}${oc.select:t#,x}"),
+    "of one empty text": _doubling("''", "${t#}${t#}"),
+    "many long ones": "\n".join(["t0: " + "x" * 100_000, *(f"t{i}: ${{t0}} ${{t0}}" for i in range(1, 1000))]),
+    "of a list": "l: [a, b]\n" + _doubling("${l}${l}", "${t#}${t#}"),
+}
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_texts_that_references_make_without_end_are_refused(tmp_path: Path, text: str, listed: bool) -> None:
+    app = App(tmp_path, conf={"config": f"_target_: builtins.dict\n{text}\n"})
+    done = app.inline(*(["--cfg-paths"] if listed else []))  # unbounded it takes all memory, or for ever
+    assert done.code == (0 if listed else 2), done.err
+    if not listed:
+        assert re.match(r"Error: t\d+: the references up to here repeat each other, to more than 1,000,000 ", done.err)
+        assert app.left() == set()
+
+
+def test_honest_texts_are_resolved(tmp_path: Path) -> None:
+    long = "x" * 10_000
+    app = App(tmp_path, conf={"config": f"_target_: builtins.dict\na: {long}\nb: '${{a}}/${{.a}}'\nc: '${{b}}'\n"})
+    assert app.called() == {"a": long, "b": f"{long}/{long}", "c": f"{long}/{long}"}
+    many = "".join(f"k{number}: '${{b}}-${{b}}'\n" for number in range(3000))
+    assert App(tmp_path, conf={"config": f"_target_: builtins.dict\nb: x\n{many}"}).called()["k2999"] == "x-x"
 
 
 # Several files of one composition ----------------------------------------------------------------------------------
