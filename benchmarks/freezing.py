@@ -11,8 +11,8 @@ leaves, in which nothing of this package takes part.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -53,7 +53,7 @@ def measured(folder: Path) -> list[Comparison]:
         ours = freezing(config, loader, folder / "jobs", JOBS)
         stock = composing(config, loader)
         with sbatch(folder / "bin"):
-            sent = freezing(config, loader, folder / "jobs", JOBS, submitted=True)
+            sent = freezing(config, loader, folder / "sent", JOBS, submitted=True)
             same = Comparison("freeze and submit", "Hydra's launcher composes", TARGET, size)
             turns(same, sent, stock, ROUNDS)
         large = freezing(config, loader, folder / "many", MANY)
@@ -119,11 +119,12 @@ def freezing(config: Any, loader: Any, where: Path, count: int, *, submitted: bo
     from nemo_partial_hydra.launching.settings import Settings
 
     jobs = lines(count)
+    rounds = itertools.count()
 
     def side() -> float:
-        shutil.rmtree(where, ignore_errors=True)
+        # A new directory each time: where thousands of files were deleted just now, ext4 is slow to make others.
         with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.sweep.dir = str(where)
+            config.hydra.sweep.dir = str(where / str(next(rounds)))
         start = time.perf_counter()
         made = freeze_sweep(config, loader, main, jobs)
         if submitted:

@@ -179,10 +179,10 @@ class _Reader:
         signature = getattr(OmegaConf.get_type(node), "signature_", None)
         parameters = signature.parameters if signature is not None else {}
         for key, child in self.children(node, path):
+            if type(child) is Leaf and child.state == DEFAULT and child.untouched(content(child)):
+                continue  # most of a config
             default = parameters[key].default if key in parameters else None
             shown = self.shows_default(child, default)
-            if shown and type(child) is Leaf:
-                continue
             hidden = given(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
             if hidden is not None:
                 out[key] = self.container(hidden, (*path, key))

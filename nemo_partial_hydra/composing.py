@@ -67,7 +67,6 @@ class Composer:
                 try:
                     for override in values:
                         _apply(base, override, undo)
-                    self._describe(base, lines)
                 except _Unsure:
                     undo.close()
                     base = None
@@ -75,6 +74,8 @@ class Composer:
             with read_write(config.hydra), open_dict(config.hydra):
                 config.hydra.job.num = number
                 config.hydra.job.id = str(number)
+                if base is not None:
+                    self._describe(config, lines)
             yield config
 
     @contextlib.contextmanager
@@ -141,12 +142,10 @@ class Composer:
         return base
 
     def _describe(self, config: DictConfig, lines: Sequence[str]) -> None:
-        """Write into the ``hydra`` node what depends on a job's overrides."""
+        """Write into the ``hydra`` node, which is open for that, what depends on a job's overrides."""
         own = [line for line in lines if not self._parse(line).is_hydra_override()]
-        with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.overrides.task = own
-            if not writes_override_dirname():
-                return
+        config.hydra.overrides.task = own
+        if writes_override_dirname():
             settings = config.hydra.job.config.override_dirname
             named = sorted(line for line in own if self._parse(line).key_or_group not in settings.exclude_keys)
             config.hydra.job.override_dirname = settings.item_sep.join(named).replace("=", settings.kv_sep)

@@ -125,10 +125,11 @@ def missing(tree: Tree, place: Path = ()) -> list[str]:
                 continue
             covered = {parameter.name for parameter in signature.positional[: len(node.args)]}
             owner = node.target.rpartition(".")[2]
-            for name, parameter in signature.parameters.items():
-                if parameter.required and name not in node.kwargs and name not in covered:
+            for name in signature.required:
+                if name not in node.kwargs and name not in covered:
                     where = dotted((*place, *path, name))
-                    found.append(f"{where}: {owner} requires it ({parameter.type.text}); set {where}=...")
+                    text = signature.parameters[name].type.text
+                    found.append(f"{where}: {owner} requires it ({text}); set {where}=...")
     return found
 
 

@@ -84,7 +84,7 @@ def record(tree: Tree, lookup: Lookup) -> dict[str, Any]:
         types = entry.setdefault("parameters", {})
         for name, spec in _set_types(node, signature):
             types[name] = text_of(spec)
-        entry["required"] = sorted(name for name, each in signature.parameters.items() if each.required)
+        entry["required"] = sorted(signature.required)
         if node.args:
             entry["positional"] = [parameter.name for parameter in signature.positional]
     return {target: _tidy(found[target]) for target in sorted(found)}

@@ -69,7 +69,9 @@ class Leaf(AnyNode):
 
     def untouched(self, held: Any) -> bool:
         """Whether what the leaf holds is still what it was made with."""
-        return self.state != OVERRIDE and type(held) is type(self.first) and same(held, self.first)
+        if self.state == OVERRIDE:
+            return False
+        return held is self.first or (type(held) is type(self.first) and same(held, self.first))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Leaf:
         copied: Any = super().__deepcopy__(memo)

@@ -79,10 +79,15 @@ class Signature:
     known: bool = True
     computed: tuple[str, ...] = ()
 
-    @property
+    @functools.cached_property
     def positional(self) -> tuple[Parameter, ...]:
         """The parameters that a positional argument can fill, in order."""
         return tuple(parameter for parameter in self.parameters.values() if not parameter.keyword_only)
+
+    @functools.cached_property
+    def required(self) -> tuple[str, ...]:
+        """The names of the parameters without which the target cannot be called, in order."""
+        return tuple(name for name, parameter in self.parameters.items() if parameter.required)
 
     def type_of(self, name: str) -> TypeSpec | None:
         """Return the type of a keyword argument, or None if the target does not accept it."""

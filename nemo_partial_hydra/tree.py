@@ -124,7 +124,9 @@ def walk(tree: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
     while stack:
         here, node = stack.pop()
         yield here, node
-        if isinstance(node, (Call, Seq, Map)):
+        if type(node) is Call and not node.args:  # most of a recipe
+            stack.extend([((*here, name), child) for name, child in reversed([*node.kwargs.items()])])
+        elif isinstance(node, (Call, Seq, Map)):
             below = [(step(here, key), child) for key, child in children(node)]
             stack.extend(reversed(below))
 

@@ -17,6 +17,8 @@ from .tree import ARGS, Call, Map, Opaque, Ref, Seq
 from .values import EXACT, SEQUENCES
 
 TARGET = "_target_"
+_SPEAKING = {TARGET, *ARGUMENTS, *NAMING}
+_PLAIN_VALUES = (str, int, float, bool, type(None))
 Parameters = Callable[[str], Sequence[str]]
 
 
@@ -53,9 +55,14 @@ def names_in(data: Any, path: Path = (), parameters: Parameters = lambda target:
         below = list(_entries(node, owner, parameters))
         if _is_pair(node):
             yield from _found(plain(below[0][2]), below[1][2], owner, (*here, 1))
+        spec = owner.rpartition(".")[2] == "ModuleSpec"
         for step, name, child in below:
-            yield from _found(name, child, owner, (*here, *step))
-        stack += [((*here, *step), child, owner) for step, _, child in reversed(below)]
+            if spec or name in _SPEAKING:
+                yield from _found(name, child, owner, (*here, *step))
+        # Nearly all children are plain values, with nothing below.
+        stack += [
+            ((*here, *step), child, owner) for step, _, child in reversed(below) if type(child) not in _PLAIN_VALUES
+        ]
 
 
 def _opened(node: Any) -> Any:

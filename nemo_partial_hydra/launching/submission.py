@@ -233,7 +233,7 @@ def claim(job: JobPaths, attempt: int) -> states.Status:
         raise RefusedError(f"{job.directory}: {taken_by(job, attempt, before)}") from None
     except OSError as error:
         raise JobError(f"{job.attempt(attempt)}: cannot be made: {error.strerror or error}") from error
-    # Not yet durable: it is written again with SLURM's id, and of a host that dies before that nothing was submitted.
+    # Not durable: of a host that dies before the record is written nothing was submitted.
     states.write_status(job, states.Status(states.SUBMITTED, attempt, submitted=states.now()), durable=False)
     return before
 
@@ -265,7 +265,7 @@ def note_sent(paths: JobPaths, job: SentJob) -> None:
     """Put SLURM's id into status.json; a job that starts at once waits for it (see ``task``)."""
     status = states.read_status(paths)
     if status.state == states.SUBMITTED and status.slurm is None and not paths.claim(job.attempt).exists():
-        states.write_status(paths, dataclasses.replace(status, slurm=job.id))
+        states.write_status(paths, dataclasses.replace(status, slurm=job.id), durable=False)  # the record has it
 
 
 def _remove(directory: Path) -> None:
