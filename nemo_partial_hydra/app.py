@@ -175,7 +175,10 @@ def _all_refusals(compose: Callable[[], Any]) -> Iterator[None]:
             raise
         from .refusing import whole
 
-        raise whole(first, compose) from error
+        all_of_them = whole(first, compose)
+        if all_of_them is first:
+            raise
+        raise all_of_them from error
 
 
 @contextlib.contextmanager

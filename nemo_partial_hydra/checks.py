@@ -16,6 +16,7 @@ from . import drift, report, session, snapshots
 from .composed import recipe_data
 from .core import RE_EXPORT, drifted, missing, read_tree
 from .errors import ConfigError, Problems, RecipeError, ValidationError, dotted
+from .omega import bounded
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
 
@@ -88,6 +89,7 @@ def drift_of(config: DictConfig) -> str:
     return drift.report(found, RE_EXPORT) if found else ""
 
 
+@bounded()
 def overridden_references(config: DictConfig) -> None:
     """Refuse overrides below a reference: they would silently change the object that it names."""
     overrides = OmegaConf.select(config, "hydra.overrides.task", default=None)
@@ -110,7 +112,7 @@ def overridden_references(config: DictConfig) -> None:
 
 def _below(node: Any, key: str) -> tuple[Any, str | None]:
     """Return the child container of a node, or None and the name of what a reference there names."""
-    if isinstance(node, ListConfig) and key.isdigit() and int(key) < len(node):
+    if isinstance(node, ListConfig) and key.isascii() and key.isdigit() and int(key) < len(node):
         index: Any = int(key)
     elif isinstance(node, DictConfig) and key in node:
         index = key

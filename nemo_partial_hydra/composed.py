@@ -21,9 +21,8 @@ from .core import read_tree
 from .dialect import TARGET, relative
 from .edits import apply_edits
 from .errors import ConfigError, Path, ValidationError, placed
-from .growth import LIMIT, REFERENCES, Growth
 from .nodes import DEFAULT, NOTHING, Leaf
-from .omega import child_nodes, content, flag, is_absent, is_missing
+from .omega import bounded, child_nodes, content, flag, is_absent, is_missing
 from .reading import Kept, KeptSeq
 from .scalars import escape_interpolation, reference_path, unescape_interpolation
 from .tree import PATHS, SCALARS, Map, Opaque, Seq, Tree
@@ -49,10 +48,11 @@ def recipe_data(cfg: Any, name: str | None = None, *, before_run: bool = False) 
     ``before_run`` leaves open what only the running job knows: ``${hydra:runtime.output_dir}``.
     """
     cfg = as_config(cfg)
-    key = recipe_key(cfg, name or _wanted())
-    place: Path = tuple(key.split(".")) if key else ()
-    node = OmegaConf.select(cfg, key) if key else cfg
-    data = _Reader(node, place, before_run).mapping(node, ())
+    with bounded():
+        key = recipe_key(cfg, name or _wanted())
+        place: Path = tuple(key.split(".")) if key else ()
+        node = OmegaConf.select(cfg, key) if key else cfg
+        data = _Reader(node, place, before_run).mapping(node, ())
     return apply_edits(data, place), place
 
 
@@ -71,7 +71,8 @@ class Loose:
 def loose_data(node: DictConfig, place: Path) -> Loose:
     """Read a config, or the part of one at ``place``, beyond its recipe."""
     reader = _Reader(node, place, before_run=True, loose=True)
-    data = reader.mapping(node, ())
+    with bounded():
+        data = reader.mapping(node, ())
     return Loose(data, reader.follows, frozenset(reader.required))
 
 
@@ -102,7 +103,8 @@ def as_config(cfg: Any) -> DictConfig:
 
 def recipe_place(cfg: Any) -> Path:
     """Return the path of a config's recipe."""
-    key = recipe_key(as_config(cfg), _wanted())
+    with bounded():
+        key = recipe_key(as_config(cfg), _wanted())
     return tuple(key.split(".")) if key else ()
 
 
@@ -158,7 +160,6 @@ class _Reader:
         self.follows: dict[Path, str] = {}
         self.required: set[Path] = set()
         self.inside: dict[int, Path] = {}
-        self.growth = Growth()
         self.index(root, ())
 
     def index(self, node: Any, path: Path) -> None:
@@ -249,12 +250,6 @@ class _Reader:
             return text  # the reader of the dialect follows it: two places may share one Path object
         if self.before_run and "${hydra:" in text:
             return Kept(Opaque(text))
-        if self.growth.too_long(text, parent):
-            if self.loose:
-                return Kept(Opaque(text))
-            bound = f"{LIMIT:,} characters or {REFERENCES:,} references"
-            text = f"the references up to here repeat each other, to more than {bound}"
-            raise ValidationError(placed((*self.place, *path), text))
         try:
             value = parent[key]
         except OmegaConfBaseException as error:

@@ -6,10 +6,12 @@ functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf, ValueNode
+from omegaconf.errors import InterpolationResolutionError
 
 NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
 
@@ -74,22 +76,6 @@ def own_item(parent: ListConfig, index: int) -> Any:
     return held[index] if isinstance(held, list) and 0 <= index < len(held) else None
 
 
-def referred(parent: Any, name: str) -> Any:
-    """Return the node that ``${name}`` names in a value of a container, nothing resolved; None if it leads nowhere."""
-    path = name.lstrip(".")
-    node: Any = parent
-    if path == name:
-        node = parent._get_root()
-    for _ in name[1 : len(name) - len(path)]:
-        node = node._get_parent() if node is not None else None
-    for key in path.replace("[", ".").replace("]", "").split("."):
-        if isinstance(node, ListConfig):
-            node = own_item(node, int(key)) if key.isdigit() else None
-        else:
-            node = own_child(node, key)
-    return node
-
-
 def put_child(parent: DictConfig | ListConfig, key: Any, node: Any) -> None:
     """Put a node where another one of the same parent stood; nothing is checked, converted or copied."""
     held: Any = parent._content
@@ -101,6 +87,57 @@ def drop_child(parent: DictConfig, key: Any) -> None:
     """Take a node out of its parent, whatever the parent's flags say."""
     held: Any = parent._content
     held.pop(key, None)
+
+
+NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
+_spent: list[list[int]] = []  # while ``bounded``: references that references led to, characters, depth
+
+
+@contextlib.contextmanager
+def bounded() -> Iterator[None]:
+    """Bound what is resolved in this block: OmegaConf follows each reference anew, so a few lines can fill a memory.
+
+    Every text of a config may lead to ``EACH`` further references, and all together to ``NESTED`` more; what is found
+    has at most ``CHARACTERS`` characters. Beyond that OmegaConf's own error for interpolations is raised.
+    """
+    if _spent:
+        yield
+        return
+    spent = [0, 0, 0]
+    tree, node = Container.resolve_parse_tree, Container._resolve_node_interpolation
+
+    def spend(references: int, found: Any = None) -> None:
+        spent[0] += references
+        spent[1] += len(found) if isinstance(found, str) else 0
+        if spent[0] > NESTED or spent[1] > CHARACTERS:
+            more = f"thousands of others, or to more than {CHARACTERS:,} characters"
+            raise InterpolationResolutionError(f"references that repeat each other lead to {more}")
+
+    def resolve_tree(self: Container, *args: Any, **kwargs: Any) -> Any:
+        spend(1 if spent[2] else -EACH)
+        spent[2] += 1
+        try:
+            found = tree(self, *args, **kwargs)
+        finally:
+            spent[2] -= 1
+        spend(0, found)
+        return found
+
+    def resolve_node(self: Container, *args: Any, **kwargs: Any) -> Any:
+        spend(int(spent[2] > 1))
+        found = node(self, *args, **kwargs)
+        spend(0, found._value() if isinstance(found, ValueNode) else None)
+        return found
+
+    _spent.append(spent)
+    Container.resolve_parse_tree = resolve_tree  # type: ignore[method-assign]
+    Container._resolve_node_interpolation = resolve_node  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Container.resolve_parse_tree = tree  # type: ignore[method-assign]
+        Container._resolve_node_interpolation = node  # type: ignore[method-assign]
+        _spent.pop()
 
 
 def set_resolver(name: str, resolve: Callable[..., Any], *, use_cache: bool = False) -> None:

@@ -12,13 +12,14 @@ from typing import TypeVar
 from omegaconf import DictConfig, OmegaConf
 
 from . import policy, session
+from .composed import loose_data
 from .errors import FilePolicyError, PolicyError
 
 E = TypeVar("E", bound=Exception)
 
 
 def whole(error: E, compose: Callable[[], contextlib.AbstractContextManager[DictConfig]]) -> E | PolicyError:
-    """Return an error with the refusals of all files, where it is about one of them; nothing is imported.
+    """Return an error with the refusals of all files, where it is about one; nothing that is refused is imported.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ def whole(error: E, compose: Callable[[], contextlib.AbstractContextManager[Dict
     with session.collecting() as refused, contextlib.suppress(Exception), compose() as config:
         # Of what is left, the overrides may name something; what is wrong otherwise is told another time.
         left = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-        names = policy.names_in(OmegaConf.to_container(left, resolve=False))
-        refused.extend(policy.refusals(names, policy.allowed_prefixes(session.allowed())))
+        if session.current() is not None:  # who runs a plain Hydra app knows what that allows
+            names = policy.names_in(loose_data(left, ()).data)
+            refused.extend(policy.refusals(names, policy.allowed_prefixes(session.allowed())))
     lines = list(dict.fromkeys([str(error), *refused]))
     return PolicyError("\n".join(lines)) if len(lines) > 1 else error

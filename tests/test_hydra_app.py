@@ -290,6 +290,18 @@ def test_batches(app: App) -> None:
     assert sorted(path.name for path in (app.folder / "out/batches").iterdir()) == ["0", "1", "2", "multirun.yaml"]
 
 
+def test_the_sweeps_own_config_is_that_of_the_newest_sweep(app: App) -> None:
+    """Whoever freezes more jobs into a directory finds in multirun.yaml how, whatever the size of the batches."""
+    for steps in ("1,2", "1,2,3"):
+        for size in (1, 5):
+            more = ("hydra.sweep.dir=out/grown", f"hydra.sweeper.max_batch_size={size}")
+            done = app.inline("-m", f"steps={steps}", "hydra/launcher=freeze", *more)
+            assert done.code == 0, done.err
+            text = (app.folder / "out/grown/multirun.yaml").read_text()
+            assert f"- steps={steps}\n" in text
+            assert f"max_batch_size: {size}\n" in text
+
+
 # Apps on plain hydra.main, and strangers
 
 PLAIN = """

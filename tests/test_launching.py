@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from nemo_partial_hydra import cli
-from nemo_partial_hydra.launching import apptainer, code, dry_run, enter, settings, submission
+from nemo_partial_hydra.errors import ClusterError, RefusedError
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.launching import apptainer, code, dry_run, enter, preflight, settings, submission
 from nemo_partial_hydra.launching.apptainer import Container
 from nemo_partial_hydra.launching.settings import Settings, from_config, from_record, mistakes
 from tests.support.sweeps import ROOT, STRANGE, Sweep
@@ -308,3 +310,48 @@ def test_a_wrong_line_is_a_usage_error(
     sweep.add("report")
     assert cli.main(["submit", str(tmp_path), *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+# What was sent and what was not ------------------------------------------------------------------------------------
+
+
+def test_of_a_sweep_that_was_partly_sent_the_rest_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: Sweep
+) -> None:
+    """The cluster takes the first of two arrays: its jobs are submitted, exactly the others can be sent again."""
+    program = tmp_path / "bin/sbatch"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nmkdir {tmp_path}/taken 2>/dev/null && echo Submitted batch job 77 || exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    for number in range(40):
+        jobs.add("quick", number=number)
+    report = preflight.Report(max_array=20)
+    with pytest.raises(ClusterError, match="20 of 40 jobs were sent before"):
+        submission.submit(jobs.paths, jobs.jobs, Settings(), report=report)
+    found = [states.read_status(job) for job in jobs.jobs]
+    assert [status.state for status in found] == [states.SUBMITTED] * 20 + [states.FROZEN] * 20
+    with pytest.raises(RefusedError):
+        submission.claim(jobs.jobs[0], 1)
+    for job in jobs.jobs[20:]:
+        submission.claim(job, 1)
+
+
+def test_a_claim_that_is_interrupted_is_given_back(jobs: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = jobs.add("quick")
+
+    def interrupted(*args: Any, **kwargs: Any) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(states, "write_status", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            submission.submit(jobs.paths, jobs.jobs, Settings(), report=preflight.Report())
+    assert not job.attempt(1).exists()
+    assert not jobs.paths.submissions.exists()
+    submission.claim(job, 1)
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Sweep:
+    return Sweep(tmp_path / "sweep")

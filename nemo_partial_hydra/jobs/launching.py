@@ -144,7 +144,8 @@ def write_sweep(made: FrozenSweep, config: DictConfig) -> None:
         made.paths.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise JobError(f"{made.paths.directory}: cannot be made: {error.strerror}") from None
-    if not made.paths.multirun.exists():
+    first = any(job.num == 0 for _, job in made.jobs)  # of a sweep's batches; where more jobs join, it is of the newest
+    if first or not made.paths.multirun.exists():
         save_multirun(config, str(made.paths.multirun))
     together(lambda one: write_job(*one), new)
 

@@ -169,13 +169,13 @@ def record_ids(paths: SubmissionPaths, submission: Submission, ids: Sequence[str
 @contextlib.contextmanager
 def claimed(sweep: SweepPaths, chosen: Sequence[Chosen], settings: Settings, after: str | None) -> Any:
     """Claim jobs for a new submission and say that they are submitted; give them back if they could not be sent."""
-    taken: list[tuple[JobPaths, int, states.Status]] = []
+    taken: dict[JobPaths, tuple[JobPaths, int, states.Status]] = {}
     settings = dataclasses.replace(settings, image_stamp=stamp(settings.container.image))
     paths = new_directory(sweep)
     try:
         # Of two submissions at once the one that has the first job goes on: else each could take some and both give up.
         for part in (chosen[:1], chosen[1:]):
-            together(lambda one: taken.append((*one, claim(*one))), part)
+            together(lambda one: taken.update({one[0]: (*one, claim(*one))}), part)
         submission = Submission(
             number=int(paths.directory.name),
             cluster=settings.cluster,
@@ -193,10 +193,10 @@ def claimed(sweep: SweepPaths, chosen: Sequence[Chosen], settings: Settings, aft
         write_submission(paths, submission)
         yield paths, submission
     except _PartlySent as error:
-        give_back(taken[error.count :])
+        give_back([taken[job] for job, _ in chosen[error.count :]])  # in their order, whichever was claimed first
         raise
     except BaseException:
-        give_back(taken)
+        give_back(list(taken.values()))
         _remove(paths.directory)
         raise
 
@@ -233,8 +233,12 @@ def claim(job: JobPaths, attempt: int) -> states.Status:
         raise RefusedError(f"{job.directory}: {taken_by(job, attempt, before)}") from None
     except OSError as error:
         raise JobError(f"{job.attempt(attempt)}: cannot be made: {error.strerror or error}") from error
-    # Not durable: of a host that dies before the record is written nothing was submitted.
-    states.write_status(job, states.Status(states.SUBMITTED, attempt, submitted=states.now()), durable=False)
+    try:
+        # Not durable: of a host that dies before the record is written nothing was submitted.
+        states.write_status(job, states.Status(states.SUBMITTED, attempt, submitted=states.now()), durable=False)
+    except BaseException:  # nobody knows yet that it is taken
+        give_back([(job, attempt, before)])
+        raise
     return before
 
 
