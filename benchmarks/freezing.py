@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import sys
 import tempfile
 import time
@@ -25,7 +24,7 @@ if __package__ in (None, ""):
 
 from benchmarks import synthetic
 from benchmarks.composing import conf, plain
-from benchmarks.measure import Comparison, Side, report, seconds, turns
+from benchmarks.measure import Comparison, Side, on_path, report, seconds, turns
 
 JOBS, MANY, STOCK, ROUNDS = 1_000, 10_000, 30, 3
 TARGET = 0.1  # ten times less
@@ -102,12 +101,8 @@ def sbatch(folder: Path) -> Iterator[None]:
     program = folder / "sbatch"
     program.write_text("#!/bin/sh\necho Submitted batch job 77\n")
     program.chmod(0o755)
-    before = os.environ["PATH"]
-    os.environ["PATH"] = f"{folder}{os.pathsep}{before}"
-    try:
+    with on_path(folder):
         yield
-    finally:
-        os.environ["PATH"] = before
 
 
 def freezing(config: Any, loader: Any, where: Path, count: int, *, submitted: bool = False) -> Side:

@@ -12,7 +12,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,17 @@ def process(*arguments: str, cwd: Path | None = None) -> Side:
         return time.perf_counter() - start
 
     return side
+
+
+@contextmanager
+def on_path(folder: Path) -> Iterator[None]:
+    """Have the programs of a folder found before all others."""
+    before = os.environ["PATH"]
+    os.environ["PATH"] = f"{folder}{os.pathsep}{before}"
+    try:
+        yield
+    finally:
+        os.environ["PATH"] = before
 
 
 def output(*arguments: str, cwd: Path | None = None) -> str:

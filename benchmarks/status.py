@@ -9,7 +9,6 @@ that no cluster's own load is in the figures; both sides start each of them once
 from __future__ import annotations
 
 import datetime
-import os
 import statistics
 import sys
 import tempfile
@@ -21,7 +20,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import synthetic
-from benchmarks.measure import Comparison, Side, process, report, seconds, turns, verdict
+from benchmarks.measure import Comparison, Side, on_path, process, report, seconds, turns, verdict
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Job, job_text, recipe_hash
 from nemo_partial_hydra.jobs.layout import SweepPaths, sweep_paths
@@ -120,12 +119,8 @@ def slurm(folder: Path, sweep: SweepPaths) -> Iterator[None]:
         (folder / name).write_text("".join(queues.SEPARATOR.join(row) + "\n" for row in rows))
         (tools / name).write_text(f'#!/bin/sh\necho {name} >> "{folder}/calls"\nexec cat "{folder}/{name}"\n')
         (tools / name).chmod(0o755)
-    before = os.environ["PATH"]
-    os.environ["PATH"] = f"{tools}{os.pathsep}{before}"
-    try:
+    with on_path(tools):
         yield
-    finally:
-        os.environ["PATH"] = before
 
 
 def counted(folder: Path, side: Side) -> Side:

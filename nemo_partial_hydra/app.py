@@ -124,24 +124,24 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
             args = prepared(rest, app, checked=listing is None)
             while_it_runs.enter_context(session.running(app))
             while_it_runs.enter_context(session.plain_exceptions())
-            with _all_refusals(lambda: opened(args, others=True)):
-                if listing is not None:
-                    return _list(listing, args, opened)
-                if session.completing():
-                    from .completing import answer, typed_words
-                    from .lines import config_folder
+            while_it_runs.enter_context(_all_refusals(lambda: opened(args, others=True)))
+            if listing is not None:
+                return _list(listing, args, opened)
+            if session.completing():
+                from .completing import answer, typed_words
+                from .lines import config_folder
 
-                    app.completes = True
-                    typed = typed_words(lambda words: prepared(words, app, checked=False))
-                    main_folder = [config_folder(inspect.unwrap(task), config_path)] if config_path is not None else []
-                    if answer(args, typed, opened, [*main_folder, *app.config_dirs]):
-                        return None
-                import hydra
+                app.completes = True
+                typed = typed_words(lambda words: prepared(words, app, checked=False))
+                main_folder = [config_folder(inspect.unwrap(task), config_path)] if config_path is not None else []
+                if answer(args, typed, opened, [*main_folder, *app.config_dirs]):
+                    return None
+            import hydra
 
-                from .omega import main_arguments
+            from .omega import main_arguments
 
-                sys.argv = [argv[0], *args]
-                hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
+            sys.argv = [argv[0], *args]
+            hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(report.INTERRUPTED)
