@@ -111,7 +111,8 @@ def in_process(folder: Path) -> list[Comparison]:
     from nemo.collections import llm
     from omegaconf import OmegaConf
 
-    from nemo_partial_hydra import session, store, to_yaml
+    from nemo_partial_hydra import store, to_yaml
+    from nemo_partial_hydra.runtime import session
 
     partial = llm.llama3_70b.pretrain_recipe()
     stored = conf(folder, "stored", None)

@@ -77,8 +77,8 @@ def opened(directory: Path) -> Iterator[tuple[Any, Any]]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    from nemo_partial_hydra import session
-    from nemo_partial_hydra.omega import initialize_arguments
+    from nemo_partial_hydra.composition.compat import initialize_arguments
+    from nemo_partial_hydra.runtime import session
 
     arguments = initialize_arguments(None)
     with (
@@ -109,9 +109,10 @@ def freezing(config: Any, loader: Any, where: Path, count: int, *, submitted: bo
     """Make the side that freezes a sweep, and submits it as one array; it returns seconds a job."""
     from omegaconf import open_dict, read_write
 
-    from nemo_partial_hydra.jobs.launching import freeze_sweep
-    from nemo_partial_hydra.launching import preflight, submission
-    from nemo_partial_hydra.launching.settings import Settings
+    from nemo_partial_hydra.launchers import submit
+    from nemo_partial_hydra.launchers.preflight import report as preflight
+    from nemo_partial_hydra.launchers.settings import Settings
+    from nemo_partial_hydra.launchers.sweep import freeze_sweep
 
     jobs = lines(count)
     rounds = itertools.count()
@@ -124,7 +125,7 @@ def freezing(config: Any, loader: Any, where: Path, count: int, *, submitted: bo
         made = freeze_sweep(config, loader, main, jobs)
         if submitted:
             frozen = [paths for paths, _ in made.jobs]
-            sent = submission.submit(made.paths, frozen, Settings(), report=preflight.Report())
+            sent = submit.submit(made.paths, frozen, Settings(), report=preflight.Report())
         spent = time.perf_counter() - start
         if len(made.jobs) != count or not all(paths.job.exists() for paths, _ in made.jobs):
             raise RuntimeError(f"not all of {count} jobs were frozen")

@@ -79,7 +79,7 @@ def found(arguments: Sequence[str]) -> tuple[str | None, Path | None]:
 def jobs(folder: Path) -> dict[str, Path]:
     """Freeze a recipe of 534 parameters and one of two; return their directories by titles."""
     import nemo_partial_hydra as nph
-    from nemo_partial_hydra.yamltext import load
+    from nemo_partial_hydra.dialect.yaml import load
 
     synthetic.write_targets(folder)
     module = folder / f"{synthetic.TARGETS}.py"
@@ -100,10 +100,10 @@ def jobs(folder: Path) -> dict[str, Path]:
 def measured(executable: str, image: Path, folder: Path, directory: Path) -> tuple[list[float], list[float]]:
     """Time a job and its peer in turns; the first turn does not count."""
     from nemo_partial_hydra.jobs.layout import job_paths
-    from nemo_partial_hydra.launching import apptainer
-    from nemo_partial_hydra.launching.apptainer import Container
-    from nemo_partial_hydra.launching.child import command_of
-    from nemo_partial_hydra.launching.settings import Settings
+    from nemo_partial_hydra.launchers.container import command as apptainer
+    from nemo_partial_hydra.launchers.container.command import Container
+    from nemo_partial_hydra.launchers.settings import Settings
+    from nemo_partial_hydra.launchers.worker.payload import command_of
 
     container = Container(image=str(image), executable=executable)
     settings = Settings(container=container, code=(str(folder),), allow=(synthetic.TARGETS,))

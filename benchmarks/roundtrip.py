@@ -73,8 +73,8 @@ def by_fiddle() -> Trip:
 
 def survivors(name: str, trip: Trip, found: list[tuple[str, Any]]) -> Tally:
     """Count the recipes that come back equal for fiddle, and with the same set fields, types and sharing."""
-    from nemo_partial_hydra.convert import same
-    from nemo_partial_hydra.core import captured
+    from nemo_partial_hydra.runtime.workspace import captured
+    from nemo_partial_hydra.signatures.convert import same
 
     tally = Tally(f"equal after {name} and back (fiddle's ==; set fields, exact types and sharing)")
     for case, partial in found:
@@ -95,8 +95,8 @@ def count(partials: list[Any]) -> tuple[int, int]:
     from omegaconf import OmegaConf
 
     from nemo_partial_hydra import to_config
-    from nemo_partial_hydra.core import captured
-    from nemo_partial_hydra.tree import Call, Map, Seq, walk
+    from nemo_partial_hydra.recipes.tree import Call, Map, Seq, walk
+    from nemo_partial_hydra.runtime.workspace import captured
 
     set_leaves = all_leaves = 0
     for partial in partials:

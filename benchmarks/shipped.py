@@ -140,7 +140,7 @@ def beside_nemo_run(ours: Path) -> Comparison:
 
 def equal(folder: Path) -> Tally:
     """Compose every shipped recipe without NeMo, build it with NeMo, compare it with NeMo's factory."""
-    from nemo_partial_hydra import libraries, manifest
+    from nemo_partial_hydra.libraries import library, manifest
 
     tally = Tally("shipped recipes composed without NeMo and built with it, equal to what NeMo's factory returns")
     file = str(folder / "composed.json")
@@ -151,7 +151,7 @@ def equal(folder: Path) -> Tally:
     if not found:
         raise RuntimeError(done.stderr[-2000:])
     wrong = dict(line.partition(": ")[::2] for line in rest.splitlines())
-    for option in manifest.read(libraries.SHIPPED).recipes:
+    for option in manifest.read(library.SHIPPED).recipes:
         tally.add(option, option not in wrong, wrong.get(option, ""))
     return tally
 

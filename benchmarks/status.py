@@ -21,13 +21,14 @@ if __package__ in (None, ""):
 
 from benchmarks import synthetic
 from benchmarks.measure import Comparison, Side, on_path, process, report, seconds, turns, verdict
+from nemo_partial_hydra.dialect.yaml import load
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Job, job_text, recipe_hash
 from nemo_partial_hydra.jobs.layout import SweepPaths, sweep_paths
-from nemo_partial_hydra.launching import queues, records
-from nemo_partial_hydra.launching.records import SentJob, Submission
-from nemo_partial_hydra.launching.settings import Settings
-from nemo_partial_hydra.yamltext import load
+from nemo_partial_hydra.launchers import records
+from nemo_partial_hydra.launchers.clusters.slurm import queue as queues
+from nemo_partial_hydra.launchers.records import SentJob, Submission
+from nemo_partial_hydra.launchers.settings import Settings
 
 JOBS, ROUNDS = 1_000, 7
 LIMIT = 2.0  # seconds, of the whole process
@@ -60,7 +61,7 @@ def main() -> int:
 
 
 # The exit code 1 says that jobs failed, which is so.
-_SILENT = "import sys; from nemo_partial_hydra.cli import main; sys.exit(0 if main(sys.argv[1:]) == 1 else 9)"
+_SILENT = "import sys; from nemo_partial_hydra.cli.main import main; sys.exit(0 if main(sys.argv[1:]) == 1 else 9)"
 
 
 def state_of(number: int) -> str:

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "main": "app",
+    "main": "app.main",
     "build": "api",
     "run": "api",
-    "freeze": "jobs.freezing",
+    "freeze": "launchers.freeze",
     "Job": "jobs.job",
-    "to_yaml": "core",
-    "from_yaml": "core",
-    "to_config": "config",
-    "store": "registry",
-    "recipe": "registry",
-    "paths": "listing",
-    "PathInfo": "pathinfo",
-    "raw": "capture",
+    "to_yaml": "runtime.workspace",
+    "from_yaml": "runtime.workspace",
+    "to_config": "composition.encode",
+    "store": "composition.registry",
+    "recipe": "composition.registry",
+    "paths": "listing.walk",
+    "PathInfo": "listing.record",
+    "raw": "recipes.capture",
     "RecipeError": "errors",
     "CaptureError": "errors",
     "ConfigError": "errors",
@@ -42,11 +42,10 @@ __all__ = ["__version__", *_HOME]  # noqa: PLE0604  # the names are those of the
 if TYPE_CHECKING:
     from .api import build as build
     from .api import run as run
-    from .app import main as main
-    from .capture import raw as raw
-    from .config import to_config as to_config
-    from .core import from_yaml as from_yaml
-    from .core import to_yaml as to_yaml
+    from .app.main import main as main
+    from .composition.encode import to_config as to_config
+    from .composition.registry import recipe as recipe
+    from .composition.registry import store as store
     from .errors import CaptureError as CaptureError
     from .errors import ConfigError as ConfigError
     from .errors import DialectError as DialectError
@@ -59,12 +58,13 @@ if TYPE_CHECKING:
     from .errors import RegistrationError as RegistrationError
     from .errors import SignatureError as SignatureError
     from .errors import ValidationError as ValidationError
-    from .jobs.freezing import freeze as freeze
     from .jobs.job import Job as Job
-    from .listing import paths as paths
-    from .pathinfo import PathInfo as PathInfo
-    from .registry import recipe as recipe
-    from .registry import store as store
+    from .launchers.freeze import freeze as freeze
+    from .listing.record import PathInfo as PathInfo
+    from .listing.walk import paths as paths
+    from .recipes.capture import raw as raw
+    from .runtime.workspace import from_yaml as from_yaml
+    from .runtime.workspace import to_yaml as to_yaml
 
 
 def __getattr__(name: str) -> Any:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import session
 from .errors import Problems, ValidationError
+from .runtime import session
 
 
 def build(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
@@ -33,8 +33,8 @@ def build(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     ValidationError
         If a target does not accept a value; all mistakes at once, each with its full path.
     """
-    from .composed import config_to_tree
-    from .objects import buildables
+    from .composition.decode import config_to_tree
+    from .runtime.construct import buildables
 
     allowed = session.allowed(allow)
     return buildables(config_to_tree(cfg, allowed), allowed)
@@ -46,10 +46,10 @@ def run(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     Parameters and errors are those of :func:`build`; besides, a required parameter that nobody set is an error
     before anything is made. Returns what the recipe's function returns; for a ``run.Config``, the object.
     """
-    from .composed import config_to_tree, recipe_place
-    from .core import missing
-    from .objects import make
-    from .tree import Call
+    from .composition.decode import config_to_tree, recipe_place
+    from .recipes.tree import Call
+    from .runtime.construct import make
+    from .runtime.workspace import missing
 
     allowed = session.allowed(allow)
     tree = config_to_tree(cfg, allowed)

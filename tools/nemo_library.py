@@ -13,8 +13,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from nemo_partial_hydra.cli import main as nemo_hydra
-from nemo_partial_hydra.libraries import SHIPPED
+from nemo_partial_hydra.cli.main import main as nemo_hydra
+from nemo_partial_hydra.libraries.library import SHIPPED
 from tools.stand_ins import stand_ins
 
 MODULES = ("nemo.collections.llm", "nemo.collections.vlm", "nemo.collections.diffusion")

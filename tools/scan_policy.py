@@ -2,7 +2,7 @@
 
 Usage: python tools/scan_policy.py [SITE-PACKAGES]. For each public function or class whose body unpickles, imports by
 name, starts a process or fetches, one line: its name, the call, the line. Most are methods or only use what is found;
-what is left is for a person to judge and to put into ``nemo_partial_hydra/denied.py``.
+what is left is for a person to judge and to put into ``nemo_partial_hydra/policy/rules.py``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from nemo_partial_hydra.denied import BUILT_IN
-from nemo_partial_hydra.policy import refusal
+from nemo_partial_hydra.policy.policy import refusal
+from nemo_partial_hydra.policy.rules import BUILT_IN
 
 CALLS = frozenset(
     "eval exec compile __import__ import_module exec_module instantiate get_class get_object locate "

@@ -12,7 +12,7 @@ from hydra.core.config_store import ConfigStore
 class CfgPathsConf:
     """The settings of ``hydra/callbacks=cfg_paths``."""
 
-    _target_: str = "nemo_partial_hydra.cfg_paths.CfgPaths"
+    _target_: str = "nemo_partial_hydra.listing.callback.CfgPaths"
     format: str = "table"
     package: str | None = None
     filter: str | None = None

@@ -21,7 +21,7 @@ class FreezeLauncherConf:
 
 
 class FreezeLauncher(Launcher):
-    """Launcher whose logic is ``nemo_partial_hydra.jobs.launching``."""
+    """Launcher whose logic is ``nemo_partial_hydra.launchers.sweep``."""
 
     checks_jobs = True
     """Composes and checks all jobs before the first one is written: a sweeper need not do that too."""
@@ -32,7 +32,7 @@ class FreezeLauncher(Launcher):
         self.settings = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from nemo_partial_hydra.jobs.launching import launch_frozen
+        from nemo_partial_hydra.launchers.sweep import launch_frozen
 
         return launch_frozen(self.settings, self.context.config_loader, self.function, job_overrides, initial_job_idx)
 

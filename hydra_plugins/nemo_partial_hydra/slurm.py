@@ -90,7 +90,7 @@ class SubmititApptainerLocalConf(LocalQueueConf or object):  # type: ignore[misc
 
 
 class _Launches:
-    """What makes a launcher whose logic is ``nemo_partial_hydra.launching.hydra``; no plugin by itself."""
+    """What makes a launcher whose logic is ``nemo_partial_hydra.launchers.launch``; no plugin by itself."""
 
     cluster = ""
     checks_jobs = True
@@ -104,7 +104,7 @@ class _Launches:
         self.config = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from nemo_partial_hydra.launching.hydra import launch, require
+        from nemo_partial_hydra.launchers.launch import launch, require
 
         require(installed=SlurmQueueConf is not None)
         return launch(self.config, self.context.config_loader, self.task, job_overrides, initial_job_idx, self.cluster)

@@ -22,7 +22,7 @@ class RecipeSearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if "nemo_partial_hydra" not in sys.modules:
             return
-        from nemo_partial_hydra import session
+        from nemo_partial_hydra.runtime import session
 
         search_path.append("nemo_partial_hydra", f"{session.REGISTRY_SCHEME}://")
         search_path.append("nemo_partial_hydra", f"{session.SHELF_SCHEME}://")
@@ -44,7 +44,7 @@ class RegisteredRecipes(ConfigSource):
         return "nph"
 
     def _registry(self) -> Any:
-        from nemo_partial_hydra.registry import REGISTRY
+        from nemo_partial_hydra.composition.registry import REGISTRY
 
         return REGISTRY
 
@@ -58,9 +58,9 @@ class RegisteredRecipes(ConfigSource):
             raise ConfigLoadError(f"Config not found : {config_path}")
         config = self._registry().config(path)
         if "/" not in path:
-            from nemo_partial_hydra import rootkeys
+            from nemo_partial_hydra.composition import root_keys
 
-            rootkeys.note(self._registry().prototype(path).keys(), [])
+            root_keys.note(self._registry().prototype(path).keys(), [])
         return ConfigResult(
             provider=self.provider,
             path=f"{self.scheme()}://{entry.origin}",
@@ -100,7 +100,7 @@ class RecipeFiles(ConfigSource):
         return os.path.isdir(self.path)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        from nemo_partial_hydra import files
+        from nemo_partial_hydra.composition import yaml_files
 
         name = self._normalize_file_name(config_path).lstrip("/")
         inner = self._skeleton_of(name)
@@ -110,14 +110,16 @@ class RecipeFiles(ConfigSource):
         with open(full, encoding="utf-8", errors="replace") as file:
             header = self._get_header_dict(file.read(512))
         if inner is not None:
-            return ConfigResult(self.provider, self.full_path(), files.read_skeleton(full, inner), {"package": None})
+            config = yaml_files.read_skeleton(full, inner)
+            return ConfigResult(self.provider, self.full_path(), config, {"package": None})
         self._refuse_clash(name)
-        config = files.read_file(full, name, primary="/" not in name)
+        config = yaml_files.read_file(full, name, primary="/" not in name)
         return ConfigResult(self.provider, self.full_path(), config, header)
 
     def _refuse_clash(self, name: str) -> None:
         """An option of a library on the search path must not hide that of another; the app's own configs may."""
-        from nemo_partial_hydra import libraries, manifest
+        from nemo_partial_hydra.libraries import library as libraries
+        from nemo_partial_hydra.libraries import manifest
 
         if self.provider != "main" and manifest.is_library(self.path):
             libraries.the_one(name)
@@ -157,7 +159,8 @@ class RecipeLibraries(ConfigSource):
         return True
 
     def load_config(self, config_path: str) -> ConfigResult:
-        from nemo_partial_hydra import files, libraries
+        from nemo_partial_hydra.composition import yaml_files
+        from nemo_partial_hydra.libraries import library as libraries
 
         name = self._normalize_file_name(config_path).lstrip("/")
         library = libraries.the_one(name)
@@ -165,21 +168,22 @@ class RecipeLibraries(ConfigSource):
             raise ConfigLoadError(f"Config not found : {config_path}")
         with open(library.file(name), encoding="utf-8", errors="replace") as file:
             header = self._get_header_dict(file.read(512))
-        config = files.read_file(library.file(name), name, primary=False)
+        config = yaml_files.read_file(library.file(name), name, primary=False)
         return ConfigResult(self.provider, self.full_path(), config, header)
 
     def is_group(self, config_path: str) -> bool:
-        from nemo_partial_hydra import libraries, rootkeys
+        from nemo_partial_hydra.composition import root_keys
+        from nemo_partial_hydra.libraries import library as libraries
 
-        return libraries.is_group(config_path) and not rootkeys.is_value(config_path.strip("/"))
+        return libraries.is_group(config_path) and not root_keys.is_value(config_path.strip("/"))
 
     def is_config(self, config_path: str) -> bool:
-        from nemo_partial_hydra import libraries
+        from nemo_partial_hydra.libraries import library as libraries
 
         return bool(libraries.having(config_path))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        from nemo_partial_hydra import libraries
+        from nemo_partial_hydra.libraries import library as libraries
 
         groups, options = libraries.below(config_path)
         if results_filter is None:

@@ -23,7 +23,7 @@ class RecipeSweeperConf:
 
 
 class RecipeSweeper(Sweeper):
-    """Grid sweeper whose logic is ``nemo_partial_hydra.sweep``."""
+    """Grid sweeper whose logic is ``nemo_partial_hydra.composition.sweep``."""
 
     def __init__(self, max_batch_size: int | None = None, params: Any = None) -> None:
         self.max_batch_size = max_batch_size
@@ -39,7 +39,7 @@ class RecipeSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from nemo_partial_hydra.sweep import sweep
+        from nemo_partial_hydra.composition.sweep import sweep
 
         lines = [f"{key}={value}" for key, value in self.params.items()]
         return sweep(

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import JobError, RefusedError
+from nemo_partial_hydra.errors import JobError, RefusedError
+
 from .layout import JobPaths
 from .status import now
 

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import DialectError, JobError, RefusedError, dotted
-from ..yamltext import dump, load
+from nemo_partial_hydra.dialect.yaml import dump, load
+from nemo_partial_hydra.errors import DialectError, JobError, RefusedError, dotted
+
 from .layout import JobPaths, write_atomic
 
 FORMAT = 1
@@ -64,7 +65,7 @@ class Job(Head):
     ----------
     recipe : the recipe in the dialect: only what is set, fully resolved but for the job's own directory
         (``${hydra:runtime.output_dir}``) and the values of secrets (``${oc.env:NAME}``).
-    signatures : what the targets accepted when it was frozen, or None; see ``nemo_partial_hydra.drift``.
+    signatures : what the targets accepted when it was frozen, or None; see ``nemo_partial_hydra.signatures.drift``.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import JobError
+from nemo_partial_hydra.errors import JobError
 
 JOB, STATUS, RESULT = "job.yaml", "status.json", "result.json"
 ATTEMPTS, SUBMISSIONS, MULTIRUN = "attempts", "submissions", "multirun.yaml"

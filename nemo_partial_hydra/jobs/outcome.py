@@ -13,7 +13,8 @@ import os
 import sys
 from typing import Any
 
-from ..errors import JobError
+from nemo_partial_hydra.errors import JobError
+
 from .layout import JobPaths, write_atomic
 from .status import Status, encode, write_status
 

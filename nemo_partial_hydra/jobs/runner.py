@@ -17,20 +17,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .. import drift, policy
-from ..core import approved, missing, read_tree
-from ..errors import JobError, PolicyError, Problems, RecipeError, RefusedError, ValidationError
-from ..objects import make
-from ..reading import from_data
-from ..signatures import Signature
-from ..tree import Call, Tree
-from . import claim, tasks
-from .ending import Ended, Endings
+from nemo_partial_hydra.dialect.reader import from_data
+from nemo_partial_hydra.errors import JobError, PolicyError, Problems, RecipeError, RefusedError, ValidationError
+from nemo_partial_hydra.policy import policy
+from nemo_partial_hydra.recipes.tree import Call, Tree
+from nemo_partial_hydra.runtime.construct import make
+from nemo_partial_hydra.runtime.workspace import approved, missing, read_tree
+from nemo_partial_hydra.signatures import drift
+from nemo_partial_hydra.signatures.introspect import Signature
+
+from . import claim, ranks
 from .job import Job, read_job, versions_of
 from .layout import JobPaths, job_paths
 from .outcome import error_record, keep_result, keep_status, print_error
+from .placeholders import expanded
+from .signals import Ended, Endings
 from .status import CANCELLED, DONE, FAILED, RETRIED, RUNNING, SUBMITTED, Status, last_attempt, now, read_status
-from .tokens import expanded
 
 DONE_CODE, FAILED_CODE, INTERRUPTED = 0, 1, 130
 WAY_OUT = "Freeze it again with what is installed here, or run it with what it was frozen for."
@@ -82,7 +84,7 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
         If it cannot run: job.yaml is damaged, a variable is not set, a target does not take a value.
     """
     me = claim.myself(environment)
-    rank = tasks.rank(environment)
+    rank = ranks.rank(environment)
     attempt = options.attempt or next_attempt(paths, options.force)
     if rank == 0:
         refuse_done(paths, options.force)
@@ -100,7 +102,7 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
         refuse_done(paths, options.force)  # another attempt may have ended since
     _stand_in(paths)
     if rank:
-        return tasks.run(paths, attempt, rank, lambda: called(tree, options.allow), options.payload_signal)
+        return ranks.run(paths, attempt, rank, lambda: called(tree, options.allow), options.payload_signal)
     return _run(paths, _started(paths, attempt, me), tree, options)
 
 
@@ -237,7 +239,7 @@ def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
         else:
             final = _ended(status, DONE, DONE_CODE, reason=reason)
     except (Ended, KeyboardInterrupt) as error:
-        other = tasks.failure(paths, status.attempt)
+        other = ranks.failure(paths, status.attempt)
         if other is not None:
             final = _ended(status, FAILED, FAILED_CODE, other.error, other.reason)
         elif isinstance(error, Ended):

@@ -15,7 +15,7 @@ from typing import Any
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.outcome import read_result
-from nemo_partial_hydra.launching import records
+from nemo_partial_hydra.launchers import records
 from tests.cluster.lab import Lab
 from tests.support.sweeps import ROOT, Sweep
 

@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.facts import image_of
 from nemo_partial_hydra.jobs.job import read_job, write_job
+from nemo_partial_hydra.jobs.metadata import image_of
 from tests.cluster.drills import WAITED, Drill
 from tests.cluster.lab import Lab
 

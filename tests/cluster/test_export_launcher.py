@@ -15,7 +15,8 @@ import pytest
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 
-from nemo_partial_hydra import cli, manifest
+from nemo_partial_hydra.cli import main as cli
+from nemo_partial_hydra.libraries import manifest
 from tests.cluster.lab import Lab
 from tests.support.sweeps import ROOT
 

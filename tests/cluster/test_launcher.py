@@ -16,19 +16,20 @@ import pytest
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 
-from nemo_partial_hydra import cli
+from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, find_jobs
 from nemo_partial_hydra.jobs.outcome import read_result
-from nemo_partial_hydra.launching import launchers, records, submission, waiting
-from nemo_partial_hydra.launching.apptainer import Container
-from nemo_partial_hydra.launching.settings import LOCAL, Settings
+from nemo_partial_hydra.launchers import records, submit, wait
+from nemo_partial_hydra.launchers import send as launchers
+from nemo_partial_hydra.launchers.container.command import Container
+from nemo_partial_hydra.launchers.settings import LOCAL, Settings
 from tests.cluster.host import run
 from tests.cluster.lab import Lab
 from tests.cluster.queueing import sbatch
+from tests.launchers.test_submit import VALUES
 from tests.support.apps import App
 from tests.support.sweeps import ALLOW, ROOT, STRANGE, Sweep
-from tests.test_launching import VALUES
 
 pytestmark = pytest.mark.cluster
 SMALL = {"timeout_min": 2, "mem_gb": 1, "signal_delay_s": 10}
@@ -133,7 +134,7 @@ def test_a_job_that_is_told_saves_and_continues_after_its_requeue(settings: Sett
     sent = launchers.send(sweep.paths, sweep.jobs, again, {})
     lab.wait(lambda: runs(job), 30, "the job to run")
     run("scancel", "--signal=USR2", sent.arrays[0])
-    waiting.wait(sweep.paths, sent, lambda job, status: None)
+    wait.wait(sweep.paths, sent, lambda job, status: None)
     status = states.read_status(job)
     assert (status.state, status.requeues, status.attempt) == (states.DONE, 1, 1), status
     assert read_result(job) == {"step": 40, "starts": 2, "told": 1}
@@ -147,7 +148,7 @@ def test_all_tasks_of_a_job_save_before_it_is_requeued(settings: Settings, lab: 
     sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=both), {})
     lab.wait(lambda: all((job.directory / f"started-{rank}").exists() for rank in range(2)), 30, "both tasks to run")
     run("scancel", "--signal=USR2", sent.arrays[0])
-    waiting.wait(sweep.paths, sent, lambda job, status: None)
+    wait.wait(sweep.paths, sent, lambda job, status: None)
     status = states.read_status(job)
     assert (status.state, status.requeues) == (states.DONE, 1), status
     for rank in range(2):
@@ -165,7 +166,7 @@ def test_a_preempted_job_continues_whatever_its_limit_of_timeouts(settings: Sett
     sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=spot), {})
     lab.wait(lambda: runs(job), 30, "the job to run")
     sbatch("-p", "debug", "-w", "n1", "-c", "4", "--mem=1000", "--wrap=sleep 1", cwd=tmp_path)
-    waiting.wait(sweep.paths, sent, lambda job, status: None)
+    wait.wait(sweep.paths, sent, lambda job, status: None)
     assert states.read_status(job).state == states.DONE
     assert read_result(job) == {"step": 40, "starts": 2, "told": 1}
 
@@ -176,7 +177,7 @@ def test_a_job_that_is_told_too_often_timed_out(settings: Settings, lab: Lab, tm
     sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True), {})
     lab.wait(lambda: runs(job), 30, "the job to run")
     run("scancel", "--signal=USR2", sent.arrays[0])
-    waiting.wait(sweep.paths, sent, lambda job, status: None)
+    wait.wait(sweep.paths, sent, lambda job, status: None)
     status = states.read_status(job)
     assert status.state == states.TIMEOUT
     assert "too many times" in str(status.reason)
@@ -188,7 +189,7 @@ def test_a_cancelled_job_is_cancelled_and_the_others_go_on(settings: Settings, l
     sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True), {})
     lab.wait(lambda: runs(first), 30, "the job to run")
     run("scancel", sent.jobs[0].spelled)
-    waiting.wait(sweep.paths, sent, lambda job, status: None)
+    wait.wait(sweep.paths, sent, lambda job, status: None)
     assert [states.read_status(job).state for job in (first, second)] == [states.CANCELLED, states.DONE]
 
 
@@ -329,7 +330,7 @@ def test_a_dry_run_is_what_is_sent(settings: Settings, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     sweep.add("report")
     sweep.add("report", again=True)
-    shown = submission.script(sweep.paths, settings, 2)
+    shown = submit.script(sweep.paths, settings, 2)
     send(sweep, settings)
     assert sweep.paths.submission(1).script.read_text() == shown
     (sent,) = records.submissions(sweep.paths)

@@ -17,13 +17,13 @@ import pytest
 
 pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
 
-from nemo_partial_hydra import cli
+from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, job_paths
-from nemo_partial_hydra.launching import launchers, records
-from nemo_partial_hydra.launching.apptainer import Container
-from nemo_partial_hydra.launching.overview import overview
-from nemo_partial_hydra.launching.settings import Settings
+from nemo_partial_hydra.launchers import records, send
+from nemo_partial_hydra.launchers.container.command import Container
+from nemo_partial_hydra.launchers.settings import Settings
+from nemo_partial_hydra.launchers.status.look import overview
 from tests.cluster.host import run
 from tests.cluster.lab import Lab
 from tests.support.sweeps import ALLOW, ROOT, Sweep
@@ -42,7 +42,7 @@ def settings(lab: Lab, image: Path, monkeypatch: pytest.MonkeyPatch) -> Settings
 
 def submitted(sweep: Sweep, settings: Settings) -> str:
     """Submit all jobs of a sweep; return the array's id."""
-    (array,) = launchers.send(sweep.paths, sweep.jobs, settings, {}).arrays
+    (array,) = send.send(sweep.paths, sweep.jobs, settings, {}).arrays
     return array
 
 

@@ -24,7 +24,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 import nemo_partial_hydra as nph
-from nemo_partial_hydra import session
+from nemo_partial_hydra.runtime import session
 
 VERSION_BASE: dict[str, Any] = {"version_base": None} if hydra.__version__ < "1.4" else {}  # 1.4 deprecates it
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from nemo_partial_hydra import policy
-from nemo_partial_hydra.core import read_tree
+from nemo_partial_hydra.policy import policy
+from nemo_partial_hydra.runtime.workspace import read_tree
 
 Modules = Callable[..., str]
 _numbers = itertools.count()

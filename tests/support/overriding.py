@@ -11,17 +11,17 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from nemo_partial_hydra.composed import config_to_tree
-from nemo_partial_hydra.convert import convert, same
-from nemo_partial_hydra.core import signature_of
-from nemo_partial_hydra.dialect import item_spec
+from nemo_partial_hydra.composition.decode import config_to_tree
+from nemo_partial_hydra.dialect.reader import from_data
+from nemo_partial_hydra.dialect.writer import item_spec
 from nemo_partial_hydra.errors import Problems
-from nemo_partial_hydra.listing import paths
-from nemo_partial_hydra.pathinfo import GROUP, PathInfo
-from nemo_partial_hydra.reading import from_data
-from nemo_partial_hydra.spelling import value_text
-from nemo_partial_hydra.tree import Call, Tree, at
-from nemo_partial_hydra.typespec import ANY, TypeSpec
+from nemo_partial_hydra.listing.override_text import value_text
+from nemo_partial_hydra.listing.record import GROUP, PathInfo
+from nemo_partial_hydra.listing.walk import paths
+from nemo_partial_hydra.recipes.tree import Call, Tree, at
+from nemo_partial_hydra.runtime.workspace import signature_of
+from nemo_partial_hydra.signatures.convert import convert, same
+from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 Compose = Callable[[Sequence[str]], Any]
 KINDS: dict[str, Any] = {"bool": True, "int": 7, "float": 0.25, "str": "new", "path": "/new", "timedelta": 77}

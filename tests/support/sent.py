@@ -7,12 +7,13 @@ from pathlib import Path
 
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
-from nemo_partial_hydra.launching import queues, records
-from nemo_partial_hydra.launching.entries import Overview
-from nemo_partial_hydra.launching.overview import overview
-from nemo_partial_hydra.launching.records import SentJob, Submission
-from nemo_partial_hydra.launching.settings import Settings
-from nemo_partial_hydra.launching.slurm import Answer
+from nemo_partial_hydra.launchers import records
+from nemo_partial_hydra.launchers.clusters.slurm import queue as queues
+from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
+from nemo_partial_hydra.launchers.records import SentJob, Submission
+from nemo_partial_hydra.launchers.settings import Settings
+from nemo_partial_hydra.launchers.status.entries import Overview
+from nemo_partial_hydra.launchers.status.look import overview
 from tests.support.sweeps import ALLOW, Sweep
 
 DOWN = Answer(1, "", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n")

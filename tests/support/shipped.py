@@ -13,8 +13,10 @@ import json
 import sys
 from pathlib import Path
 
-from nemo_partial_hydra import libraries, manifest, session
-from nemo_partial_hydra.libraries import Library
+from nemo_partial_hydra.libraries import library as libraries
+from nemo_partial_hydra.libraries import manifest
+from nemo_partial_hydra.libraries.library import Library
+from nemo_partial_hydra.runtime import session
 
 GIVEN = "/given/by/the/user"  # for what a recipe leaves to its user
 
@@ -27,11 +29,11 @@ def compose(file: Path) -> int:
     from hydra import compose, initialize
     from omegaconf import OmegaConf
 
-    from nemo_partial_hydra.composed import config_to_tree, loose_data
-    from nemo_partial_hydra.core import signature_of
-    from nemo_partial_hydra.dialect import to_data
-    from nemo_partial_hydra.omega import initialize_arguments
-    from nemo_partial_hydra.yamltext import dump
+    from nemo_partial_hydra.composition.compat import initialize_arguments
+    from nemo_partial_hydra.composition.decode import config_to_tree, loose_data
+    from nemo_partial_hydra.dialect.writer import to_data
+    from nemo_partial_hydra.dialect.yaml import dump
+    from nemo_partial_hydra.runtime.workspace import signature_of
 
     library = Library(libraries.SHIPPED, "shipped")
     out: dict[str, str] = {}
@@ -56,10 +58,11 @@ def compare(file: Path) -> list[str]:
 
     with stand_ins():
         import nemo_partial_hydra as nph
-        from nemo_partial_hydra import core, exporting
-        from nemo_partial_hydra.arguments import Arguments
-        from nemo_partial_hydra.convert import same
-        from nemo_partial_hydra.factories import find
+        from nemo_partial_hydra.export import library as exporting
+        from nemo_partial_hydra.export.arguments import Arguments
+        from nemo_partial_hydra.export.factories import find
+        from nemo_partial_hydra.runtime import workspace
+        from nemo_partial_hydra.signatures.convert import same
 
         found = find(MODULES, (SKIP,))
         arguments = Arguments.parse([text.replace("???", GIVEN) for text in ARGUMENTS], found.factories)
@@ -72,7 +75,7 @@ def compare(file: Path) -> list[str]:
                 continue
             made = factory.call(**arguments.of(factory))
             built = nph.from_yaml(composed[option])
-            if not same(core.captured(built), core.captured(made)):
+            if not same(workspace.captured(built), workspace.captured(made)):
                 wrong.append(f"{option}: other values, types, set fields or sharing")
             elif built != made:
                 wrong.append(f"{option}: unequal to fiddle")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nemo_partial_hydra.dialect.scalars import escape_interpolation
 from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
-from nemo_partial_hydra.scalars import escape_interpolation
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOW = ("tests.support.payloads",)

@@ -1,0 +1,1 @@
+"""``nph.main``: an app around ``hydra.main``."""

@@ -1,0 +1,30 @@
+"""``nemo-hydra cancel DIR [N...]``: end jobs that wait or run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import Commands
+
+
+def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "cancel",
+        help="cancel jobs that wait or run",
+        description="Cancels all jobs of DIR that wait or run, or those that are named: on SLURM by one scancel, on "
+        "this machine by a signal. The exit code is 4 if SLURM cannot be told, 1 if a job goes on all the same.",
+    )
+    parser.add_argument("directory", metavar="DIR", help="the directory of a sweep, or of one job")
+    parser.add_argument("jobs", nargs="*", type=int, metavar="N", help="the numbers of jobs; all if none is given")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Cancel; return the exit code."""
+    from nemo_partial_hydra.launchers import cancel
+
+    done = cancel.cancel(options.directory, options.jobs)
+    print("\n".join(done.lines), file=sys.stderr if done.left else sys.stdout)
+    return 1 if done.left else 0

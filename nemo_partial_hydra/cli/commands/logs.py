@@ -1,0 +1,59 @@
+"""``nemo-hydra logs DIR [N] [-f]``: the output of a job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import Commands
+
+
+def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "logs",
+        help="the output of a job",
+        description="Prints what a job has written, of its last attempt that has begun. The exit code is 2 if there is "
+        "nothing, with the reason; with --follow that of the job: 0 if it is done, 1 if not.",
+    )
+    parser.add_argument("directory", metavar="DIR", help="the directory of a sweep, or of one job")
+    parser.add_argument(
+        "job", nargs="?", type=int, metavar="N", help="the number of the job; may be left out if it is one"
+    )
+    parser.add_argument(
+        "-f", "--follow", action="store_true", help="go on until the job ends, also in further attempts"
+    )
+    parser.add_argument("--attempt", type=int, metavar="A", help="the output of an earlier attempt, from 1")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--out", action="store_const", const=("out",), dest="kinds", help="standard output only")
+    kinds.add_argument("--err", action="store_const", const=("err",), dest="kinds", help="standard error only")
+    parser.set_defaults(command=run, kinds=("out", "err"))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a job's output; return the exit code."""
+    from nemo_partial_hydra.errors import UsageError, one_of
+    from nemo_partial_hydra.jobs import status as states
+    from nemo_partial_hydra.launchers import logs
+    from nemo_partial_hydra.launchers.status.look import Watch
+
+    if options.follow and options.attempt is not None:
+        raise UsageError("--follow goes on with the newest attempt; --attempt shows one that is named: choose one")
+    watch = Watch(options.directory)
+    numbers = [head.num for head in watch.heads.values()]
+    if options.job is None and len(numbers) > 1:
+        raise UsageError(f"{options.directory}: there are {len(numbers)} jobs; name one: {one_of(numbers)}")
+    number = numbers[0] if options.job is None else options.job
+    if number not in numbers:
+        raise UsageError(f"{options.directory}: there is no job {number}; there are {one_of(numbers)}")
+    kinds = options.kinds
+    watch.keep(number)
+    if options.follow:
+        try:
+            state = logs.Follower(watch, number, sys.stdout.buffer, kinds).follow()
+        except KeyboardInterrupt:
+            return 130  # the job goes on as it did
+        return 0 if state == states.DONE else 1
+    (entry,) = watch.look().chosen([number])
+    logs.show(entry.paths, logs.attempt_of(entry, options.attempt), sys.stdout.buffer, kinds)
+    return 0

@@ -1,0 +1,60 @@
+"""``nemo-hydra status DIR``: how the jobs of a sweep go."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+
+from . import Commands
+
+INTERVAL = 5.0
+
+
+def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "status",
+        help="how the jobs of a sweep go",
+        description="Shows each job's state from what it wrote itself and from one squeue and one sacct call for all. "
+        "The exit code is 1 if a job failed, was lost, timed out or was cancelled, and 4 if the cluster could not be "
+        "asked and a state depends on it.",
+    )
+    parser.add_argument("directory", metavar="DIR", help="the directory of a sweep, or of one job")
+    parser.add_argument("jobs", nargs="*", type=int, metavar="N", help="the numbers of jobs; all if none is given")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--watch", action="store_true", help="show it until no job is in a queue or runs")
+    parser.add_argument(
+        "--interval", type=float, default=INTERVAL, metavar="SECONDS", help=f"how often --watch looks ({INTERVAL:g})"
+    )
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Show how the jobs go; return the exit code."""
+    from nemo_partial_hydra.errors import UsageError
+    from nemo_partial_hydra.launchers.status import entries, live, look, table
+
+    if options.watch and options.json:
+        raise UsageError("--watch and --json: choose one; a script may call status --json as often as it likes")
+    if options.interval < 1:
+        raise UsageError(f"--interval: at least 1 second, not {options.interval:g}: SLURM is asked each time")
+    jobs = look.Watch(options.directory, options.jobs)
+    if options.watch:
+        try:
+            found = live.watch(jobs, options.interval)
+        except KeyboardInterrupt:
+            return 130  # the jobs go on as they did
+    else:
+        found = jobs.look()
+    if options.json:
+        print(json.dumps(entries.records(found), indent=1, ensure_ascii=False))
+    elif not options.watch:
+        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        print("\n".join(table.lines(found, colour=colour)))
+    else:
+        print(table.summary(found))
+    if found.unsure:
+        return 4
+    return 1 if entries.failures(found.entries) else 0

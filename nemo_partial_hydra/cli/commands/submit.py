@@ -1,0 +1,62 @@
+"""``nemo-hydra submit DIR hydra/launcher=...``: send frozen jobs."""
+
+from __future__ import annotations
+
+import argparse
+
+from . import Commands
+
+
+def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "submit",
+        parents=[shared],
+        help="send frozen jobs to SLURM, or run them on this machine",
+        description="Sends the jobs of DIR that were never submitted. The exit code is 4 if the cluster cannot do what "
+        "is asked, 2 if a setting is wrong, 3 if there is nothing to submit, 1 if a job failed that was waited for.",
+    )
+    parser.add_argument("directory", metavar="DIR", help="the directory of a sweep, or of one job")
+    parser.add_argument(
+        "settings", nargs="*", metavar="key=value", help="hydra/launcher=submitit_apptainer, hydra.launcher.*=..."
+    )
+    parser.add_argument("--after", metavar="DIR2", help="start only when all jobs of DIR2 are done")
+    parser.add_argument("--dry-run", action="store_true", help="print the batch script and the commands, send nothing")
+    parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a config directory with launchers of your own")
+    parser.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Submit; return the exit code."""
+    from nemo_partial_hydra.errors import RecipeError, UsageError
+    from nemo_partial_hydra.jobs.layout import find_jobs, sweep_paths
+    from nemo_partial_hydra.launchers import send, submit
+    from nemo_partial_hydra.launchers.clusters.slurm import dependency
+    from nemo_partial_hydra.launchers.container import bind
+    from nemo_partial_hydra.launchers.settings import from_config
+
+    jobs = find_jobs(options.directory)
+    first = send.heads(jobs[:1])[0]
+    one = len(jobs) == 1 and jobs[0].directory == sweep_paths(options.directory).directory
+    sweep = send.sweep_of(jobs[0], first) if one else sweep_paths(options.directory)
+    config, name = send.composed(options.settings, sweep, first.name, options.config_dir)
+    found = send.heads(jobs)
+    settings, secrets = from_config(
+        config, send.CLUSTERS[name], code=bind.folders(head.app for head in found), allow=options.allow
+    )
+    if options.after and dependency.of_sweep(jobs, options.after):
+        raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
+    needs = dependency.dependency(options.after) if options.after else None
+    if options.dry_run or config.get("dry_run"):
+        print(send.show(sweep, jobs, settings, found, needs))
+        return 0
+    fresh = send.ready(jobs)
+    report = submit.check(sweep, settings, needs)
+    try:
+        send.verify(fresh, options.allow)
+        send.verify_image(found, settings)
+    except RecipeError as error:
+        report.recipe = error
+    send.send(sweep, fresh, settings, secrets, after=needs, report=report)
+    waited = settings.detach is False or settings.cluster == "local"
+    return 1 if waited and send.failed(fresh) else 0

@@ -1,0 +1,74 @@
+"""``nemo-hydra``: the commands around recipes, for a login node, for editors, and for the runner in an image.
+
+May import: the standard library; what a command needs, inside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from nemo_partial_hydra import __version__
+from nemo_partial_hydra.errors import RecipeError
+
+from .commands import (
+    Command,
+    CommandParser,
+    cancel,
+    check,
+    diff,
+    export,
+    library,
+    logs,
+    retry,
+    run,
+    schema,
+    snapshot,
+    status,
+    submit,
+)
+
+COMMANDS: tuple[Command, ...] = (
+    export,
+    library,
+    check,
+    diff,
+    run,
+    snapshot,
+    schema,
+    submit,
+    status,
+    logs,
+    cancel,
+    retry,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    from nemo_partial_hydra.composition import error_text
+
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options) or 0)
+    except RecipeError as error:
+        return error_text.report(error)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return error_text.INTERRUPTED
+    except BrokenPipeError:
+        error_text.end_of_pipe()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nemo-hydra", description="NeMo-Run recipes as Hydra config groups.")
+    parser.add_argument("--version", action="version", version=f"nemo-hydra {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
+    for command in COMMANDS:
+        command.add(commands, shared)
+    return parser
+

@@ -1,0 +1,1 @@
+"""Recipes as Hydra configs, by Hydra's and OmegaConf's public API."""

@@ -1,0 +1,134 @@
+"""What is checked after Hydra has composed a config and before anything is made or started.
+
+May import: OmegaConf and Hydra's public parts. ``nph.main`` adds ``CheckRecipe`` to the app's callbacks.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from nemo_partial_hydra.errors import ConfigError, Problems, RecipeError, ValidationError, dotted
+from nemo_partial_hydra.runtime import session, signature_store
+from nemo_partial_hydra.runtime.workspace import RE_EXPORT, drifted, missing, read_tree
+from nemo_partial_hydra.signatures import drift
+
+from . import error_text
+from .compat import bounded
+from .decode import recipe_data
+
+RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
+
+
+class CheckRecipe(Callback):
+    """Hydra callback: checks the recipe before a directory is made; chooses the recipe sweeper by default."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check the job's recipe; end the process with one message if it is wrong."""
+        try:
+            check_config(config)
+        except (RecipeError, OmegaConfBaseException) as error:
+            _end(error)
+        app = session.current()
+        if app is not None:
+            app.checked = True
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Put the recipe sweeper in the place of the basic one."""
+        target = str(config.hydra.sweeper.get("_target_"))
+        if config.hydra.runtime.choices.get("hydra/sweeper") == "basic" and target.endswith(".BasicSweeper"):
+            with read_write(config.hydra):
+                config.hydra.sweeper._target_ = RECIPE_SWEEPER
+                # Each job is composed with these overrides too: Hydra 1.4 wants the same sweeper in all of them.
+                config.hydra.overrides.hydra.append(f"hydra.sweeper._target_={RECIPE_SWEEPER}")
+
+
+def _end(error: Exception) -> None:
+    """Leave the process: Hydra turns a callback's exception into a warning and runs the job all the same."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1" and not session.owns_full_error():
+        import traceback
+
+        traceback.print_exc()
+    raise SystemExit(error_text.report(error)) from None
+
+
+def check_config(config: DictConfig) -> None:
+    """Check the recipe of a composed config; an app without a recipe has nothing to check.
+
+    Raises
+    ------
+    RecipeError
+        For everything that ``build`` or ``run`` would refuse, all at once.
+    """
+    app = session.current()
+    name = app.recipe if app is not None else None
+    overridden_references(config)
+    try:
+        data, place = recipe_data(config, name, before_run=True)
+    except ConfigError:
+        if name is not None:
+            raise
+        return
+    tree = read_tree(data, session.allowed(), place=place)
+    problems = Problems()
+    problems.messages += missing(tree, place)
+    problems.check(ValidationError)
+
+
+def drift_of(config: DictConfig) -> str:
+    """Say what changed under the recipe of a composed config since its snapshot; empty if nothing did."""
+    app = session.current()
+    if not signature_store.differ():
+        return ""
+    try:
+        data, place = recipe_data(config, app.recipe if app is not None else None, before_run=True)
+    except RecipeError:
+        return ""  # a listing shows what a run would refuse for other reasons
+    found = drifted(data, session.allowed(), place=place)
+    return drift.report(found, RE_EXPORT) if found else ""
+
+
+@bounded()
+def overridden_references(config: DictConfig) -> None:
+    """Refuse overrides below a reference: they would silently change the object that it names."""
+    overrides = OmegaConf.select(config, "hydra.overrides.task", default=None)
+    texts: Any = OmegaConf.to_container(overrides, resolve=False) if overrides is not None else []
+    problems = Problems()
+    for text in texts:
+        keys = text.partition("=")[0].lstrip("+~").partition("@")[0].split(".")
+        node: Any = config
+        for depth, key in enumerate(keys[:-1]):
+            node, target = _below(node, key)
+            if target is not None:
+                here = dotted(keys[: depth + 1])
+                rest = dotted(keys[depth + 1 :])
+                problems.add(tuple(keys), f"'{here}' is a reference to '{target}'; override {target}.{rest}= instead")
+                break
+            if node is None:
+                break
+    problems.check(ValidationError)
+
+
+def _below(node: Any, key: str) -> tuple[Any, str | None]:
+    """Return the child container of a node, or None and the name of what a reference there names."""
+    if isinstance(node, ListConfig) and key.isascii() and key.isdigit() and int(key) < len(node):
+        index: Any = int(key)
+    elif isinstance(node, DictConfig) and key in node:
+        index = key
+    else:
+        return None, None
+    if OmegaConf.is_missing(node, index):
+        return None, None
+    try:
+        child = node[index]
+    except OmegaConfBaseException:
+        return None, None  # an interpolation that leads nowhere is reported where the value is read
+    if OmegaConf.is_interpolation(node, index):
+        if isinstance(child, (DictConfig, ListConfig)):
+            return None, error_text.full_path(child)
+        return None, None
+    return (child if isinstance(child, (DictConfig, ListConfig)) else None), None

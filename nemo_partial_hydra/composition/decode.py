@@ -1,0 +1,266 @@
+"""Composed config -> recipe: which node is the recipe, and what of it is set.
+
+May import: OmegaConf; neither Hydra nor fiddle.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nemo_partial_hydra.dialect.edits import apply_edits
+from nemo_partial_hydra.dialect.reader import Kept, KeptSeq
+from nemo_partial_hydra.dialect.scalars import escape_interpolation, reference_path, unescape_interpolation
+from nemo_partial_hydra.dialect.writer import TARGET, relative
+from nemo_partial_hydra.errors import ConfigError, Path, ValidationError, placed
+from nemo_partial_hydra.recipes.capture import capture_default
+from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Map, Opaque, Seq, Tree
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import read_tree
+from nemo_partial_hydra.signatures.convert import same
+
+from .compat import bounded, child_nodes, content, flag, is_absent, is_missing
+from .encode import EXACT_SEQ, KINDS, UNSET, given
+from .nodes import DEFAULT, NOTHING, Leaf
+
+
+def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
+    """Read the recipe of a composed config, edits applied, types and policy checked.
+
+    Raises
+    ------
+    ConfigError
+        If there is not exactly one recipe.
+    ValidationError, PolicyError
+        For what the targets or the runner do not accept; all mistakes at once.
+    """
+    data, place = recipe_data(cfg)
+    return read_tree(data, allow, place=place)
+
+
+def recipe_data(cfg: Any, name: str | None = None, *, before_run: bool = False) -> tuple[Any, Path]:
+    """Return the recipe of a config as plain data, and the path at which it stands.
+
+    ``before_run`` leaves open what only the running job knows: ``${hydra:runtime.output_dir}``.
+    """
+    cfg = as_config(cfg)
+    with bounded():
+        key = recipe_key(cfg, name or _wanted())
+        place: Path = tuple(key.split(".")) if key else ()
+        node = OmegaConf.select(cfg, key) if key else cfg
+        data = _Reader(node, place, before_run).mapping(node, ())
+    return apply_edits(data, place), place
+
+
+@dataclass(frozen=True)
+class Loose:
+    """A whole config as plain data for a listing, which shows what is missing or unresolved instead of refusing it.
+
+    ``follows`` has the texts of interpolations, ``required`` the places that say ``???``, by path.
+    """
+
+    data: Any
+    follows: Mapping[Path, str]
+    required: frozenset[Path]
+
+
+def loose_data(node: DictConfig, place: Path) -> Loose:
+    """Read a config, or the part of one at ``place``, beyond its recipe."""
+    reader = _Reader(node, place, before_run=True, loose=True)
+    with bounded():
+        data = reader.mapping(node, ())
+    return Loose(data, reader.follows, frozenset(reader.required))
+
+
+def set_data(config: DictConfig) -> Any:
+    """Return what a recipe's own config sets, as plain data."""
+    return _Reader(config, (), before_run=True).mapping(config, ())
+
+
+def as_config(cfg: Any) -> DictConfig:
+    """Return a config for what ``build`` and ``run`` take.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a DictConfig nor a dict that OmegaConf can hold.
+    """
+    if isinstance(cfg, DictConfig):
+        return cfg
+    if not isinstance(cfg, dict):
+        raise ConfigError(f"expected a DictConfig or a dict, got {type(cfg).__name__}")
+    try:
+        return OmegaConf.create(cfg)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from None
+    except RecursionError:  # OmegaConf takes several calls a level
+        raise ConfigError("the recipe is nested too deeply for a config") from None
+
+
+def recipe_place(cfg: Any) -> Path:
+    """Return the path of a config's recipe."""
+    with bounded():
+        key = recipe_key(as_config(cfg), _wanted())
+    return tuple(key.split(".")) if key else ()
+
+
+def _wanted() -> str | None:
+    app = session.current()
+    return app.recipe if app is not None else None
+
+
+def recipe_key(cfg: DictConfig, name: str | None = None) -> str:
+    """Find the recipe of a config: its root, else its only Partial, else its only node with ``_target_``."""
+    if name:
+        node = OmegaConf.select(cfg, name)
+        if not isinstance(node, DictConfig) or TARGET not in node:
+            raise ConfigError(f"'{name}' is no recipe: no node with {TARGET} stands there")
+        return name
+    if TARGET in cfg:
+        return ""
+    nodes = [
+        key for key, node in child_nodes(cfg) if isinstance(node, DictConfig) and not is_absent(node) and key != "hydra"
+    ]
+    targets = [str(key) for key in nodes if TARGET in cfg[key]]
+    partials = [key for key in targets if cfg[key].get("_partial_") is True]
+    found = partials if len(partials) == 1 else targets
+    if len(found) == 1 and len(partials) <= 1:
+        return found[0]
+    if not targets:
+        raise ConfigError(f"the config has no recipe: neither its root nor a top-level node has {TARGET}")
+    raise ConfigError(
+        f"the config has several recipes ({', '.join(partials or targets)}); "
+        f"say which one with nph.main(recipe='{(partials or targets)[0]}')"
+    )
+
+
+def shows(node: Any, tree: Any) -> bool:
+    """Whether a node holds the values of a default list or tuple."""
+    if isinstance(tree, Seq) and isinstance(node, ListConfig):
+        return len(node) == len(tree.items) and all(
+            shows(child, item) for (_, child), item in zip(child_nodes(node), tree.items, strict=True)
+        )
+    if isinstance(tree, Map) and isinstance(node, DictConfig):
+        return len(node) == len(tree.items) == 0
+    return not isinstance(node, (DictConfig, ListConfig)) and same(content(node), tree)
+
+
+class _Reader:
+    """Composed config -> plain data, unset parameters left out."""
+
+    def __init__(self, root: Any, place: Path, before_run: bool, loose: bool = False) -> None:
+        self.root = root
+        self.place = place
+        self.before_run = before_run
+        self.loose = loose
+        self.follows: dict[Path, str] = {}
+        self.required: set[Path] = set()
+        self.inside: dict[int, Path] = {}
+        self.index(root, ())
+
+    def index(self, node: Any, path: Path) -> None:
+        self.inside[id(node)] = path
+        for key, child in self.children(node, path):
+            # Most are leaves; asking an abstract class about them is what takes time.
+            if type(child) is not Leaf and isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
+                self.index(child, (*path, key))
+
+    def children(self, node: Any, path: Path) -> Iterator[tuple[Any, Any]]:
+        """Yield the nodes below a node; Hydra's own settings beside the recipe are none of it."""
+        for key, child in child_nodes(node):
+            if path or self.place or key != "hydra":
+                yield key, child
+
+    def mapping(self, node: DictConfig, path: Path) -> dict[Any, Any]:
+        out: dict[Any, Any] = {}
+        signature = getattr(OmegaConf.get_type(node), "signature_", None)
+        parameters = signature.parameters if signature is not None else {}
+        for key, child in self.children(node, path):
+            if type(child) is Leaf and child.state == DEFAULT and child.untouched(content(child)):
+                continue  # most of a config
+            default = parameters[key].default if key in parameters else None
+            shown = self.shows_default(child, default)
+            hidden = given(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
+            if hidden is not None:
+                out[key] = self.container(hidden, (*path, key))
+            elif self.loose and not shown and is_missing(child):
+                self.required.add((*path, key))
+            elif not shown:
+                out[key] = self.value(child, node, key, (*path, key))
+        return out
+
+    def shows_default(self, node: Any, default: Any = None) -> bool:
+        """Whether a node only shows a default: nobody set it, or what was set is hidden below it."""
+        if isinstance(node, Leaf):
+            return node.state == DEFAULT and node.untouched(content(node))
+        if not isinstance(node, (DictConfig, ListConfig)) or not flag(node, UNSET) or is_absent(node):
+            return False
+        below = [self.shows_default(child) for _, child in child_nodes(node)]
+        if not below and default is not None:
+            return shows(node, default)
+        # Merging one list over another leaves plain nodes: then only the values tell.
+        return all(below) or shows(node, default)
+
+    def value(self, node: Any, parent: Any, key: Any, path: Path) -> Any:
+        if isinstance(node, (DictConfig, ListConfig)) and not is_absent(node):
+            return self.container(node, path)
+        held = content(node)
+        if isinstance(node, Leaf) and node.exact is not NOTHING and node.untouched(held):
+            return Kept(node.exact)
+        if isinstance(held, str) and "${" in held:
+            return self.interpolation(held, parent, key, path)
+        if self.loose:
+            return self.leaf(held)
+        return held
+
+    @staticmethod
+    def leaf(held: Any) -> Any:
+        """Return a leaf of a config beside the recipe, which may hold what OmegaConf's own types convert to."""
+        if held == "???" or type(held) in (*SCALARS, bytes, *PATHS):
+            return Kept(Opaque(held)) if held == "???" else held
+        return Kept(capture_default(held) if isinstance(held, enum.Enum) else Opaque(held))
+
+    def container(self, node: Any, path: Path) -> Any:
+        if isinstance(node, DictConfig):
+            mapping = self.mapping(node, path)
+            return KeptSeq("dict", mapping, True) if flag(node, EXACT_SEQ) else mapping
+        items = [self.value(child, node, index, (*path, index)) for index, child in child_nodes(node)]
+        kind = next((kind for kind in KINDS if flag(node, f"nph_{kind}")), "list")
+        exact = bool(flag(node, EXACT_SEQ))
+        return KeptSeq(kind, items, exact) if kind != "list" or exact else items
+
+    def names_set_leaf(self, text: str, path: Path) -> bool:
+        """Whether an interpolation is relative and names a leaf of the recipe that is set."""
+        keys = reference_path(text, path)
+        node: Any = self.root
+        for key in keys or ():
+            if not isinstance(node, (DictConfig, ListConfig)) or is_absent(node):
+                return False
+            node = next((child for name, child in child_nodes(node) if str(name) == str(key)), None)
+        return keys is not None and isinstance(node, Leaf) and not self.shows_default(node)
+
+    def interpolation(self, text: str, parent: Any, key: Any, path: Path) -> Any:
+        if self.loose and unescape_interpolation(text) is None:
+            self.follows[path] = text
+        if self.names_set_leaf(text, path):
+            return text  # the reader of the dialect follows it: two places may share one Path object
+        if self.before_run and "${hydra:" in text:
+            return Kept(Opaque(text))
+        try:
+            value = parent[key]
+        except OmegaConfBaseException as error:
+            if self.loose:
+                return Kept(Opaque(text))
+            raise ValidationError(placed((*self.place, *path), str(error).splitlines()[0])) from None
+        if isinstance(value, (DictConfig, ListConfig)):
+            first = self.inside.get(id(value))
+            if first is not None:
+                return relative(path, first)
+            self.inside[id(value)] = path
+            return self.container(value, path)
+        return escape_interpolation(value) if isinstance(value, str) else value

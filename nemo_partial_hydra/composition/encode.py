@@ -1,0 +1,195 @@
+"""Recipe tree -> Hydra structured config (OmegaConf).
+
+May import: OmegaConf; neither Hydra nor fiddle. Every parameter of every target, set or not, is a field, so an
+override needs no ``+``. The way back is ``composed``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from nemo_partial_hydra.dialect.scalars import escape_interpolation
+from nemo_partial_hydra.dialect.writer import (
+    TARGET,
+    call_head,
+    explicit_leaf,
+    item_spec,
+    linked_paths,
+    nameable,
+    relative,
+    restores,
+    short_form,
+)
+from nemo_partial_hydra.errors import ConfigError, Path, dots
+from nemo_partial_hydra.recipes.tree import ARGS, PATHS, Call, Link, Map, Opaque, Ref, Seq, Tree, Value
+from nemo_partial_hydra.runtime.workspace import captured, signature_of
+from nemo_partial_hydra.signatures.introspect import Parameter, Required, Unknown, opaque_signature
+from nemo_partial_hydra.signatures.types import ANY, TypeSpec
+
+from .compat import NO_COPY, detached, flag, full_key, own_flags, set_flag
+from .nodes import DEFAULT, RECIPE, Leaf, node_class
+
+KINDS = ("tuple", "set", "frozenset")
+UNSET, EXACT_SEQ, GIVEN = "nph_default", "nph_exact", "nph_given:"
+_given: list[Any] = []
+
+
+def remember(node: ListConfig | DictConfig) -> None:
+    """Mark a container that a file sets: a default merged over it later leaves the mark, by which it is found again.
+
+    Hydra merges lists as a whole and keeps the flags of both; a leaf needs no such mark (see ``Leaf._set_key``).
+    """
+    _given.append(node)
+    set_flag(node, f"{GIVEN}{len(_given) - 1}")
+
+
+def given(node: ListConfig | DictConfig) -> ListConfig | DictConfig | None:
+    """Return what a file set where a container now shows a mere default; None if no file did."""
+    if not flag(node, UNSET):
+        return None
+    marks = [name for name in own_flags(node) if name.startswith(GIVEN)]
+    if not marks:
+        return None
+    number = int(marks[-1].removeprefix(GIVEN))
+    if number >= len(_given):
+        raise ConfigError(
+            f"{dots(full_key(node))}: a file sets it, and a default of a recipe merged later hides it; "
+            "put _self_ last in the defaults list"
+        )
+    found: ListConfig | DictConfig = _given[number]
+    return found
+
+
+def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
+    """Turn a ``run.Partial`` or ``run.Config`` into a structured config; ``build`` gives an equal one back.
+
+    Parameters
+    ----------
+    partial : the recipe.
+    auto : whether objects inside it become nodes by themselves.
+
+    Raises
+    ------
+    CaptureError
+        With the path, for a value that has no form in the dialect.
+    """
+    return tree_to_config(captured(partial, auto=auto))
+
+
+def tree_to_config(tree: Tree) -> DictConfig:
+    """Turn a tree whose root is a Call into a structured config."""
+    if not isinstance(tree, Call):
+        raise ConfigError("a recipe is a run.Partial or run.Config, or something that can say how it was made")
+    return detached(_Writer(linked=linked_paths(tree)).call(tree, (), ()))
+
+
+class _Writer:
+    def __init__(self, scratch: DictConfig | None = None, linked: frozenset[Path] = frozenset()) -> None:
+        self.linked = linked
+        self.document: dict[Path, Path] = {}
+        # The parent while nodes are made: with its flag, children are put in place instead of copied.
+        self.scratch = DictConfig({}, flags={NO_COPY: True}) if scratch is None else scratch
+
+    def node(self, tree: Tree, spec: TypeSpec, path: Path, doc: Path, state: str = RECIPE) -> Any:
+        if isinstance(tree, Call):
+            return self.call(tree, path, doc)
+        if isinstance(tree, Seq):
+            return self.sequence(tree, spec, path, doc, state)
+        if isinstance(tree, Map):
+            return self.map(tree, spec, path, doc, state)
+        if isinstance(tree, Link):
+            return reference_node(relative(doc, self.document.get(tree.path, tree.path)))
+        if isinstance(tree, Opaque):
+            return Leaf(f"<raw {type(tree.value).__name__}>", spec, state, tree)
+        if isinstance(tree, (Value, *PATHS)):
+            self.document[path] = doc
+        return leaf_node(tree, spec, state)
+
+    def sequence(self, tree: Seq, spec: TypeSpec, path: Path, doc: Path, state: str) -> ListConfig:
+        self.document[path] = doc
+        items = [self.node(v, item_spec(spec, i), (*path, i), (*doc, i), state) for i, v in enumerate(tree.items)]
+        flags = {UNSET: state == DEFAULT}
+        if tree.kind != "list":
+            flags[f"nph_{tree.kind}"] = True
+        if not restores(Seq(tree.items, "list"), tree, spec) and not restores(tree, tree, spec):
+            flags[EXACT_SEQ] = True
+        return ListConfig(items, parent=self.scratch, flags=flags)
+
+    def map(self, tree: Map, spec: TypeSpec, path: Path, doc: Path, state: str) -> DictConfig:
+        self.document[path] = doc
+        if not isinstance(short_form(tree), Map) or not nameable(tree, path, self.linked):
+            below = (*doc, ARGS, 0)
+            pairs = [
+                ListConfig([self.node(k, ANY, (), ()), self.node(v, ANY, (*path, k), (*below, i, 1))])
+                for i, (k, v) in enumerate(tree.items)
+            ]
+            name = "collections.OrderedDict" if tree.kind == "OrderedDict" else "builtins.dict"
+            out = DictConfig({TARGET: name, ARGS: []}, flags={UNSET: state == DEFAULT})
+            out[ARGS].append(ListConfig(pairs))
+            return out
+        exact = not restores(tree, tree, spec)
+        out = DictConfig({}, flags={UNSET: state == DEFAULT, NO_COPY: True, **({EXACT_SEQ: True} if exact else {})})
+        for key, value in tree.items:
+            out[key] = self.node(value, item_spec(spec, key), (*path, key), (*doc, key), state)
+        return out
+
+    def call(self, tree: Call, path: Path, doc: Path) -> DictConfig:
+        self.document[path] = doc
+        signature = signature_of(tree.target) or opaque_signature(tree.target)
+        head = call_head(tree)
+        parameters = signature.parameters
+        extras = [name for name in head if name != TARGET]
+        if tree.args:
+            extras.append(ARGS)
+        extras += [name for name in tree.kwargs if name not in parameters or parameters[name].positional]
+        made = node_class(signature, tuple(extras))
+        node = made()
+        for name, value in head.items():
+            setattr(node, name, value)
+        if tree.args:
+            types = [signature.type_at(i) or ANY for i in range(len(tree.args))]
+            items = [self.node(v, types[i], (*path, ARGS, i), (*doc, ARGS, i)) for i, v in enumerate(tree.args)]
+            setattr(node, ARGS, ListConfig(items, parent=self.scratch))
+        covered = {parameter.name for parameter in signature.positional[: len(tree.args)]}
+        for name, value in tree.kwargs.items():
+            spec = signature.type_of(name) or ANY
+            setattr(node, name, self.node(value, spec, (*path, name), (*doc, name)))
+        for name, parameter in parameters.items():
+            if name not in tree.kwargs and not parameter.positional:
+                setattr(node, name, default_node(parameter, name in covered, self.scratch))
+        made_node: DictConfig = OmegaConf.structured(node, parent=self.scratch)
+        return made_node
+
+
+def reference_node(text: str) -> DictConfig:
+    """Make the node of a reference: a container, or an override below it would put an empty dict in its place."""
+    return DictConfig(text, flags={UNSET: False})
+
+
+def default_node(parameter: Parameter, covered: bool, scratch: DictConfig) -> Any:
+    """Make the node of a parameter that is not set: its default, or ``???`` where there is none to show."""
+    default = parameter.default
+    if covered or isinstance(default, (Required, Unknown)):
+        return Leaf("???", parameter.type, DEFAULT)
+    if isinstance(default, (Seq, Map)):
+        return _Writer(scratch).node(default, parameter.type, ("?",), ("?",), DEFAULT)
+    return leaf_node(default, parameter.type, DEFAULT)
+
+
+def leaf_node(tree: Tree, spec: TypeSpec, state: str) -> Any:
+    """Make the node of a leaf: its shortest text, with the exact value behind it."""
+    if isinstance(tree, (bool, int, float)) or tree is None:
+        return Leaf(tree, spec, state, tree)
+    if isinstance(tree, str) and tree != "???":
+        return Leaf(escape_interpolation(tree), spec, state, tree)
+    short = short_form(tree)
+    if isinstance(short, str) and restores(short, tree, spec):
+        return Leaf(escape_interpolation(short), spec, state, tree)
+    if state == DEFAULT:
+        text = tree.target if isinstance(tree, (Ref, Value)) else "" if tree == "???" else str(tree)
+        return Leaf(escape_interpolation(text), spec, state, tree)
+    if isinstance(tree, bytes):
+        return Leaf(tree, spec, state, tree)
+    return DictConfig(explicit_leaf(tree), flags={UNSET: False})

@@ -1,0 +1,191 @@
+"""What an app prints when it ends with an error: one readable message, and the exit code.
+
+May import: Hydra's and OmegaConf's error classes, when there is an error to report.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from typing import Any, TypeVar
+
+from nemo_partial_hydra.errors import RecipeError, dots, nearest, one_of
+
+USAGE, FAILED, REFUSED, INTERRUPTED = 2, 1, 3, 130
+_TASK = "__raised_by_task__"
+E = TypeVar("E", bound=BaseException)
+
+
+def mark(error: BaseException) -> None:
+    """Remember that an exception came out of the decorated function."""
+    try:
+        setattr(error, _TASK, True)
+    except AttributeError:
+        return  # an exception class with __slots__: it is reported with Hydra's frames, which is only longer
+
+
+def report(error: BaseException) -> int:
+    """Print an error for the user and return the exit code."""
+    own = find(error, RecipeError)
+    if own is not None:
+        print(f"Error: {own}", file=sys.stderr)
+        return own.exit_code
+    if not getattr(error, _TASK, False):
+        text = explain(error)
+        if text is not None:
+            print(f"Error: {text}", file=sys.stderr)
+            print("Set HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
+            return USAGE
+    frames = traceback.TracebackException.from_exception(error, capture_locals=False)
+    _drop_hydra(frames)
+    print("".join(frames.format()), file=sys.stderr, end="")
+    return FAILED
+
+
+def end_of_pipe() -> None:
+    """Let the process end quietly whose reader has closed the pipe: Python flushes stdout once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def find(error: BaseException | None, kind: type[E]) -> E | None:
+    """Return the first exception of a kind in a chain of causes."""
+    while error is not None:
+        if isinstance(error, kind):
+            return error
+        error = error.__cause__
+    return None
+
+
+def _drop_hydra(frames: traceback.TracebackException) -> None:
+    """Leave out the frames before the user's own function."""
+    names = [frame.filename for frame in frames.stack]
+    ours = [i for i, name in enumerate(names) if "/hydra/" in name or "/nemo_partial_hydra/" in name]
+    if (ours and ours[0] == 0) or (ours and len(ours) < len(names)):
+        kept = [frame for i, frame in enumerate(frames.stack) if i not in ours and not (ours and i < ours[0])]
+        if kept:
+            frames.stack = traceback.StackSummary.from_list(kept)
+
+
+def explain(error: BaseException) -> str | None:
+    """Word an error of Hydra or OmegaConf; None for other errors."""
+    from hydra.errors import HydraException, MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not isinstance(error, (HydraException, OmegaConfBaseException)):
+        return _foreign(error)
+    if isinstance(error, MissingConfigException):
+        return _missing_config(error)
+    inner: Any = error
+    while not isinstance(inner, OmegaConfBaseException) and inner.__cause__ is not None:
+        inner = inner.__cause__
+    if not isinstance(inner, OmegaConfBaseException):
+        lines = str(error).strip().splitlines()
+        if len(lines) > 1 and lines[0].startswith("Error when parsing index"):
+            lines = lines[1:]  # it lists the whole command line, what nph.main added to it too
+        return "\n".join(lines)
+    through = _through_reference(error, inner)
+    if through is not None:
+        return through
+    text = _place(inner)
+    head = str(error).strip().splitlines()[0] if error is not inner and str(error).strip() else ""
+    if head.startswith("In '"):
+        return f"{head.partition(':')[0]}: {text}"
+    if head.startswith(("Error merging", "Could not override", "Could not append", "Could not delete")):
+        if "{_target_" in str(error) and "'" in head:
+            key = head.split("'")[1]
+            text += f"; an override merges into what stands there: to replace it, use '+_replace_.{key}={{...}}'"
+        override = head.removeprefix("Error merging override ")
+        return f"{text} (override {override})" if override != head and override.partition("=")[0] not in text else text
+    return text
+
+
+def _through_reference(error: BaseException, inner: Any) -> str | None:
+    """Word an override that failed at another path than its own: a reference led there."""
+    match = re.search(r"(?:override |')[+~]*([A-Za-z_][\w.@-]*)", str(error).partition("\n")[0])
+    path = dots(inner.full_key or "")
+    if match is None or not path or "." not in match.group(1):
+        return None
+    given, real = match.group(1).split("."), path.split(".")
+    if given == real or given[-1] != real[-1] or given[: len(real)] == real or real[: len(given)] == given:
+        return None
+    while len(given) > 1 and len(real) > 1 and given[-1] == real[-1]:
+        given.pop()
+        real.pop()
+    place, target = ".".join(given), ".".join(real)
+    below = match.group(1)[len(place) + 1 :]
+    return f"{match.group(1)}: '{place}' is a reference to '{target}'; override {target}.{below}= instead"
+
+
+def _foreign(error: BaseException) -> str:
+    """Word an exception that Hydra let through while it read the command line."""
+    wrong = re.match(r"Index '(.*)' \(str\) is not an int", str(error))
+    if wrong:
+        for arg in sys.argv[1:]:
+            head = arg.partition("=")[0].lstrip("+~")
+            before, found, _ = f"{head}.".partition(f".{wrong.group(1)}.")
+            if found:
+                return f"{before}.{wrong.group(1)}: '{before}' is a list: its elements are 0, 1, ..."
+    if "Config group override must be" in str(error):
+        groups = [arg.partition("=")[0] for arg in sys.argv[1:] if arg.partition("=")[2] in ("null", "None")]
+        if groups:
+            return f"{groups[0]}: a config group takes the name of an option, not null; to leave it out: ~{groups[0]}"
+    given = " ".join(arg for arg in sys.argv[1:] if not arg.startswith("+hydra.callbacks.nemo_partial_hydra="))
+    return f"{type(error).__name__}: {error}" + (f" (command line: {given})" if given else "")
+
+
+def _missing_config(error: Any) -> str:
+    """Word "there is no such config", with the options there are."""
+    first = str(error).strip().splitlines()[0]
+    options = [str(option) for option in error.options or []]
+    if not options:
+        return first
+    name = str(error.missing_cfg_file or "").rpartition("/")[2]
+    return f"{first}{nearest(name, options)}; there is {one_of(options)}"
+
+
+def _place(error: Any) -> str:
+    """Word an OmegaConf error with its full path, the nearest right name and the way out."""
+    from omegaconf import DictConfig, ListConfig
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+    first = str(error.msg or error).strip().splitlines()[0]
+    path = dots(error.full_key or "")
+    parent = error.parent_node
+    if isinstance(error, (ConfigAttributeError, ConfigKeyError)) and isinstance(parent, DictConfig):
+        return unknown_key(parent, str(error.key), path)
+    if isinstance(parent, ListConfig) and ("out of range" in first or "index" in first.lower()):
+        return f"{path}: index {error.key} is out of range: the list has {len(parent)} elements"
+    if "does not support deletion" in first and path:
+        owner, _, name = path.rpartition(".")
+        return f"{path}: a parameter is unset with '+{owner + '.' if owner else ''}_delete_=[{name}]'"
+    return f"{path}: {first}" if path else first
+
+
+def unknown_key(parent: Any, key: str, path: str) -> str:
+    """Word "there is no such name", with what would be right."""
+    from omegaconf import OmegaConf
+
+    kind = OmegaConf.get_type(parent)
+    signature = getattr(kind, "signature_", None)
+    if signature is None and isinstance(parent.get("_target_"), str):
+        from nemo_partial_hydra.runtime.workspace import SIGNATURES
+
+        signature = SIGNATURES.known(parent["_target_"])
+    if signature is None:
+        hint = nearest(key, [str(name) for name in parent])
+        return f"{path}: there is no '{key}'{hint}; to add it: +{path}=..."
+    names = [name for name, parameter in signature.parameters.items() if not parameter.positional]
+    owner = signature.target.rpartition(".")[2]
+    text = f"{path}: {owner} has no parameter '{key}'{nearest(key, names)}"
+    if parent.get("_target_") != signature.target:
+        return f"{text}; the place was made for it: for another target's parameters use +{path}=..."
+    return f"{text}; it takes further keywords with +{path}=..." if signature.extra is not None else text
+
+
+def full_path(node: Any) -> str:
+    """Return the full path of a container as the command line writes it."""
+    from .compat import full_key
+
+    return dots(full_key(node))

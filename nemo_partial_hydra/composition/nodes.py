@@ -1,0 +1,180 @@
+"""The nodes of a composed config: typed leaves that know whether they were touched, and one dataclass a target.
+
+May import: OmegaConf. A leaf checks each value that an override gives it against the parameter's full type, so a
+mistake is an error at once, in any Hydra app. What OmegaConf forgets (set or unset, tuple or list, the exact value
+behind the text) is kept here.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import dataclasses
+import enum
+from typing import Any
+
+from omegaconf import AnyNode
+from omegaconf.errors import ValidationError as OmegaValidationError
+
+from nemo_partial_hydra.dialect.writer import restores, short_form
+from nemo_partial_hydra.errors import RecipeError
+from nemo_partial_hydra.recipes.capture import capture_default
+from nemo_partial_hydra.recipes.tree import SCALARS, Map, Opaque, Ref, Seq, Tree
+from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
+from nemo_partial_hydra.signatures.introspect import Signature
+from nemo_partial_hydra.signatures.types import ANY, TypeSpec
+
+from .compat import own_child
+
+NOTHING: Any = Opaque(None)
+DEFAULT, RECIPE, OVERRIDE = "default", "recipe", "override"
+
+
+class Leaf(AnyNode):
+    """One parameter or element: its type, where its value comes from and the exact tree behind it.
+
+    ``state`` is ``default`` (nobody set it), ``recipe`` (as captured or read) or ``override`` (written since).
+    ``exact`` is the value's tree as long as nobody wrote another.
+    """
+
+    spec: TypeSpec = ANY
+    state: str = ""
+    exact: Tree = NOTHING
+    first: Any = None
+
+    def __init__(
+        self, value: Any = None, spec: TypeSpec = ANY, state: str = RECIPE, exact: Tree = NOTHING, **kwargs: Any
+    ) -> None:
+        super().__init__(value, **kwargs)  # its state is still empty: the first value is kept as it is
+        self.spec = spec
+        self.state = state
+        self.exact = exact
+        self.first = value
+
+    def validate_and_convert(self, value: Any) -> Any:
+        """Check a value that is written into this leaf; part of OmegaConf's node interface."""
+        if not self.state:
+            return value
+        if type(value) not in SCALARS and not isinstance(value, (bytes, enum.Enum)):
+            value = super().validate_and_convert(value)
+        try:
+            tree = convert(_as_tree(value), self.spec)
+        except Mismatch as problem:
+            raise OmegaValidationError(problem.text) from None
+        except RecipeError as error:
+            raise OmegaValidationError(str(error)) from None
+        self.state = OVERRIDE
+        short = short_form(tree)
+        if isinstance(tree, Ref) and not restores(short, tree, self.spec):
+            return tree.target  # only an enum member is known by its last name
+        return value if isinstance(short, (Opaque, Map, Seq)) else short
+
+    def untouched(self, held: Any) -> bool:
+        """Whether what the leaf holds is still what it was made with."""
+        if self.state == OVERRIDE:
+            return False
+        return held is self.first or (type(held) is type(self.first) and same(held, self.first))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Leaf:
+        copied: Any = super().__deepcopy__(memo)
+        copied.__class__ = type(self)
+        for name in ("spec", "state", "exact", "first"):
+            copied.__dict__[name] = self.__dict__[name]
+        leaf: Leaf = copied
+        return leaf
+
+    def _set_key(self, key: Any) -> None:
+        """Keep what an earlier config set where this leaf would put a mere default (see docs/design.md)."""
+        super()._set_key(key)
+        if self.state == DEFAULT and self._get_parent() is not None:
+            before = own_child(self._get_parent(), key)
+            if isinstance(before, AnyNode) and before is not self:
+                held = before._value()
+                if isinstance(before, Leaf):
+                    if before.state == DEFAULT and before.untouched(held):
+                        return
+                    if before.untouched(held):
+                        self.__dict__.update(_val=held, first=held, state=before.state, exact=before.exact)
+                        return
+                elif held == "???":
+                    return
+                self._set_value(held)
+                self.state = RECIPE if self.state == DEFAULT else self.state
+
+
+def _as_tree(value: Any) -> Tree:
+    return value if type(value) in SCALARS or isinstance(value, bytes) else capture_default(value)
+
+
+class NodeType(type):
+    """Metaclass of the targets' dataclasses.
+
+    All of them count as subclasses of each other, so that choosing another recipe for a place is plain Hydra
+    merging; which arguments the target then accepts is checked by its signature, with a better message.
+    """
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return isinstance(other, NodeType) or super().__subclasscheck__(other)
+
+
+class RecipeNode(metaclass=NodeType):
+    """Base of the dataclasses that stand for targets in a structured config."""
+
+    signature_: Signature | None = None
+    extras_: tuple[str, ...] = ()
+
+
+_classes: dict[tuple[str, tuple[str, ...], int], type[RecipeNode]] = {}
+
+
+def node_class(signature: Signature, extras: tuple[str, ...]) -> type[RecipeNode]:
+    """Return the dataclass of a target: one field a parameter, and ``extras`` for further keys."""
+    key = (signature.target, extras, id(signature))
+    found = _classes.get(key)
+    if found is None:
+        parameters = [name for name, parameter in signature.parameters.items() if not parameter.positional]
+        head = [name for name in extras if name.startswith("_") and name.endswith("_")]
+        names = ["_target_", *head, *parameters, *(name for name in extras if name not in head)]
+        body: dict[str, Any] = {"__annotations__": dict.fromkeys(names, Any), "__module__": __name__}
+        made: Any = NodeType(signature.target.rpartition(".")[2], (RecipeNode,), body)
+        found = made = dataclasses.dataclass(init=False, repr=False, eq=False)(made)
+        found.signature_, found.extras_ = signature, extras
+        _classes[key] = found
+    return found
+
+
+def _rebuild_class(signature: Signature | None, extras: tuple[str, ...]) -> type[RecipeNode]:
+    return overlay_class(extras) if signature is None else node_class(_one(signature), extras)
+
+
+_pickled: dict[str, Signature] = {}
+
+
+def _one(signature: Signature) -> Signature:
+    """Give equal signatures from pickles one identity, so that they share one class."""
+    known = _pickled.get(signature.target)
+    if known != signature:
+        _pickled[signature.target] = known = signature
+    return known
+
+
+def overlay_class(names: tuple[str, ...]) -> type[RecipeNode]:
+    """Return a dataclass of the given fields: what a file says about a recipe that another file holds.
+
+    Hydra lets only a structured config add keys to one, and edits are such keys.
+    """
+    found = _classes.get(("", names, 0))
+    if found is None:
+        made: Any = NodeType(
+            "Overlay", (RecipeNode,), {"__annotations__": dict.fromkeys(names, Any), "__module__": __name__}
+        )
+        found = _classes[("", names, 0)] = dataclasses.dataclass(init=False, repr=False, eq=False)(made)
+        found.extras_ = names
+    return found
+
+
+def _reduce_class(cls: Any) -> tuple[Any, ...]:
+    return (_rebuild_class, (cls.signature_, cls.extras_))
+
+
+# A dataclass made at run time cannot be found by name: a pickle names what it was made from.
+copyreg.pickle(NodeType, _reduce_class)

@@ -1,0 +1,192 @@
+"""Plain recipe data from a YAML file -> nodes of a structured config: each ``_target_`` gets its full signature.
+
+May import: OmegaConf. A file without a defaults list becomes one typed node. A file with one is split in two: the
+empty typed skeleton, which Hydra merges first, and what the file says, which it merges where ``_self_`` stands; so
+no default of a parameter ever hides what a chosen group option sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from nemo_partial_hydra.dialect.scalars import REFERENCE, unescape_interpolation
+from nemo_partial_hydra.dialect.writer import BUILDABLE, CALL_KEY, EDITS, PARTIAL_KEY, TARGET, VALUE_FORMS, item_spec
+from nemo_partial_hydra.errors import Path, Problems, nearest
+from nemo_partial_hydra.recipes.tree import ARGS, SCALARS, Seq
+from nemo_partial_hydra.recipes.values import SEQUENCES
+from nemo_partial_hydra.signatures.convert import Mismatch, convert
+from nemo_partial_hydra.signatures.introspect import Signature
+from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
+
+from .compat import NO_COPY, detached
+from .encode import EXACT_SEQ, default_node, reference_node, remember
+from .nodes import RECIPE, Leaf, node_class, overlay_class
+
+Lookup = Callable[[str], "Signature | None"]
+SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
+_HEAD = (TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS, "_convert_", "_recursive_")
+
+
+def typed_config(
+    data: Mapping[Any, Any], signature: Lookup, problems: Problems, *, defaults: bool = True
+) -> DictConfig:
+    """Make the config of a file: values where it sets them, typed fields for all else.
+
+    Parameters
+    ----------
+    data : the file's content.
+    signature : gives the ``Signature`` of a target, or None where it cannot be known here.
+    problems : where unknown names and wrong types are noted.
+    defaults : whether parameters that the file does not set get fields too.
+    """
+    return _root(_Typer(signature, problems, values=True, defaults=defaults), data)
+
+
+def skeleton(data: Mapping[Any, Any], signature: Lookup) -> DictConfig:
+    """Make the typed config of a file's nodes without any of its values; lists are left to the values."""
+    return _root(_Typer(signature, Problems(), values=False, defaults=True), data)
+
+
+def _root(typer: _Typer, data: Mapping[Any, Any]) -> DictConfig:
+    made = typer.mapping(data, ANY, ())
+    return detached(made if isinstance(made, DictConfig) else DictConfig(data))
+
+
+def is_node(data: Any) -> bool:
+    """Whether data is a recipe node: it has a target that is called and is no value form."""
+    if not (isinstance(data, Mapping) and isinstance(data.get(TARGET), str)) or data.get(CALL_KEY) is False:
+        return False
+    return not (data[TARGET] in VALUE_FORMS and set(data) == {TARGET, ARGS})
+
+
+class _Typer:
+    def __init__(self, signature: Lookup, problems: Problems, *, values: bool, defaults: bool) -> None:
+        self.signature = signature
+        self.problems = problems
+        self.values = values
+        self.defaults = defaults
+        self.scratch = DictConfig({}, flags={NO_COPY: True})
+
+    def node(self, data: Any, spec: TypeSpec, path: Path) -> Any:
+        if isinstance(data, Mapping):
+            return self.mapping(data, spec, path)
+        if isinstance(data, (list, tuple)):
+            self.check_shape(data, spec, path)
+            items = [self.full().node(v, item_spec(spec, i), (*path, i)) for i, v in enumerate(data)]
+            made = ListConfig(items, parent=self.scratch)
+            remember(made)
+            return made
+        return self.leaf(data, spec, path)
+
+    def full(self) -> _Typer:
+        """Elements of a list are complete in themselves: Hydra merges lists as a whole."""
+        if self.values and self.defaults:
+            return self
+        return _Typer(self.signature, self.problems, values=True, defaults=True)
+
+    def check_shape(self, data: Any, spec: TypeSpec, path: Path) -> None:
+        try:
+            convert(Seq((None,) * len(data)), loosened(spec))
+        except Mismatch as problem:
+            self.problems.add(path, problem.text)
+
+    def leaf(self, data: Any, spec: TypeSpec, path: Path) -> Any:
+        if not (type(data) in SCALARS or isinstance(data, bytes)):
+            return data
+        if isinstance(data, str) and REFERENCE.match(data) and not spec.kinds <= SCALAR_KINDS:
+            return reference_node(data)
+        literal = unescape_interpolation(data) if isinstance(data, str) else data
+        if literal is not None and data != "???":
+            try:
+                convert(literal, spec)
+            except Mismatch as problem:
+                self.problems.add(path, problem.text)
+        elif data is None:
+            self.check_none(spec, path)
+        return Leaf(data, spec, RECIPE)
+
+    def check_none(self, spec: TypeSpec, path: Path) -> None:
+        try:
+            convert(None, spec)
+        except Mismatch as problem:
+            self.problems.add(path, problem.text)
+
+    def mapping(self, data: Mapping[Any, Any], spec: TypeSpec, path: Path) -> DictConfig | ListConfig:
+        target = data.get(TARGET)
+        if target in SEQUENCES and set(data) == {TARGET, ARGS} and "${" not in str(data):
+            return self.explicit_sequence(SEQUENCES[target], data[ARGS], spec, path)
+        signature = self.signature(data[TARGET]) if is_node(data) else None
+        if signature is not None:
+            return self.call(data, signature, path)
+        if TARGET not in data and all(isinstance(key, str) for key in data) and any(key in EDITS for key in data):
+            return self.overlay(data, path)
+        out = DictConfig({}, flags={NO_COPY: True})
+        for key, value in data.items():
+            if self.values or isinstance(value, Mapping):
+                made = self.node(value, item_spec(spec, key) if TARGET not in data else ANY, (*path, key))
+                if self.values or len(made) > 0:
+                    out[key] = made
+        return out
+
+    def overlay(self, data: Mapping[Any, Any], path: Path) -> DictConfig:
+        """Make a node that edits a recipe of another file."""
+        node = overlay_class(tuple(data))()
+        for key, value in data.items():
+            setattr(node, key, (self.full() if key in EDITS else self).node(value, ANY, (*path, key)))
+        structured: DictConfig = OmegaConf.structured(node, parent=self.scratch)
+        return structured
+
+    def explicit_sequence(self, kind: str, args: Any, spec: TypeSpec, path: Path) -> ListConfig:
+        """In a composed config the elements of a tuple are plain paths; one that contradicts its annotation says so."""
+        inner = args[0] if isinstance(args, list) and args and isinstance(args[0], list) else []
+        items = [self.full().node(v, ANY, (*path, i)) for i, v in enumerate(inner)]
+        flags = {} if kind == "list" else {f"nph_{kind}": True}
+        if not _fits(Seq((None,) * len(inner), kind), spec):
+            flags[EXACT_SEQ] = True
+        made = ListConfig(items, parent=self.scratch, flags=flags)
+        remember(made)
+        return made
+
+    def call(self, data: Mapping[Any, Any], signature: Signature, path: Path) -> DictConfig:
+        parameters = signature.parameters
+        held = {key: value for key, value in data.items() if self.values or isinstance(value, Mapping) or key in _HEAD}
+        extras = [k for k in held if k != TARGET and (k not in parameters or parameters[k].positional)]
+        node = node_class(signature, tuple(extras))()
+        name = signature.target.rpartition(".")[2]
+        for key, value in held.items():
+            if key in _HEAD:
+                setattr(node, key, self.full().node(value, ANY, (*path, key)) if key in (ARGS, *EDITS) else value)
+                continue
+            spec = signature.type_of(key)
+            if spec is None:
+                hint = nearest(key, parameters)
+                self.problems.add((*path, key), f"{name} has no parameter '{key}'{hint}")
+            made = self.node(value, spec or ANY, (*path, key))
+            if self.values or len(made) > 0:
+                setattr(node, key, made)
+        positional = data.get(ARGS, [])
+        covered = {p.name for p in signature.positional[: len(positional)]} if isinstance(positional, list) else set()
+        for key, parameter in parameters.items():
+            if not parameter.positional and not hasattr(node, key):
+                setattr(
+                    node,
+                    key,
+                    default_node(parameter, key in covered, self.scratch) if self.defaults else _missing(parameter),
+                )
+        structured: DictConfig = OmegaConf.structured(node, parent=self.scratch)
+        return structured
+
+
+def _fits(tree: Seq, spec: TypeSpec) -> bool:
+    try:
+        convert(tree, loosened(spec))
+    except Mismatch:
+        return False
+    return True
+
+
+def _missing(parameter: Any) -> Leaf:
+    return Leaf("???", parameter.type, "default")

@@ -1,0 +1,221 @@
+"""Recipe files in YAML: read once a process, served to Hydra as typed configs.
+
+May import: OmegaConf. Used by the plugin's config source only.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_partial_hydra.dialect.interop import adopted
+from nemo_partial_hydra.dialect.yaml import load, read_text
+from nemo_partial_hydra.errors import (
+    DialectError,
+    FilePolicyError,
+    PolicyError,
+    Problems,
+    RecipeError,
+    SignatureError,
+    ValidationError,
+)
+from nemo_partial_hydra.policy import policy
+from nemo_partial_hydra.runtime import session, signature_store
+from nemo_partial_hydra.runtime.workspace import approved, differs, either
+from nemo_partial_hydra.signatures.introspect import Signature
+
+from . import root_keys
+from .typed import is_node, skeleton, typed_config
+
+SKELETON = "nph_signature"  # the group under which the skeletons of files with a defaults list are served
+
+
+@dataclass(frozen=True)
+class Served:
+    """One file in the two forms that Hydra asks for."""
+
+    stamp: tuple[int, int]
+    config: DictConfig
+    skeleton: DictConfig | None
+    defaults: Any = None
+
+
+_NEVER = (-1, -1)  # the stamp of what stands for a file but is not it
+_served: dict[tuple[str, bool], Served] = {}
+
+
+def read_file(path: str, name: str, *, primary: bool) -> DictConfig:
+    """Return a fresh config of a recipe file.
+
+    Parameters
+    ----------
+    path : the file.
+    name : its config path, like ``model/llama_tiny.yaml``, as messages name it.
+    primary : whether it is the app's primary config, whose search path is made typed too.
+
+    Raises
+    ------
+    RecipeError
+        If the file is no YAML, names what is not allowed, or sets what its targets do not accept.
+    """
+    served = _serve(path, name, primary)
+    if primary:
+        shown = served.skeleton if served.skeleton is not None else served.config
+        root_keys.note(shown.keys(), served.defaults)
+    return fresh(served.config)
+
+
+def fresh(config: DictConfig) -> DictConfig:
+    """Return a copy that Hydra may change; where only headers are wanted, one without the values."""
+    if not session.wants_headers():
+        return copy.deepcopy(config)
+    return OmegaConf.create({"defaults": copy.deepcopy(config.defaults)} if "defaults" in config else {})
+
+
+def read_skeleton(path: str, name: str) -> DictConfig:
+    """Return a fresh typed skeleton of a file with a defaults list."""
+    served = _serve(path, name, False)
+    return copy.deepcopy(served.skeleton) if served.skeleton is not None else OmegaConf.create({})
+
+
+def _serve(path: str, name: str, primary: bool) -> Served:
+    signature_store.use(path.removesuffix(name).rstrip(os.sep) or os.sep)
+    status = os.stat(path)
+    stamp = (status.st_mtime_ns, status.st_size)
+    known = _served.get((path, primary))
+    if known is None or known.stamp != stamp:
+        try:
+            known = _make(path, name, stamp, primary)
+        except RecursionError:  # OmegaConf takes several calls a level
+            raise DialectError(f"{name}: it is nested too deeply for a config") from None
+        _served[(path, primary)] = known
+    return known
+
+
+def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served:
+    try:
+        text = read_text(path, name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DialectError(f"{name}: {error}") from None
+    data = load(text, name)
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise DialectError(f"{name}: a config file is a mapping, got a {type(data).__name__}")
+    problems = Problems()
+    for place, target in policy.names_in(data):
+        if not isinstance(target, (str, policy.Argument)):
+            problems.add((*place, "_target_"), f"expected a dotted name, got {target!r}")
+    if not isinstance(data.get("defaults", []), list):
+        problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
+    _check(problems, name)
+    try:
+        policy.check_file(data, session.allowed(), hydra=_is_settings(name, text))
+    except PolicyError as error:
+        text = f"{name}: {error}"
+        if not session.collects(text):
+            raise FilePolicyError(text) from None
+        return Served(_NEVER, _plain({"defaults": data.get("defaults", [])}), None, data.get("defaults"))
+    if not _has_node(data):
+        defaults = data.get("defaults")
+        return Served(stamp, _plain(_with_search_path(data) if primary else data), None, defaults)
+    defaults = data.pop("defaults", None)
+    hydra = data.pop("hydra", None)
+    lookup = signature_lookup(name)
+    data = adopted(data, lookup)
+    config = typed_config(data, lookup, problems, defaults=defaults is None)
+    if problems.messages and differs(data):  # what it was written for is said to have changed before the run
+        problems, lookup = Problems(), _as_written(lookup)
+        config = typed_config(data, lookup, problems, defaults=defaults is None)
+    _check(problems, name)
+    base = None
+    if defaults is not None:
+        base = skeleton(data, lookup)
+        config = _sparse(data, lookup)
+        stem = name.removesuffix(".yaml")
+        config.defaults = OmegaConf.create([f"/{SKELETON}/{stem}@_here_", *defaults])
+    if hydra is not None:
+        typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
+        config.hydra = OmegaConf.create(typed["hydra"])
+    return Served(stamp, config, base, defaults)
+
+
+_PACKAGE = re.compile(r"^#\s*@package\s+hydra\b", re.MULTILINE)
+
+
+def _is_settings(name: str, text: str) -> bool:
+    """Whether a file holds Hydra's own settings: it stands in the group ``hydra``, or its header says so."""
+    return name.startswith("hydra/") or _PACKAGE.search(text[:4096]) is not None
+
+
+def _check(problems: Problems, name: str) -> None:
+    try:
+        problems.check(ValidationError)
+    except ValidationError as error:
+        raise ValidationError(f"{name}: {error}") from None
+
+
+def _plain(data: dict[Any, Any]) -> DictConfig:
+    """Make the config of a file without recipe nodes: Hydra's own keys as they are, the rest marked as set."""
+    own = {key: value for key, value in data.items() if key in ("defaults", "hydra")}
+    made = typed_config({k: v for k, v in data.items() if k not in own}, lambda target: None, Problems())
+    for key, value in own.items():
+        OmegaConf.update(made, key, OmegaConf.create({"value": value}).value, force_add=True)
+    return made
+
+
+def _sparse(data: dict[Any, Any], lookup: Callable[[str], Signature | None]) -> DictConfig:
+    """Make what a file says without its nodes' unset parameters; elements of lists are complete."""
+    out: dict[Any, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, dict):
+            out[key] = _sparse(value, lookup)
+        elif isinstance(value, list):
+            out[key] = typed_config({key: value}, lookup, Problems())[key]
+        else:
+            out[key] = value
+    return OmegaConf.create(out)
+
+
+def _has_node(data: Any) -> bool:
+    if is_node(data):
+        return True
+    if isinstance(data, dict):
+        return any(_has_node(value) for key, value in data.items() if key not in ("hydra", "defaults"))
+    return isinstance(data, list) and any(map(_has_node, data))
+
+
+def signature_lookup(name: str) -> Callable[[str], Signature | None]:
+    """Return how a file's targets are looked up: not at all during completion, which must import nothing."""
+
+    def lookup(target: str) -> Signature | None:
+        if session.completing() and not signature_store.covers(target):
+            return None
+        try:
+            return approved(target, session.allowed())
+        except SignatureError as error:
+            session.note_unreadable(target, f"{name}: {error}")
+            return None
+        except RecipeError as error:
+            raise type(error)(f"{name}: {error}") from None
+
+    return lookup
+
+
+def _as_written(lookup: Callable[[str], Signature | None]) -> Callable[[str], Signature | None]:
+    return lambda target: either(target, lookup(target))
+
+
+def _with_search_path(data: dict[Any, Any]) -> dict[Any, Any]:
+    """Make the directories of ``hydra.searchpath`` typed as well."""
+    hydra = data.get("hydra")
+    if isinstance(hydra, dict) and isinstance(hydra.get("searchpath"), list):
+        entries = [session.typed_entry(entry, session.current()) for entry in hydra["searchpath"]]
+        return {**data, "hydra": {**hydra, "searchpath": entries}}
+    return data

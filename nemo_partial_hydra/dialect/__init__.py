@@ -1,0 +1,1 @@
+"""The YAML dialect: written, read, edited."""

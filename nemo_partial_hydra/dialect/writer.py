@@ -1,0 +1,244 @@
+"""Recipe tree -> plain data (dict, list, scalars) in the dialect that Hydra documents.
+
+May import: the standard library only. ``to_data`` writes the shortest form that the annotation restores
+exactly, and the explicit form where it would not; ``reading`` reads both. Neither imports a target.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from nemo_partial_hydra.errors import CaptureError, Path, placed
+from nemo_partial_hydra.recipes.tree import (
+    ARGS,
+    CONFIG,
+    PARTIAL,
+    PATHS,
+    Call,
+    Link,
+    Map,
+    Opaque,
+    Ref,
+    Seq,
+    Tree,
+    Value,
+    walk,
+)
+from nemo_partial_hydra.recipes.values import BYTES, EXACT, MAKERS, MAPS, NONE, PATH_TARGETS, SEQUENCES, STRIP
+from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
+from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
+
+from .scalars import escape_interpolation
+
+TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE = "_target_", "_partial_", "_call_", "_buildable_"
+EDITS = ("_append_", "_delete_", "_replace_")
+IGNORED = ("_convert_", "_recursive_")  # Hydra's instantiate reads them; they change nothing here
+RESERVED = (TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS, *IGNORED)
+VALUE_FORMS = {*MAKERS, *EXACT, *SEQUENCES, *MAPS, *PATH_TARGETS, BYTES, STRIP}
+
+Lookup = Callable[[str], Any]  # target -> Signature | None
+_MISSING = "???"
+_SIMPLE_KEY = re.compile(r"^[^${}:.\[\]'\"\s()\\@?=,~+]+$")
+
+
+def to_data(tree: Tree, signature: Lookup) -> Any:
+    """Write a tree as plain data.
+
+    Parameters
+    ----------
+    tree : the recipe.
+    signature : gives the ``Signature`` of a target, or None where it is not known.
+
+    Raises
+    ------
+    CaptureError
+        For an opaque value, which has no text form.
+    """
+    return Writer(signature, linked_paths(tree)).write(tree, ANY, (), ())
+
+
+def linked_paths(tree: Tree) -> frozenset[Path]:
+    """Return the paths of all nodes that links of a tree name, and of all that contain one of them."""
+    targets = [node.path for _, node in walk(tree) if isinstance(node, Link)]
+    return frozenset(path[:cut] for path in targets for cut in range(1, len(path) + 1))
+
+
+def nameable(tree: Map, path: Path, linked: frozenset[Path]) -> bool:
+    """Whether interpolations can name what links need to name below a dict; its explicit form has plain indices."""
+    odd = [key for key, _ in tree.items if not (isinstance(key, str) and _SIMPLE_KEY.match(key))]
+    return not any((*path, key) in linked for key in odd)
+
+
+class Writer:
+    """Writes a tree; remembers where in the document each node came to stand, for the links to it."""
+
+    def __init__(self, signature: Lookup, linked: frozenset[Path]) -> None:
+        self.signature = signature
+        self.linked = linked
+        self.document: dict[Path, Path] = {}
+
+    def write(self, tree: Tree, spec: TypeSpec, path: Path, doc: Path) -> Any:
+        """Write the value at ``path`` of the tree, which stands at ``doc`` in the document."""
+        if isinstance(tree, str) and tree != _MISSING and spec.kind in ("str", "any") and is_utf8(tree):
+            return escape_interpolation(tree)
+        if isinstance(tree, Link):
+            return relative(doc, self.document.get(tree.path, tree.path))
+        if isinstance(tree, Opaque):
+            raise CaptureError(placed(path, f"raw({tree.value!r}) lives in this process only and has no text form"))
+        if isinstance(tree, Call):
+            self.document[path] = doc
+            return self.call(tree, path, doc)
+        if isinstance(tree, (Seq, Map, Value, *PATHS)):
+            self.document[path] = doc
+        short = short_form(tree)
+        if isinstance(tree, Map) and not nameable(tree, path, self.linked):
+            short = NO_SHORT
+        if short is not NO_SHORT and restores(short, tree, spec):
+            return self.plain(tree, short, spec, path, doc)
+        return self.explicit(tree, path, doc)
+
+    def plain(self, tree: Tree, short: Tree, spec: TypeSpec, path: Path, doc: Path) -> Any:
+        if isinstance(tree, Seq):
+            return [self.write(v, item_spec(spec, i), (*path, i), (*doc, i)) for i, v in enumerate(tree.items)]
+        if isinstance(tree, Map):
+            return {k: self.write(v, item_spec(spec, k), (*path, k), (*doc, k)) for k, v in tree.items}
+        return escape_interpolation(short) if isinstance(short, str) else short
+
+    def explicit(self, tree: Tree, path: Path, doc: Path) -> Any:
+        below = (*doc, ARGS, 0)
+        if isinstance(tree, Seq):
+            inner = [self.write(v, ANY, (*path, i), (*below, i)) for i, v in enumerate(tree.items)]
+            return {TARGET: f"builtins.{tree.kind}", ARGS: [inner]}
+        if isinstance(tree, Map):
+            pairs = [
+                [self.write(k, ANY, (), ()), self.write(v, ANY, (*path, k), (*below, i, 1))]
+                for i, (k, v) in enumerate(tree.items)
+            ]
+            return {TARGET: next(name for name, kind in MAPS.items() if kind == tree.kind), ARGS: [pairs]}
+        return explicit_leaf(tree)
+
+    def call(self, tree: Call, path: Path, doc: Path) -> dict[str, Any]:
+        signature = self.signature(tree.target)
+        out = call_head(tree)
+        if tree.args:
+            types = [(signature.type_at(i) if signature else None) or ANY for i in range(len(tree.args))]
+            out[ARGS] = [self.write(v, types[i], (*path, ARGS, i), (*doc, ARGS, i)) for i, v in enumerate(tree.args)]
+        for name, value in tree.kwargs.items():
+            spec = (signature.type_of(name) if signature else None) or ANY
+            out[name] = self.write(value, spec, (*path, name), (*doc, name))
+        return out
+
+
+NO_SHORT: Any = Opaque(None)
+
+
+def short_form(tree: Tree) -> Tree:
+    """Return what reading the short form gives before its type is applied; NO_SHORT if there is none."""
+    if isinstance(tree, Seq):
+        return Seq(tree.items, "list")
+    if isinstance(tree, Map):
+        keys_fit = all(_short_key(key) for key, _ in tree.items)
+        keys_fit = keys_fit and len({str(key) for key, _ in tree.items}) == len(tree.items)  # 1 beside "1"
+        plain = tree.kind == "dict" and keys_fit and not any(key in RESERVED for key, _ in tree.items)
+        return tree if plain else NO_SHORT
+    if isinstance(tree, Ref):
+        return tree.target.rpartition(".")[2]
+    if isinstance(tree, Value):
+        return duration(tree) if tree.target == "datetime.timedelta" else NO_SHORT
+    if isinstance(tree, PATHS):
+        return str(tree)
+    if isinstance(tree, str):
+        return tree if tree != _MISSING and is_utf8(tree) else NO_SHORT
+    return NO_SHORT if isinstance(tree, bytes) else tree
+
+
+def _short_key(key: Any) -> bool:
+    """Whether a key may stand in YAML as it is: YAML takes no long keys, and an escaped text is longer."""
+    return len(key) <= 160 and is_utf8(key) if isinstance(key, str) else isinstance(key, (int, float))
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written at all (a lone surrogate cannot)."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def explicit_leaf(tree: Tree) -> dict[str, Any]:
+    """Write a leaf so that no annotation is needed to read it."""
+    if isinstance(tree, Ref):
+        return {TARGET: tree.target, CALL_KEY: False}
+    if isinstance(tree, Value):
+        return {TARGET: tree.target, ARGS: list(tree.args)}
+    if isinstance(tree, PATHS):
+        return {TARGET: f"pathlib.{type(tree).__name__}", ARGS: [escape_interpolation(str(tree))]}
+    if isinstance(tree, bytes):
+        return {TARGET: BYTES, ARGS: [tree.hex()]}
+    if tree is None:
+        return {TARGET: NONE, CALL_KEY: False}
+    if tree == _MISSING:
+        return {TARGET: STRIP, ARGS: [f" {_MISSING}"]}
+    if isinstance(tree, str) and not is_utf8(tree):
+        hexed = {TARGET: BYTES, ARGS: [tree.encode("utf-8", "surrogatepass").hex()]}
+        return {TARGET: "builtins.str", ARGS: [hexed, "utf-8", "surrogatepass"]}
+    text = escape_interpolation(tree) if isinstance(tree, str) else tree
+    return {TARGET: f"builtins.{type(tree).__name__}", ARGS: [text]}
+
+
+def call_head(tree: Call) -> dict[str, Any]:
+    """Write the reserved keys of a node."""
+    out: dict[str, Any] = {TARGET: tree.target}
+    if tree.partial:
+        out[PARTIAL_KEY] = True
+    looks_like_value = tree.target in VALUE_FORMS and bool(tree.args) and not tree.kwargs and not tree.partial
+    if tree.buildable not in (CONFIG, PARTIAL) or looks_like_value:
+        out[BUILDABLE] = tree.buildable
+    return out
+
+
+def restores(short: Tree, tree: Tree, spec: TypeSpec) -> bool:
+    """Whether reading ``short`` where ``spec`` is expected gives ``tree`` again.
+
+    Of a container only the shape counts: its elements are read, and so written, each by its own type.
+    """
+    try:
+        return same(convert(short, loosened(spec)), tree)
+    except Mismatch:
+        return False
+
+
+def item_spec(spec: TypeSpec, key: Any) -> TypeSpec:
+    """Return the type of an element of a list, tuple or dict; ANY where the alternatives differ."""
+    found = {_item(member, key) for member in spec.members() if member.kind in CONTAINER_KINDS}
+    return found.pop() if len(found) == 1 else ANY
+
+
+CONTAINER_KINDS = ("list", "tuple", "set", "frozenset", "dict")
+
+
+def _item(spec: TypeSpec, key: Any) -> TypeSpec:
+    if spec.kind == "tuple" and not spec.variadic:
+        return spec.args[key] if isinstance(key, int) and 0 <= key < len(spec.args) else ANY
+    return spec.args[-1] if spec.args else ANY
+
+
+def duration(value: Value) -> str:
+    days, seconds, micro = value.args
+    clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}" + (f".{micro:06}" if micro else "")
+    return f"{days} days, {clock}" if days else clock
+
+
+def relative(path: Path, target: Path) -> str:
+    """Write a link from the value at ``path`` to the object at ``target`` as a relative interpolation."""
+    for key in target:
+        if not (isinstance(key, (str, int)) and _SIMPLE_KEY.match(str(key))):
+            raise CaptureError(
+                placed(path, f"shares its object with '{'.'.join(map(str, target))}', a path no interpolation can name")
+            )
+    common = 0
+    while common < min(len(path) - 1, len(target)) and path[common] == target[common]:
+        common += 1
+    if common == len(target):
+        common -= 1
+    dots = "." * (len(path) - common)
+    return "${" + dots + ".".join(str(key) for key in target[common:]) + "}"

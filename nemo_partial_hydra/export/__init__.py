@@ -1,0 +1,1 @@
+"""Recipe factories exported as recipe libraries, and libraries checked."""

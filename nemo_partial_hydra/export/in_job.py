@@ -1,0 +1,42 @@
+"""What runs in the image for ``nemo-hydra export --launcher``: a recipe library, written into the job's directory.
+
+May import: what ``exporting`` does. It is the target of an ordinary frozen job, so that submission, logs, status and
+errors are those of any job; ``launchers.export_job`` freezes it and fetches what it has written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from . import publish
+from .library import export
+
+FOLDER = "library"
+"""The library's directory in the job's own."""
+
+
+def write_library(
+    modules: Sequence[str],
+    given: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    also: Sequence[str] = (),
+    name: str | None = None,
+) -> dict[str, Any]:
+    """Export modules into the current directory; the parameters are those of :func:`exporting.export`."""
+    exported = export(modules, given=given, skip=skip, also=also, name=name, progress=_Said())
+    made = publish.write(exported, FOLDER, force=True)
+    return {"recipes": len(made.recipes), "left_out": len(made.left_out)}
+
+
+class _Said:
+    """Says in the job's log what is being done, each step once."""
+
+    def __init__(self) -> None:
+        self.last = ""
+
+    def __call__(self, text: str, done: int, total: int) -> None:
+        if text != self.last:
+            self.last = text
+            print(f"{text} ...", file=sys.stderr, flush=True)

@@ -1,0 +1,161 @@
+"""What a frozen recipe leaves open: the job's own directory, and values of variables that look like secrets.
+
+May import: the standard library only. Both are written as the interpolations that they are in a config, and put in by
+the runner::
+
+    ${hydra:runtime.output_dir}   ${hydra:sweep.dir}   ${oc.env:HF_TOKEN}   ${oc.env:HF_TOKEN,null}
+
+While a recipe is frozen a mark stands for each, so that what a config makes of them (``${hydra:sweep.dir}/data``,
+``${paths.out}``) is resolved like anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nemo_partial_hydra.dialect.scalars import escape_interpolation, unescape_interpolation
+from nemo_partial_hydra.errors import JobError, Problems
+
+JOB_DIRECTORY, SWEEP_DIRECTORY = "hydra:runtime.output_dir", "hydra:sweep.dir"
+_SECRET = re.compile(
+    r"SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(TOKEN|KEY)S?\d*(_|$)|(^|_)(AUTH|PASS|PAT)$|_PWD$",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(
+    r"(\\*)\$\{(?:(hydra:runtime\.output_dir|hydra:sweep\.dir)"
+    r'|oc\.env:([A-Za-z_][A-Za-z0-9_]*)(?:,(null|"[^"\\$]*"))?)\}'
+)
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+UNSET: Any = object()
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable's name looks as if its value were a secret (``HF_TOKEN``, ``aws_secret_access_key``)."""
+    return _SECRET.search(name) is not None
+
+
+class Marks:
+    """Texts that stand for what is left open while a recipe is resolved; no other text contains them."""
+
+    def __init__(self) -> None:
+        self.id = os.urandom(8).hex()
+        self.tokens: dict[str, str] = {}
+
+    def directory(self, token: str) -> str:
+        """Return the mark of a directory: an absolute path."""
+        return self._mark(f"/nph.{self.id}.{len(token)}", token)
+
+    def variable(self, name: str, default: Any = UNSET) -> str:
+        """Return the mark of a variable's value.
+
+        Raises
+        ------
+        JobError
+            If its name or default cannot be written.
+        """
+        text = f"oc.env:{name}"
+        if default is not UNSET:
+            text += f",{json.dumps(None if default is None else str(default), ensure_ascii=False)}"
+        if not _NAME.match(name) or not _TOKEN.fullmatch("${" + text + "}"):
+            raise JobError(
+                f"${{{text}}}: the value of a secret is not written into a job, and this default cannot be either; "
+                "leave it out, or give null"
+            )
+        return self._mark(f"nph.{self.id}.env.{len(self.tokens)}.", text)
+
+    def _mark(self, mark: str, token: str) -> str:
+        known = next((old for old, text in self.tokens.items() if text == token), None)
+        return known if known is not None else self.tokens.setdefault(mark, token) and mark
+
+    def written(self, data: Any) -> Any:
+        """Return plain data with the interpolations in the places of their marks."""
+        return _texts(data, self.text) if self.tokens else data
+
+    def text(self, text: str) -> str:
+        """Put the interpolations in the places of their marks in a text of the dialect; one more backslash escapes."""
+        for mark, token in self.tokens.items():
+            if mark in text:
+                parts = [_doubled(part) for part in text.split(mark)]
+                text = f"${{{token}}}".join([*parts[:-1], text.rsplit(mark, maxsplit=1)[-1]])
+        return text
+
+
+def _doubled(text: str) -> str:
+    """Double the backslashes at the end of a text."""
+    return text + "\\" * (len(text) - len(text.rstrip("\\")))
+
+
+def _texts(data: Any, change: Callable[[str], Any]) -> Any:
+    if isinstance(data, str):
+        return change(data)
+    if isinstance(data, Mapping):
+        return {key: _texts(value, change) for key, value in data.items()}
+    return [_texts(value, change) for value in data] if isinstance(data, list) else data
+
+
+def expanded(recipe: Any, directory: Path, subdir: str, environment: Mapping[str, str]) -> Any:
+    """Return a frozen recipe with everything put in that was left open.
+
+    Parameters
+    ----------
+    recipe : the recipe of job.yaml.
+    directory : the job's own directory.
+    subdir : its place below the sweep's directory.
+    environment : where the values of secrets are looked up.
+
+    Raises
+    ------
+    JobError
+        Naming every variable that is not set.
+    """
+    problems = Problems()
+    known = {JOB_DIRECTORY: str(directory), SWEEP_DIRECTORY: str(sweep_of(directory, subdir))}
+
+    def value(match: re.Match[str]) -> str | None:
+        if match.group(2):
+            return known[match.group(2)]
+        name, default = match.group(3), match.group(4)
+        if name in environment:
+            return environment[name]
+        if default is None:
+            problems.add((), f"the environment variable {name} is not set, and the recipe needs it")
+            return ""
+        found: str | None = json.loads(default)
+        return found
+
+    def change(text: str) -> Any:
+        if "${" not in text:
+            return text
+        whole = _TOKEN.fullmatch(text)
+        if whole is not None and not whole.group(1):
+            found = value(whole)
+            return found if found is None else escape_interpolation(found)
+        out, position = "", 0
+        for match in _TOKEN.finditer(text):
+            slashes = len(match.group(1))
+            if slashes % 2 == 0:
+                before = unescape_interpolation(text[position : match.start()])
+                if before is None:
+                    return text  # no text that freezing writes: reading it says what is wrong
+                out += before + "\\" * (slashes // 2) + str(value(match))
+                position = match.end()
+        rest = unescape_interpolation(text[position:])
+        return text if rest is None or not position else escape_interpolation(out + rest)
+
+    data = _texts(recipe, change)
+    problems.messages = list(dict.fromkeys(problems.messages))
+    problems.check(JobError)
+    return data
+
+
+def sweep_of(directory: Path, subdir: str) -> Path:
+    """Return the sweep's directory of a job's; where the job was moved out of its sweep, the one above it."""
+    below = tuple(part for part in Path(subdir).parts if part != ".")
+    if not below:
+        return directory
+    return Path(*directory.parts[: -len(below)]) if directory.parts[-len(below) :] == below else directory.parent

@@ -1,0 +1,71 @@
+"""The other tasks of a job that runs on several at once: the first one claims the job and writes its status.
+
+May import: the standard library only. Which task this is, SLURM says (``SLURM_PROCID``). A task that fails leaves a
+file, since SLURM then ends the others, and the first one could only say that it was told to end.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nemo_partial_hydra.errors import JobError
+
+from .layout import JobPaths, write_atomic
+from .outcome import error_record, print_error
+from .signals import Ended, Endings
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What another task failed with."""
+
+    error: Mapping[str, Any]
+    reason: str
+
+
+def rank(environment: Mapping[str, str]) -> int:
+    """Return the number of this task among those of the job, from 0."""
+    text = environment.get("SLURM_PROCID", "0")
+    return int(text) if text.isdigit() else 0
+
+
+def run(paths: JobPaths, attempt: int, number: int, call: Callable[[], Any], payload_signal: signal.Signals) -> int:
+    """Run the recipe as one of the other tasks; return the exit code."""
+    endings = Endings(paths, attempt, payload_signal)
+    try:
+        with endings.heard(lambda: None):
+            call()
+        return 0
+    except (Ended, KeyboardInterrupt):
+        return 130
+    except SystemExit as error:
+        if error.code in (None, 0):
+            return 0
+        _keep(paths, attempt, number, error)
+        return 1
+    except BaseException as error:  # whatever a recipe raises is recorded
+        print_error(error)
+        _keep(paths, attempt, number, error)
+        return 1
+
+
+def _keep(paths: JobPaths, attempt: int, number: int, error: BaseException) -> None:
+    try:
+        write_atomic(paths.task_error(attempt, number), json.dumps(error_record(error)) + "\n")
+    except JobError as problem:
+        print(problem, flush=True)  # the error itself has been printed
+
+
+def failure(paths: JobPaths, attempt: int) -> Failure | None:
+    """Return what the first of the other tasks that failed has left."""
+    try:
+        files = sorted(paths.attempt(attempt).glob("task-*.json"))
+        for file in files:
+            return Failure(json.loads(file.read_text(encoding="utf-8")), f"{file.stem.replace('-', ' ')} failed")
+    except (OSError, ValueError):
+        return None
+    return None

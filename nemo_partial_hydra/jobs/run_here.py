@@ -1,0 +1,160 @@
+"""Running the jobs of a directory on this machine, each in a process of its own, and one line about each.
+
+May import: the standard library and PyYAML (through ``yamltext``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from nemo_partial_hydra.errors import JobError, RecipeError
+from nemo_partial_hydra.policy import policy
+
+from .job import Head, read_head, read_job
+from .layout import JobPaths, find_jobs
+from .outcome import keep_status, read_result
+from .runner import FAILED_CODE, INTERRUPTED, next_attempt, refuse_done
+from .status import DONE, FAILED, RUNNING, Status, now, read_status, seconds_between
+
+_START = str(Path(__file__).resolve().with_name("start.py"))
+_WIDTH = 160
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How one job went here: the exit code of its process, and the line about it."""
+
+    code: int
+    line: str
+
+
+def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False) -> int:
+    """Run the job of a directory, or all of a sweep's that are not done, in the order of their numbers.
+
+    Returns
+    -------
+    0 if all went well, 1 if one failed, 2 if one cannot be read, 3 if one was refused, 130 after an interrupt; the
+    first of 130, 1, 3, 2 that one ended with.
+
+    Raises
+    ------
+    JobError
+        If there is no job.
+    RefusedError
+        If it is one job and it is done already.
+    """
+    jobs = find_jobs(directory)
+    alone = len(jobs) == 1 and jobs[0].directory == Path(os.path.abspath(directory))
+    waiting = [paths for paths in jobs if force or alone or read_status(paths).state != DONE]
+    if not waiting:
+        print(f"{directory}: all {len(jobs)} jobs are done; to run them again: --force")
+        return 0
+    codes = []
+    for paths in waiting:
+        ran = _run(paths, allow, force, shown=alone, root=Path(os.path.abspath(directory)))
+        print(ran.line, flush=True, file=sys.stdout if ran.code == 0 else sys.stderr)
+        codes.append(ran.code)
+        if ran.code == INTERRUPTED:
+            break
+    return next((code for code in (INTERRUPTED, FAILED_CODE, 3, 2) if code in codes), 0)
+
+
+def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, root: Path) -> Ran:
+    try:
+        head = read_head(paths)
+        refuse_done(paths, force)
+        policy.check_names(policy.names_in(read_job(paths).recipe), allow)  # a word that is missing costs no attempt
+        attempt = next_attempt(paths, force)
+    except RecipeError as error:
+        return Ran(error.exit_code, f"Error: {error}")
+    command = [sys.executable, _START, str(paths.directory), "--attempt", str(attempt)]
+    command += [word for prefix in allow for word in ("--allow", prefix)] + (["--force"] if force else [])
+    code = _process(command, paths, attempt, root, shown)
+    status = read_status(paths)
+    if status.state == RUNNING and status.attempt == attempt:  # it was killed: nobody else can say so
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        status = Status(
+            FAILED, attempt, status.submitted, status.started, now(), status.host, status.pid, status.slurm,
+            FAILED_CODE, None, status.requeues, f"the process ended without a word: {how}",
+        )  # fmt: skip
+        keep_status(paths, status)
+        code = FAILED_CODE
+    return Ran(code if code >= 0 else FAILED_CODE, _line(paths, head, status, attempt, code))
+
+
+def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, shown: bool) -> int:
+    """Run a job's process with its output in the attempt's logs; Ctrl-C reaches it, and is waited for."""
+    try:
+        paths.attempt(attempt).mkdir(parents=True, exist_ok=True)
+        with open(paths.out(attempt), "ab") as out, open(paths.err(attempt), "ab") as err:
+            pipe = subprocess.PIPE if shown else None
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=pipe or out, stderr=pipe or err, env=_environment(root)
+            )
+            threads = []
+            if process.stdout is not None and process.stderr is not None:
+                for source, log, screen in ((process.stdout, out, sys.stdout), (process.stderr, err, sys.stderr)):
+                    threads.append(threading.Thread(target=_copy, args=(source, log, screen)))
+                    threads[-1].start()
+            interrupted = False
+            while True:
+                try:
+                    code = process.wait()
+                    break
+                except KeyboardInterrupt:  # the terminal has sent it to the job as well
+                    interrupted = True
+            for thread in threads:
+                thread.join()
+            return INTERRUPTED if interrupted else code
+    except OSError as error:
+        raise JobError(f"{paths.attempt(attempt)}: {error.strerror}") from error
+
+
+def _copy(source: IO[bytes], log: IO[bytes], screen: Any) -> None:
+    """Copy a job's output into its log and to the terminal, as it comes."""
+    while part := source.read1(1 << 16):  # type: ignore[attr-defined]  # a pipe has it
+        log.write(part)
+        log.flush()
+        screen.write(part.decode(errors="replace"))
+        screen.flush()
+
+
+def _environment(root: Path) -> Mapping[str, str]:
+    """Let a job find the modules of the current directory last, unless that is where the jobs themselves come from."""
+    here = Path.cwd()
+    if here == root or root in here.parents:
+        return os.environ
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [known, str(here)]))}
+
+
+def _line(paths: JobPaths, head: Head, status: Status, attempt: int, code: int) -> str:
+    """Say in one line how a job went."""
+    what = f"{head.num} {' '.join(head.overrides)}".strip()
+    if status.attempt != attempt:
+        return f"{what}: refused, see {os.path.relpath(paths.err(attempt))}"
+    took = seconds_between(status.started, status.ended)
+    spent = "" if took is None else f" ({took:.1f} s)"
+    if status.state == DONE:
+        return _cut(f"{what}: done{spent}: {_shown(read_result(paths))}")
+    error = status.error or {}
+    why = f"{error.get('type')}: {error.get('message')}" if error else status.reason or f"exit code {code}"
+    return f"{_cut(f'{what}: {status.state}{spent}: {why}')}; see {os.path.relpath(paths.err(attempt))}"
+
+
+def _shown(result: Any) -> str:
+    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 3] + "..."

@@ -1,0 +1,1 @@
+"""Where jobs can run, one folder a cluster."""

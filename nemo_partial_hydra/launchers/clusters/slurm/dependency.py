@@ -1,0 +1,74 @@
+"""Jobs that wait for another sweep: SLURM's ``afterok`` on everything of it that is not done yet.
+
+May import: the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from nemo_partial_hydra.errors import Problems, UsageError
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
+from nemo_partial_hydra.launchers.records import submissions
+
+
+def dependency(directory: str) -> str | None:
+    """Return the dependency on all jobs of a sweep; None if they are all done.
+
+    Raises
+    ------
+    UsageError
+        If one of them was not submitted to SLURM, or has failed: the dependent jobs would never start.
+    JobError
+        If there are no jobs.
+    """
+    sweep = sweep_paths(directory)
+    problems = Problems()
+    sizes, known = _sent(sweep)
+    wanted: dict[str, set[int | None]] = defaultdict(set)
+    for job in find_jobs(directory):
+        status = states.read_status(job)
+        if status.state == states.DONE:
+            continue
+        given = status.slurm or known.get(str(job.directory))
+        if status.state in states.RETRIED:
+            why = "try it again first: nemo-hydra retry " + str(directory)
+            problems.add((), f"{job.directory} is {status.state}: {why}")
+        elif status.state == states.FROZEN or given is None:
+            problems.add((), f"{job.directory} was not submitted to SLURM: nothing can wait for it")
+        else:
+            wanted[str(given["job"])].add(given.get("task"))
+    if problems.messages:
+        problems.messages = [f"--after {directory}: {text}" for text in problems.messages]
+        problems.check(UsageError)
+    return _spell(wanted, sizes)
+
+
+def _spell(wanted: dict[str, set[int | None]], sizes: dict[str, int]) -> str | None:
+    ids: list[str] = []
+    for array, tasks in wanted.items():
+        if None in tasks or len(tasks) == sizes.get(array):
+            ids.append(array)
+        else:
+            ids += [f"{array}_{task}" for task in sorted(task for task in tasks if task is not None)]
+    return ":".join(["afterok", *ids]) if ids else None
+
+
+def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, dict[str, Any]]]:
+    """Return the sizes of all arrays of a sweep, and the last id of every job."""
+    sizes: dict[str, int] = defaultdict(int)
+    known: dict[str, dict[str, Any]] = {}
+    for submission in submissions(sweep):
+        for job in submission.jobs:
+            if job.id and "job" in job.id:
+                sizes[str(job.id["job"])] += 1
+                known[str(sweep.job(job.subdir).directory)] = dict(job.id)
+    return sizes, known
+
+
+def of_sweep(jobs: list[JobPaths], directory: str) -> bool:
+    """Whether one of the jobs lies in a directory: a sweep cannot wait for itself."""
+    root = sweep_paths(directory).directory
+    return any(job.directory == root or root in job.directory.parents for job in jobs)

@@ -1,0 +1,62 @@
+"""What a submission would do, as text: the exact batch script, and the command of each task.
+
+May import: the standard library; submitit, inside functions. Nothing is written, and SLURM need not be there.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from nemo_partial_hydra.errors import UsageError
+from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
+
+from .container import command
+from .settings import SLURM, Settings, mistakes
+from .submit import next_number, parts, script
+from .worker.payload import command_of
+
+
+def text(
+    sweep: SweepPaths,
+    jobs: Sequence[JobPaths],
+    settings: Settings,
+    *,
+    overrides: Sequence[Sequence[str]] = (),
+    attempts: Mapping[JobPaths, int] | None = None,
+    after: str | None = None,
+    max_array: int = 1001,
+) -> str:
+    """Return what would be submitted.
+
+    Raises
+    ------
+    UsageError
+        If the settings by themselves are wrong.
+    """
+    wrong = [f"hydra.launcher.{name}: {what}" for name, what in mistakes(settings)]
+    if wrong:
+        raise UsageError("\n".join(wrong))
+    lines: list[str] = []
+    if settings.cluster == SLURM:
+        number = next_number(sweep)
+        for part in parts(len(jobs), max_array):
+            lines += [
+                f"# sbatch script of jobs {part.start} to {part.stop - 1}" if len(part) > 1 else "# sbatch script"
+            ]
+            lines += [script(sweep, settings, len(part), number=number, after=after)]
+    lines += ["# variables of each task, besides those of the host and of SLURM", *_variables(settings), ""]
+    for index, job in enumerate(jobs):
+        said = shlex.join(overrides[index]) if index < len(overrides) else ""
+        attempt = (attempts or {}).get(job, 1)
+        lines += [f"# job {index}{': ' if said else ''}{said}"]
+        lines += [shlex.join(command_of(settings, job, attempt, sweep.directory)), ""]
+    return "\n".join(lines)
+
+
+def _variables(settings: Settings) -> list[str]:
+    """Return what is set for the payload; of secrets only the names."""
+    given = command.variables(settings.container, {}, search=settings.code)
+    lines = [f"{name}={shlex.quote(value)}" for name, value in given.items()]
+    lines += [f"{name}=(as it is at submission; not written into any file)" for name in settings.secrets]
+    return [f"#   {line}" for entry in lines for line in entry.splitlines()]

@@ -1,0 +1,188 @@
+"""Freezing: a composed config becomes a job, checked as for a run, with everything resolved that can be.
+
+May import: OmegaConf; Hydra only to find the settings of the app that runs. Targets are imported as far as their
+signatures are in no snapshot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.resolvers import oc
+
+from nemo_partial_hydra.composition.compat import set_resolver
+from nemo_partial_hydra.composition.decode import recipe_data
+from nemo_partial_hydra.dialect.writer import to_data
+from nemo_partial_hydra.errors import Problems, RecipeError, ValidationError
+from nemo_partial_hydra.jobs.job import Job, read_job, recipe_hash, write_job
+from nemo_partial_hydra.jobs.layout import job_paths
+from nemo_partial_hydra.jobs.metadata import Facts, packages_of, read_facts
+from nemo_partial_hydra.jobs.placeholders import JOB_DIRECTORY, SWEEP_DIRECTORY, UNSET, Marks, is_secret
+from nemo_partial_hydra.recipes.tree import Call, Opaque, Ref, Tree, walk
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import missing, read_tree, signature_of
+from nemo_partial_hydra.signatures import drift
+from nemo_partial_hydra.signatures.introspect import Signature
+
+_RUN_DIRECTORY = "hydra:run.dir"
+
+
+def freeze(
+    cfg: Any,
+    directory: str | os.PathLike[str],
+    *,
+    allow: Iterable[str] = (),
+    image: str | os.PathLike[str] | None = None,
+) -> Job:
+    """Freeze the recipe of a composed config: write a directory that ``nemo-hydra run`` runs, here or elsewhere.
+
+    Parameters
+    ----------
+    cfg : a ``DictConfig`` or a plain dict, as :func:`nemo_partial_hydra.run` takes it.
+    directory : the job's directory; it is made.
+    allow : dotted prefixes that the recipe may name besides what is allowed already.
+    image : the container image that the job is for, to be recorded.
+
+    Returns
+    -------
+    The job, as it stands in the directory: where the same one is frozen already, nothing changes.
+
+    Raises
+    ------
+    ConfigError, PolicyError, ValidationError
+        For everything that ``run`` would refuse, and for what another process cannot make again.
+    JobError
+        If another job is frozen there, or the files cannot be written.
+    """
+    settings = _hydra_settings()
+    name = "job" if settings is None else str(settings.job.name)
+    overrides = () if settings is None else tuple(map(str, settings.overrides.task))
+    job = frozen(cfg, read_facts(name, image), overrides=overrides, hydra=settings, allow=allow, multirun=False)
+    paths = job_paths(directory)
+    write_job(paths, job)
+    return read_job(paths)
+
+
+def _hydra_settings() -> Any:
+    """Return the ``hydra`` node of the app that runs, or None."""
+    if "hydra" not in sys.modules:
+        return None
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.get() if HydraConfig.initialized() else None
+
+
+def frozen(
+    cfg: Any,
+    facts: Facts,
+    *,
+    num: int = 0,
+    subdir: str = ".",
+    overrides: Sequence[str] = (),
+    hydra: Any = None,
+    allow: Iterable[str] = (),
+    multirun: bool = True,
+    known: dict[str, Signature | None] | None = None,
+) -> Job:
+    """Make the job of a composed config; nothing is written.
+
+    Parameters
+    ----------
+    hydra : the ``hydra`` node that ``${hydra:...}`` reads; None where there is none.
+    multirun : whether ``hydra.sweep.dir`` or ``hydra.run.dir`` is where the job's directory comes from.
+    known : signatures that are kept from one job of a sweep to the next.
+
+    Other parameters are those of :func:`freeze` and fields of ``Job``.
+    """
+    allowed = session.allowed(allow)
+    marks = Marks()
+    try:
+        with _left_open(marks, hydra, multirun):
+            data, place = recipe_data(cfg)
+        tree = read_tree(data, allowed, place=place, known=known)
+        refuse_unfreezable(tree, place)
+        recipe = marks.written(to_data(tree, signature_of))
+    except RecipeError as error:
+        raise type(error)(marks.text(str(error))) from None
+    targets = {node.target for _, node in walk(tree) if isinstance(node, (Call, Ref))}
+    return Job(
+        recipe_hash(recipe),
+        name=facts.name,
+        num=num,
+        subdir=subdir,
+        overrides=tuple(overrides),
+        created=facts.created,
+        user=facts.user,
+        app=facts.app,
+        git=facts.git,
+        packages=packages_of(targets),
+        image=facts.image,
+        recipe=recipe,
+        signatures=drift.record(tree, signature_of),
+    )
+
+
+def refuse_unfreezable(tree: Tree, place: Sequence[Any] = ()) -> None:
+    """Refuse what is required and not set, and what another process cannot make again; all at once.
+
+    Raises
+    ------
+    ValidationError
+        With the path of each.
+    """
+    problems = Problems()
+    problems.messages += missing(tree, tuple(place))
+    for path, node in walk(tree):
+        where = (*place, *path)
+        if isinstance(node, Opaque):
+            problems.add(
+                where,
+                f"raw({type(node.value).__name__}) lives in this process only and cannot be frozen; "
+                "make it a run.Config, or name a function that makes it",
+            )
+        elif isinstance(node, (Call, Ref)) and node.target.partition(".")[0] == "__main__":
+            problems.add(
+                where,
+                f"'{node.target}' exists only in the script that runs now and cannot be frozen; "
+                "move it into a module beside the script and import it from there",
+            )
+    problems.check(ValidationError)
+
+
+@contextlib.contextmanager
+def _left_open(marks: Marks, hydra: Any, multirun: bool) -> Iterator[None]:
+    """Have the resolvers give marks for what a frozen job leaves open."""
+    tokens = {JOB_DIRECTORY: JOB_DIRECTORY, SWEEP_DIRECTORY: SWEEP_DIRECTORY}
+    if not multirun:
+        tokens[_RUN_DIRECTORY] = JOB_DIRECTORY
+
+    def of_hydra(path: str) -> Any:
+        token = tokens.get(f"hydra:{path}")
+        if token is not None:
+            return marks.directory(token)
+        if hydra is None:
+            raise ValueError(f"no Hydra app runs, so there is no ${{hydra:{path}}}")
+        return OmegaConf.select(hydra, path)
+
+    def of_environment(name: str, default: Any = UNSET) -> Any:
+        if is_secret(name):
+            return marks.variable(name, default)
+        return oc.env(name) if default is UNSET else oc.env(name, default)
+
+    had_hydra = OmegaConf.has_resolver("hydra")
+    set_resolver("hydra", of_hydra)
+    set_resolver("oc.env", of_environment)
+    try:
+        yield
+    finally:
+        set_resolver("oc.env", oc.env)
+        OmegaConf.clear_resolver("hydra")
+        if had_hydra:
+            from hydra.core.utils import setup_globals
+
+            setup_globals()

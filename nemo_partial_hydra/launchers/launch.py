@@ -1,0 +1,135 @@
+"""The launchers ``submitit_apptainer`` and ``submitit_apptainer_local``: freeze a sweep's jobs, then send them.
+
+May import: OmegaConf and Hydra's public parts; submitit, inside functions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_partial_hydra.errors import JobFailed, RecipeError, UsageError
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.layout import JobPaths, sweep_paths
+from nemo_partial_hydra.jobs.outcome import read_result
+from nemo_partial_hydra.jobs.placeholders import is_secret
+from nemo_partial_hydra.policy import policy
+
+from . import dry_run, send, submit
+from .container import bind
+from .settings import LOCAL, from_config
+from .status.live import said
+from .sweep import FrozenSweep, freeze_sweep, write_sweep
+
+_GRID = (".BasicSweeper", ".RecipeSweeper")
+"""Sweepers that do not look at results, by the ends of their targets."""
+
+
+def require(*, installed: bool) -> None:
+    """Say what to install where hydra-submitit-launcher is missing.
+
+    Raises
+    ------
+    UsageError
+        If it is.
+    """
+    if not installed:
+        raise UsageError(
+            "hydra/launcher: this launcher takes its settings from hydra-submitit-launcher, which is not installed: "
+            "pip install 'nemo_partial_hydra[slurm]'"
+        )
+
+
+def launch(
+    config: DictConfig,
+    loader: Any,
+    task_function: Callable[..., Any],
+    overrides: Sequence[Sequence[str]],
+    first: int,
+    cluster: str,
+) -> Sequence[JobReturn]:
+    """Freeze the jobs of a sweep and send them, or say what would be sent.
+
+    Parameters
+    ----------
+    config : the sweep's own config, as Hydra hands it to launchers.
+    loader : Hydra's config loader.
+    task_function : the app's function.
+    overrides : those of each job.
+    first : the number of the first job.
+    cluster : ``slurm`` or ``local``.
+
+    Raises
+    ------
+    RecipeError
+        For all that is wrong with the recipes, the settings and the cluster; nothing was written or submitted.
+    """
+    plain: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    settings, secrets = from_config(plain, cluster)
+    detach = settings.detach if settings.detach is not None else cluster != LOCAL and _needs_no_results(config)
+    settings = dataclasses.replace(settings, detach=detach)
+    sweep = sweep_paths(str(config.hydra.sweep.dir))
+    report = None if plain.get("dry_run") else submit.check(sweep, settings)
+    if report is not None:
+        report.settings(_typed_secrets(config))
+    try:
+        image = settings.container.image
+        recorded = image if image is not None and report is not None and os.path.exists(image) else None
+        made = freeze_sweep(config, loader, task_function, overrides, first, image=recorded, write=False)
+    except RecipeError as error:
+        if report is None:
+            raise
+        report.recipe = error
+        report.check()
+        raise
+    settings = dataclasses.replace(
+        settings,
+        code=bind.folders(
+            (job.app for _, job in made.jobs),
+            (str(name) for _, job in made.jobs for _, name in policy.names_in(job.recipe)),
+        ),
+        allow=tuple(sorted(policy.allowed_prefixes() - {*policy.BUILT_IN, "__main__"})),
+    )
+    jobs = [paths for paths, _ in made.jobs]
+    if report is None:
+        print(dry_run.text(sweep, jobs, settings, overrides=[job.overrides for _, job in made.jobs]))
+        return made.returns()
+    report.check()
+    write_sweep(made, config)
+    sent = send.send(sweep, jobs, settings, secrets, report=report)
+    if detach:
+        return made.returns([job.spelled for job in sent.jobs])
+    return _ended(made, jobs)
+
+
+def _typed_secrets(config: DictConfig) -> list[tuple[str, str]]:
+    """Return secrets whose values stand in the config itself, which the sweeper writes into a file."""
+    return [
+        (f"apptainer.env.{name}", f"the value would be in files and histories; use '${{oc.env:{name}}}' or null")
+        for name in config.hydra.launcher.apptainer.env
+        if is_secret(name)
+        and not OmegaConf.is_interpolation(config.hydra.launcher.apptainer.env, name)
+        and config.hydra.launcher.apptainer.env[name] is not None
+    ]
+
+
+def _needs_no_results(config: DictConfig) -> bool:
+    return str(config.hydra.sweeper._target_).endswith(_GRID)
+
+
+def _ended(made: FrozenSweep, jobs: Sequence[JobPaths]) -> list[JobReturn]:
+    """Return what came of jobs that were waited for: the results of all, whichever failed."""
+    returns = made.returns()
+    for job, each in zip(jobs, returns, strict=True):
+        status = states.read_status(job)
+        if status.state == states.DONE:
+            each.return_value = read_result(job)
+        else:
+            each.status = JobStatus.FAILED
+            each.return_value = JobFailed(f"{job.directory}: {said(job, status)}")
+    return returns

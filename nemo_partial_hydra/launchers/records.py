@@ -1,0 +1,154 @@
+"""What a submission leaves in the sweep's directory: its settings, and which job became which task.
+
+May import: the standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths, write_atomic
+
+from .settings import Settings, from_record
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SentJob:
+    """One job of a submission.
+
+    Attributes
+    ----------
+    subdir : its place below the sweep's directory.
+    attempt : which attempt was sent, from 1.
+    id : ``{"job": "123", "task": 0}`` on SLURM, ``{"pid": 4711}`` on this machine; None while it is being sent.
+    """
+
+    subdir: str
+    attempt: int
+    id: Mapping[str, Any] | None = None
+
+    @property
+    def spelled(self) -> str:
+        """The id as SLURM's commands take it; an empty text on this machine."""
+        given = self.id or {}
+        if "job" not in given:
+            return ""
+        return given["job"] if given.get("task") is None else f"{given['job']}_{given['task']}"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One submission of a sweep, or of some of its jobs.
+
+    Attributes
+    ----------
+    number : from 1; its directory has this name.
+    cluster : ``slurm`` or ``local``.
+    name : the array's name.
+    created, user, host : when, by whom and from where.
+    jobs : what was sent.
+    after : SLURM's dependency, as it was sent.
+    directory, folder : where the sweep, and submitit's files of it, were then; the sweep may have been moved since.
+    pid : the process that submitted it, and on this machine runs it.
+    """
+
+    number: int
+    cluster: str
+    name: str
+    created: str
+    user: str
+    host: str
+    jobs: Sequence[SentJob] = ()
+    after: str | None = None
+    directory: str | None = None
+    folder: str | None = None
+    pid: int | None = None
+
+    @property
+    def arrays(self) -> list[str]:
+        """The ids of the arrays and single jobs on SLURM, in their order."""
+        return list(dict.fromkeys(str(job.id["job"]) for job in self.jobs if job.id and "job" in job.id))
+
+
+def write_submission(paths: SubmissionPaths, submission: Submission) -> None:
+    """Write submission.json."""
+    data = {"format": FORMAT, **vars(submission), "jobs": [vars(job) for job in submission.jobs]}
+    write_atomic(paths.record, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_submission(paths: SubmissionPaths) -> Submission:
+    """Read submission.json.
+
+    Raises
+    ------
+    JobError
+        If there is none, or it is damaged.
+    """
+    data = _read(paths.record)
+    known = {each.name for each in dataclasses.fields(Submission)}
+    try:
+        jobs = tuple(SentJob(job["subdir"], job["attempt"], job.get("id")) for job in data["jobs"])
+        return Submission(**{key: value for key, value in data.items() if key in known and key != "jobs"}, jobs=jobs)
+    except (KeyError, TypeError) as error:
+        raise JobError(f"{paths.record}: the file is damaged: {error}") from None
+
+
+def submissions(sweep: SweepPaths) -> list[Submission]:
+    """Return a sweep's submissions in their order; one that was cut off before its record was written is left out."""
+    try:
+        numbers = sorted(int(path.name) for path in sweep.submissions.iterdir() if path.name.isdigit())
+    except OSError:
+        return []
+    return [read_submission(sweep.submission(n)) for n in numbers if sweep.submission(n).record.exists()]
+
+
+def write_settings(paths: SubmissionPaths, settings: Settings) -> None:
+    """Write settings.json, without the value of any secret."""
+    write_atomic(paths.settings, json.dumps(settings.record(), indent=1, ensure_ascii=False) + "\n")
+
+
+def read_settings(paths: SubmissionPaths) -> Settings:
+    """Read settings.json.
+
+    Raises
+    ------
+    JobError
+        If there is none, or it is damaged.
+    """
+    try:
+        return from_record(_read(paths.settings))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise JobError(f"{paths.settings}: the file is damaged: {error}") from None
+
+
+def subdir_of(sweep: SweepPaths, job: JobPaths) -> str:
+    """Return a job's place below the sweep's directory."""
+    try:
+        return str(job.directory.relative_to(sweep.directory))
+    except ValueError:
+        raise JobError(f"{job.directory}: lies outside the sweep {sweep.directory}") from None
+
+
+def sweep_of(submission: SubmissionPaths) -> Path:
+    """Return the directory of the sweep that a submission belongs to."""
+    return submission.directory.parent.parent
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise JobError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise JobError(f"{path}: cannot be read: {error}") from None
+    if not isinstance(data, dict):
+        raise JobError(f"{path}: the file is damaged: it is no JSON object")
+    return data

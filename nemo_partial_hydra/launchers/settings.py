@@ -1,0 +1,234 @@
+"""The launchers' settings: as Hydra composes them, as they are kept in a submission, and what is wrong with them.
+
+May import: the standard library only. Values of variables whose names look like secrets are never kept: the file has
+their names, the values travel in the environment of ``sbatch`` and of the job.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import signal
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from nemo_partial_hydra.jobs.placeholders import is_secret
+
+from .container.command import Container
+
+SLURM, LOCAL = "slurm", "local"
+_OWN = ("apptainer", "detach", "dry_run", "payload_signal", "submitit_folder", "_target_", "name", "setup")
+_FLAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ASSIGNED = re.compile(r"(?<![\w$])([A-Za-z_]\w*)=(?=\S)")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a submission is made with.
+
+    Parameters
+    ----------
+    cluster : ``slurm`` or ``local``.
+    name : the array's name.
+    container : how each job is run.
+    resources : hydra-submitit-launcher's fields under their usual names; what is None is left to the cluster.
+    setup : shell lines that run on the host before the tasks are started.
+    payload_signal : what the job is sent before its time ends.
+    code : the directories of the recipes' own modules.
+    allow : dotted prefixes that recipes may name, besides the runner's own.
+    secrets : names of variables whose values the container gets from the environment of the submission.
+    detach : True returns after submission, False waits, None decides by cluster and sweeper.
+    submitit_folder : where submitit keeps its files; None is in the submission's own directory.
+    image_stamp : size and time of change of the image when it was submitted, see ``stamp``.
+    """
+
+    cluster: str = SLURM
+    name: str = "job"
+    container: Container = field(default_factory=Container)
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    setup: tuple[str, ...] = ()
+    payload_signal: str = "SIGTERM"
+    code: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    detach: bool | None = None
+    submitit_folder: str | None = None
+    image_stamp: tuple[int, int] | None = None
+
+    def resource(self, name: str, default: int) -> int:
+        """Return a resource that is a number."""
+        value = self.resources.get(name)
+        return default if value is None else int(value)
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks one job has."""
+        return self.resource("nodes", 1) * self.resource("tasks_per_node", 1)
+
+    @property
+    def host_lines(self) -> tuple[str, ...]:
+        """The shell lines that run on the host before the tasks are started."""
+        return (*self.setup, *self.container.setup)
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """The signal that the job is sent before its time ends."""
+        return signal.Signals[_signal_name(self.payload_signal)]
+
+    def record(self) -> dict[str, Any]:
+        """Return the settings as JSON data, without the value of any secret."""
+        return dataclasses.asdict(self)
+
+
+def from_config(
+    config: Mapping[str, Any], cluster: str, code: Sequence[str] = (), allow: Sequence[str] = ()
+) -> tuple[Settings, dict[str, str]]:
+    """Read the composed ``hydra.launcher``.
+
+    Returns
+    -------
+    The settings, and the values of the secrets, which are for the environment of ``sbatch`` only.
+    """
+    container: dict[str, Any] = dict(config.get("apptainer") or {})
+    given = {str(key): value for key, value in (container.pop("env", None) or {}).items()}
+    env = {key: _text(value) for key, value in given.items() if value is not None}
+    secrets = {key: value for key, value in env.items() if is_secret(key)}
+    for key in ("image", "workdir"):
+        container[key] = _absolute(container.get(key))
+    if os.sep in (container.get("executable") or ""):
+        container["executable"] = _absolute(container["executable"])
+    listed: dict[str, Any] = {
+        key: tuple(map(str, container.pop(key, None) or ())) for key in ("binds", "extra_args", "setup")
+    }
+    overlay = container.pop("overlay", None) or ()
+    layers = tuple(str(_absolute(str(each))) for each in overlay)
+    listed["binds"] = tuple(_absolute_bind(each) for each in listed["binds"])
+    settings = Settings(
+        cluster=cluster,
+        name=str(config.get("name") or "job"),
+        container=Container(
+            **container, **listed, overlay=layers, env={k: v for k, v in env.items() if k not in secrets}
+        ),
+        resources={key: value for key, value in config.items() if key not in _OWN and value is not None},
+        setup=tuple(map(str, config.get("setup") or ())),
+        payload_signal=str(config.get("payload_signal") or "SIGTERM"),
+        code=tuple(code),
+        allow=tuple(allow),
+        secrets=tuple(key for key, value in given.items() if value is None or key in secrets),
+        detach=config.get("detach"),
+        submitit_folder=config.get("submitit_folder"),
+    )
+    return settings, secrets
+
+
+def _text(value: Any) -> str:
+    """Spell a variable's value: true and false as YAML does, everything else as it is."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _absolute(path: str | None) -> str | None:
+    """Make a path absolute here, since the job runs in another directory; an address stays."""
+    if path is None or "://" in path:
+        return path
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _absolute_bind(text: str) -> str:
+    """Make the source of ``SOURCE[:DESTINATION[:OPTIONS]]`` absolute, and say where it was meant to be seen."""
+    source, colon, rest = text.partition(":")
+    return f"{_absolute(source)}{colon}{rest}"
+
+
+def stamp(image: str | None) -> tuple[int, int] | None:
+    """Return what tells that an image was replaced: its size and time of change; None for no file."""
+    try:
+        found = os.stat(image or "")
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def from_record(data: Mapping[str, Any]) -> Settings:
+    """Read settings that ``record`` wrote; what a newer version wrote besides is left out."""
+    known = {each.name for each in dataclasses.fields(Settings)}
+    inner = {each.name for each in dataclasses.fields(Container)}
+    container = {key: _tuples(value) for key, value in data["container"].items() if key in inner}
+    rest = {key: _tuples(value) for key, value in data.items() if key in known and key != "container"}
+    return Settings(container=Container(**container), **rest)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def mistakes(settings: Settings) -> list[tuple[str, str]]:
+    """Return what is wrong with the settings by themselves: ``(setting, what)`` each."""
+    found: list[tuple[str, str]] = []
+    if _signal_name(settings.payload_signal) not in signal.Signals.__members__:
+        found.append(("payload_signal", f"there is no signal {settings.payload_signal!r}; use SIGTERM, SIGUSR1, ..."))
+    if settings.cluster == LOCAL and settings.detach:
+        found.append(("detach", "jobs on this machine are waited for; use submitit_apptainer to leave them to SLURM"))
+    for name in ("timeout_min", "nodes", "tasks_per_node", "array_parallelism"):
+        if settings.resource(name, 1) < 1:
+            found.append((name, f"has to be at least 1, not {settings.resources[name]}"))
+    for name in ("cpus_per_task", "gpus_per_node", "mem_gb", "signal_delay_s", "max_num_timeout", "gpus_per_task"):
+        if settings.resource(name, 0) < 0:
+            found.append((name, f"cannot be negative: {settings.resources[name]}"))
+    limit, delay = settings.resource("timeout_min", 60) * 60, settings.resource("signal_delay_s", 0)
+    if delay >= limit > 0:
+        found.append(("signal_delay_s", f"is {delay} s, but the job has {limit} s: it would be stopped at its start"))
+    if settings.resources.get("use_srun") is False:
+        found.append(("use_srun", "tasks are started by srun: without it SLURM's signal before the end is lost"))
+    found += _script_lines(settings)
+    found += _written_secrets(settings)
+    return found
+
+
+def _script_lines(settings: Settings) -> list[tuple[str, str]]:
+    """Return what cannot stand in a batch script: a line break would begin a line that the shell runs."""
+    found = []
+    extra = settings.resources.get("additional_parameters") or {}
+    values = {"name": settings.name, **{k: v for k, v in settings.resources.items() if isinstance(v, str)}}
+    values |= {f"additional_parameters.{key}": value for key, value in extra.items()}
+    for name, value in values.items():
+        if _CONTROL.search(str(value)):
+            found.append((name, f"{value!r}: a line break or control character cannot stand in a batch script"))
+    for name in extra:
+        if not _FLAG.fullmatch(name):
+            found.append(("additional_parameters", f"{name!r} is no option of sbatch"))
+    return found
+
+
+def _written_secrets(settings: Settings) -> list[tuple[str, str]]:
+    """Return secrets that would be written into a script or a file."""
+    found = []
+    places: list[tuple[str, str]] = [("setup", line) for line in settings.setup]
+    places += [("apptainer.setup", line) for line in settings.container.setup]
+    places += [("apptainer.extra_args", text) for text in settings.container.extra_args]
+    places += [("srun_args", str(text)) for text in settings.resources.get("srun_args") or ()]
+    extra = settings.resources.get("additional_parameters") or {}
+    places += [(f"additional_parameters.{key}", str(value)) for key, value in extra.items()]
+    for place, text in places:
+        for name in _given_secrets(text):
+            found.append((place, f"the value of {name} would be written into files: export it before you submit, or "
+                          f"use apptainer.env.{name}='${{oc.env:{name}}}'"))  # fmt: skip
+    return found
+
+
+def _given_secrets(text: str) -> list[str]:
+    """Return the secret-looking variables that a text gives a value: ``HF_TOKEN=abc``, but not ``HF_TOKEN=$TOKEN``."""
+    found = []
+    for match in _ASSIGNED.finditer(text):
+        value = text[match.end() :].lstrip("\"'")
+        if is_secret(match.group(1)) and not value.startswith("$"):
+            found.append(match.group(1))
+    return found
+
+
+def _signal_name(name: str) -> str:
+    text = name.strip().upper()
+    return text if text.startswith("SIG") else f"SIG{text}"

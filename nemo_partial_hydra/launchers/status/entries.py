@@ -1,0 +1,223 @@
+"""What is known of the jobs of a sweep at one moment: one entry a job, and all of them as JSON data.
+
+May import: the standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nemo_partial_hydra.errors import UsageError, one_of
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.job import Head
+from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
+from nemo_partial_hydra.launchers.records import SentJob, Submission
+
+from . import merge
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How one job goes.
+
+    Attributes
+    ----------
+    paths, head : its files, and what job.yaml says of it.
+    own : its own word.
+    merged : its state.
+    sent : as what it was sent, or None.
+    submission : the submission that it was sent with, or None.
+    """
+
+    paths: JobPaths
+    head: Head
+    own: states.Status
+    merged: merge.Merged
+    sent: SentJob | None = None
+    submission: Submission | None = None
+
+    @property
+    def state(self) -> str:
+        """Its one state."""
+        return self.merged.state
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that all this is about."""
+        return self.own.attempt
+
+    @property
+    def name(self) -> str:
+        """How it is called in lists: by its number, and by its directory where that is another name."""
+        folder = self.paths.directory.name
+        return str(self.head.num) if folder == str(self.head.num) else f"{self.head.num} ({folder})"
+
+    @property
+    def id(self) -> str:
+        """Its id as SLURM spells it; empty where it has none."""
+        return self.sent.spelled if self.sent else ""
+
+    @property
+    def started(self) -> str | None:
+        """When this attempt started."""
+        said = self.merged.said
+        return self.own.started or (said.started if said and self.state != states.SUBMITTED else None)
+
+    @property
+    def ended(self) -> str | None:
+        """When it ended; None while it has not."""
+        if self.state in (states.FROZEN, states.SUBMITTED, states.RUNNING):
+            return None
+        return self.own.ended or (self.merged.said.ended if self.merged.said else None)
+
+    def seconds(self, now: str) -> float | None:
+        """Return how long it has run."""
+        if self.state in (states.FROZEN, states.SUBMITTED):
+            return None
+        found = states.seconds_between(self.started, now if self.state == states.RUNNING else self.ended)
+        return None if found is None else max(0.0, found)
+
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with."""
+        said = self.merged.said
+        if self.own.exit_code is not None or said is None or self.state not in states.RETRIED:
+            return self.own.exit_code
+        return 128 + said.exit_signal if said.exit_signal else said.exit_code or None
+
+    @property
+    def reason(self) -> str:
+        """Why it is in this state, in one line; empty where there is nothing to say."""
+        error = self.own.error or {}
+        if self.merged.reason and (self.state != self.own.state or self.state == states.SUBMITTED):
+            return self.merged.reason
+        if error:
+            return f"{error.get('type')}: {error.get('message')}"
+        return self.own.reason or self.merged.reason
+
+    @property
+    def node(self) -> str | None:
+        """Where it runs or ran."""
+        return self.own.host or (self.merged.said.node or None if self.merged.said else None)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How all jobs of a directory go.
+
+    Attributes
+    ----------
+    directory : as it was given.
+    sweep : the sweep that they belong to.
+    time : when that was so, ISO 8601 UTC.
+    entries : the jobs, by their numbers.
+    unasked : what of SLURM could not be asked, and why, a text each.
+    """
+
+    directory: str
+    sweep: SweepPaths
+    time: str
+    entries: Sequence[Entry]
+    unasked: Sequence[str] = field(default=())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state, of the states that occur, in their order."""
+        found = Counter(entry.state for entry in self.entries)
+        return {state: found[state] for state in states.STATES if found[state]}
+
+    @property
+    def unsure(self) -> list[Entry]:
+        """The jobs whose state is no more than their own word, because SLURM could not be asked."""
+        return [entry for entry in self.entries if entry.merged.unsure]
+
+    @property
+    def over(self) -> bool:
+        """Whether no job is in a queue or runs."""
+        return not any(entry.state in (states.SUBMITTED, states.RUNNING) for entry in self.entries)
+
+    def chosen(self, numbers: Sequence[int]) -> list[Entry]:
+        """Return the jobs with these numbers, or all if none is given.
+
+        Raises
+        ------
+        UsageError
+            If there is no job of a number.
+        """
+        known = {entry.head.num: entry for entry in self.entries}
+        for number in numbers:
+            if number not in known:
+                raise UsageError(f"{self.directory}: there is no job {number}; there are {one_of(known)}")
+        return [known[number] for number in dict.fromkeys(numbers)] if numbers else list(self.entries)
+
+
+def tail(path: Path, lines: int = 5, size: int = 4000) -> list[str]:
+    """Return the last lines of a log; none if there is no log."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line.rstrip() for line in text.strip().splitlines()[-lines:]]
+
+
+def last_lines(paths: JobPaths, attempt: int, lines: int = 5) -> tuple[Path, list[str]]:
+    """Return the log that says most about a failure, and its last lines: standard error, or else standard output."""
+    for path in (paths.err(attempt), paths.out(attempt)):
+        found = tail(path, lines)
+        if found:
+            return path, found
+    return paths.err(attempt), []
+
+
+def records(found: Overview) -> dict[str, Any]:
+    """Return an overview as JSON data; ``docs/status.md`` says what each field is."""
+    return {
+        "directory": str(found.sweep.directory),
+        "time": found.time,
+        "counts": found.counts,
+        "unasked": list(found.unasked),
+        "jobs": [_record(entry, found.time) for entry in found.entries],
+    }
+
+
+def _record(entry: Entry, now: str) -> dict[str, Any]:
+    failed = entry.state in states.RETRIED
+    said, own = entry.merged.said, entry.own
+    more: Mapping[str, Any] = {"log": None, "tail": []}
+    if failed:
+        log, lines = last_lines(entry.paths, entry.attempt)
+        more = {"log": str(log), "tail": lines}
+    return {
+        "num": entry.head.num,
+        "directory": str(entry.paths.directory),
+        "overrides": list(entry.head.overrides),
+        "state": entry.state,
+        "own": own.state,
+        "unsure": entry.merged.unsure,
+        "attempt": entry.attempt,
+        "requeues": own.requeues,
+        "submitted": own.submitted,
+        "started": entry.started,
+        "ended": entry.ended,
+        "seconds": entry.seconds(now),
+        "slurm": entry.id or None,
+        "slurm_state": said.state if said else None,
+        "host": entry.node,
+        "exit_code": entry.exit_code,
+        "error": own.error if failed else None,
+        "reason": entry.reason or None,
+        "submission": entry.submission.number if entry.submission else None,
+        **more,
+    }
+
+
+def failures(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the jobs that ended otherwise than well."""
+    return [entry for entry in entries if entry.state in states.RETRIED]

@@ -1,0 +1,155 @@
+"""The jobs of a sweep as text: a line each, what is to know about those that failed, and one line that counts.
+
+May import: the standard library; rich, inside functions, on a terminal only: a thousand lines are to be there at once.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.launchers.clusters.slurm import queue
+
+from .entries import Entry, Overview, failures, last_lines
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+HEADS = ("JOB", "STATE", "TRY", "TIME", "STARTED", "ENDED", "SLURM", "OVERRIDES")
+COLOURS = {
+    states.DONE: "green", states.RUNNING: "cyan", states.SUBMITTED: "blue", states.FAILED: "red", states.LOST: "red",
+    states.TIMEOUT: "yellow", states.CANCELLED: "yellow", states.FROZEN: "dim",
+}  # fmt: skip
+DETAILS = 20
+"""Of so many jobs that failed the last lines of their logs are shown."""
+
+
+def lines(found: Overview, *, colour: bool = False) -> Iterator[str]:
+    """Yield an overview line by line."""
+    rows = [row(entry, found.time) for entry in found.entries]
+    widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
+    yield _joined(HEADS, widths)
+    details = {id(entry) for entry in failures(found.entries)[:DETAILS]}
+    for entry, cells in zip(found.entries, rows, strict=True):
+        text = _joined(cells, widths)
+        if colour:
+            at = widths[0] + 2
+            text = text[:at] + _painted(cells[1], entry.state) + text[at + len(cells[1]) :]
+        yield text
+        if entry.state in states.RETRIED:
+            yield from _failure(entry, widths[0] + 2, full=id(entry) in details)
+        elif entry.reason and entry.state != states.DONE:
+            yield " " * (widths[0] + 2) + one_line(entry.reason)
+    yield ""
+    yield summary(found)
+    yield from notes(found)
+
+
+def row(entry: Entry, now: str) -> tuple[str, ...]:
+    """Return the cells of one job."""
+    again = f" (requeued {entry.own.requeues})" if entry.own.requeues else ""
+    return (
+        entry.name,
+        entry.state + ("?" if entry.merged.unsure else ""),
+        "" if entry.state == states.FROZEN else f"{entry.attempt}{again}",
+        duration(entry.seconds(now)),
+        local_time(entry.started),
+        local_time(entry.ended),
+        entry.id,
+        " ".join(map(one_line, entry.head.overrides)),
+    )
+
+
+def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _failure(entry: Entry, indent: int, *, full: bool) -> Iterator[str]:
+    """Yield why a job failed: the reason, the exit code, and the last lines of its log."""
+    space = " " * indent
+    yield space + "; ".join(filter(None, [one_line(entry.reason), exit_code(entry)]))
+    if full:
+        log, last = last_lines(entry.paths, entry.attempt)
+        if last:
+            yield f"{space}{log}:"
+            yield from (f"{space}  | {plain(line)}" for line in last)
+
+
+def exit_code(entry: Entry) -> str:
+    """Spell the exit code of a job that failed, where its reason does not have it; empty where it is not known."""
+    text = f"exit code {entry.exit_code}"
+    return "" if entry.exit_code is None or text in entry.reason else text
+
+
+def summary(found: Overview) -> str:
+    """Return the line that counts: ``4 jobs: 2 done, 1 running, 1 failed``."""
+    return counted(found.counts)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Spell how many jobs are in which state."""
+    total = sum(counts.values())
+    return f"{total} job{'' if total == 1 else 's'}: " + ", ".join(f"{n} {state}" for state, n in counts.items())
+
+
+def notes(found: Overview) -> Iterator[str]:
+    """Yield what could not be asked, and what that means for the states."""
+    for why in found.unasked:
+        yield f"Could not be asked: {one_line(why)}"
+    unsure = [entry.name for entry in found.unsure]
+    if unsure:
+        said = ", ".join(unsure[:10]) + (f", ... ({len(unsure)} in all)" if len(unsure) > 10 else "")
+        yield f"So these states (marked ?) are no more than what the jobs themselves have said: {said}"
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line that a terminal shows as it is: no line breaks, colours or control characters."""
+    if text.isprintable():
+        return text
+    return " ".join(
+        "".join(each if each.isprintable() or each.isspace() else "" for each in _ANSI.sub("", text)).split()
+    )
+
+
+def plain(line: str) -> str:
+    """Return a line of a log without colours and control characters; of a progress bar its last form."""
+    shown = _ANSI.sub("", line.rpartition("\r")[2])
+    return "".join(each for each in shown if each.isprintable() or each == "\t")
+
+
+def duration(seconds: float | None) -> str:
+    """Spell a duration: ``7 s``, ``3:07``, ``1:02:03``, ``2-01:02:03``."""
+    if seconds is None:
+        return ""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}-{hours:02}:{minutes:02}:{rest:02}"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def local_time(text: str | None) -> str:
+    """Spell a written time as the reader's clock shows it."""
+    if text is None:
+        return ""
+    try:
+        found = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return ""
+    return found.astimezone().strftime("%m-%d %H:%M:%S")
+
+
+def ids(entries: Sequence[Entry]) -> str:
+    """Spell the SLURM ids of jobs, folded; empty where none has one."""
+    return ", ".join(queue.folded(entry.id for entry in entries if entry.id))
+
+
+def _painted(text: str, state: str) -> str:
+    from rich.color import ColorSystem
+    from rich.style import Style
+
+    return Style.parse(COLOURS[state]).render(text, color_system=ColorSystem.STANDARD)

@@ -1,0 +1,281 @@
+"""Submit the jobs of a sweep: check, claim, send, record; or show what would be sent.
+
+May import: the standard library; submitit, inside functions. Order is everything here: a job is claimed for one
+submission (by making its attempt's directory, which is atomic) and said to be submitted before SLURM hears of it, since
+it may run before ``sbatch`` returns; what could not be sent is given back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import getpass
+import itertools
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nemo_partial_hydra.errors import ClusterError, JobError, RefusedError
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.claim import holder
+from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths
+
+from .parallel import together
+from .preflight import report as preflight
+from .records import SentJob, Submission, subdir_of, write_settings, write_submission
+from .settings import Settings, stamp
+from .worker.task import JobTask
+
+Chosen = tuple[JobPaths, int]
+"""A job and the number of the attempt that is sent."""
+
+
+def submit(
+    sweep: SweepPaths,
+    jobs: Sequence[JobPaths],
+    settings: Settings,
+    *,
+    secrets: Mapping[str, str] | None = None,
+    attempts: Mapping[JobPaths, int] | None = None,
+    after: str | None = None,
+    report: preflight.Report | None = None,
+) -> Submission:
+    """Submit jobs to SLURM as one array, or as several where the cluster's arrays are smaller.
+
+    Parameters
+    ----------
+    sweep : the sweep that the jobs belong to; the submission is recorded there.
+    jobs : which of its jobs.
+    settings : the launcher's settings.
+    secrets : values of ``settings.secrets``: they go into the environment of ``sbatch`` and nowhere else.
+    attempts : the number of each job's attempt; 1 where it is not given.
+    after : a dependency, as ``sbatch`` takes it.
+    report : what ``check`` found, where that was asked already.
+
+    Raises
+    ------
+    UsageError, ClusterError
+        If something is known to go wrong: all of it, and nothing was submitted.
+    RefusedError
+        If a job was submitted or run already.
+    """
+    report = report or check(sweep, settings, after)
+    report.check()
+    chosen = [(job, (attempts or {}).get(job, 1)) for job in jobs]
+    with claimed(sweep, chosen, settings, after) as (paths, submission):
+        sent = _send(paths, submission, settings, chosen, report.max_array, after, secrets or {})
+    together(lambda one: note_sent(*one), list(zip(jobs, sent.jobs, strict=True)))
+    return sent
+
+
+def check(sweep: SweepPaths, settings: Settings, after: str | None = None) -> preflight.Report:
+    """Look for all that would go wrong; notes on what only may are printed."""
+    report = preflight.check(settings, str(sweep.directory), lambda: script(sweep, settings, 1, after=after))
+    for note in report.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    return report
+
+
+def script(sweep: SweepPaths, settings: Settings, count: int, *, number: int = 1, after: str | None = None) -> str:
+    """Return the batch script of an array of so many jobs, exactly as it is sent."""
+    from .clusters.slurm import executor as executors
+
+    folder = submitit_folder(sweep.submission(number), settings)
+    return executors.slurm(settings, folder, options(after)).script(count)
+
+
+def submitit_folder(paths: SubmissionPaths, settings: Settings) -> Path:
+    """Return where submitit keeps its own files of a submission."""
+    return Path(settings.submitit_folder) if settings.submitit_folder else paths.directory / "submitit"
+
+
+def options(after: str | None) -> dict[str, Any]:
+    """Return what ``sbatch`` is told for a dependency: one that can never be met ends the jobs instead of hanging."""
+    return {"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}
+
+
+def parts(count: int, size: int) -> list[range]:
+    """Split so many jobs into arrays of at most ``size``, as even as they go."""
+    number = -(-count // size)
+    bounds = [count * each // number for each in range(number + 1)]
+    return [range(low, high) for low, high in itertools.pairwise(bounds)]
+
+
+def next_number(sweep: SweepPaths) -> int:
+    """Return the number that the next submission gets."""
+    try:
+        taken = [int(path.name) for path in sweep.submissions.iterdir() if path.name.isdigit()]
+    except OSError:
+        return 1
+    return max(taken, default=0) + 1
+
+
+def _send(
+    paths: SubmissionPaths,
+    submission: Submission,
+    settings: Settings,
+    chosen: Sequence[Chosen],
+    size: int,
+    after: str | None,
+    secrets: Mapping[str, str],
+) -> Submission:
+    from .clusters.slurm import executor as executors
+
+    ids: list[str] = []
+    at_once = settings.resource("array_parallelism", len(chosen))
+    for part in parts(len(chosen), size):
+        # Arrays know nothing of each other: where the limit binds, each waits for the one before it.
+        wait = f"afterany:{executors.split_id(ids[-1])[0]}" if ids and at_once < len(chosen) else None
+        needs = ",".join(filter(None, [after, wait])) or None
+        executor = executors.slurm(settings, submitit_folder(paths, settings), options(needs))
+        tasks = [JobTask(str(paths.directory), str(chosen[i][0].directory), chosen[i][1]) for i in part]
+        text = executor.script(len(tasks))
+        with paths.script.open("a", encoding="utf-8") as file:
+            file.write(text)
+        try:
+            with executors.refusals(), executors.variables(secrets):
+                ids += executors.send_array(executor, tasks)
+        except ClusterError as error:
+            if not ids:
+                raise
+            record_ids(paths, submission, ids)
+            raise _PartlySent(f"{error}\n{len(ids)} of {len(chosen)} jobs were sent before", len(ids)) from None
+        record_ids(paths, submission, ids)
+    return record_ids(paths, submission, ids)
+
+
+class _PartlySent(ClusterError):
+    """The cluster took some arrays of a submission and then no more."""
+
+    def __init__(self, text: str, count: int) -> None:
+        super().__init__(text)
+        self.count = count
+
+
+def record_ids(paths: SubmissionPaths, submission: Submission, ids: Sequence[str]) -> Submission:
+    """Write SLURM's ids, as far as they are known, into the record."""
+    from .clusters.slurm.executor import split_id
+
+    known = [dict(zip(("job", "task"), split_id(each), strict=True)) for each in ids]
+    known += [None] * (len(submission.jobs) - len(known))  # type: ignore[list-item]
+    jobs = tuple(dataclasses.replace(job, id=each) for job, each in zip(submission.jobs, known, strict=True))
+    sent = dataclasses.replace(submission, jobs=jobs)
+    write_submission(paths, sent)
+    return sent
+
+
+@contextlib.contextmanager
+def claimed(sweep: SweepPaths, chosen: Sequence[Chosen], settings: Settings, after: str | None) -> Any:
+    """Claim jobs for a new submission and say that they are submitted; give them back if they could not be sent."""
+    taken: dict[JobPaths, tuple[JobPaths, int, states.Status]] = {}
+    settings = dataclasses.replace(settings, image_stamp=stamp(settings.container.image))
+    paths = new_directory(sweep)
+    try:
+        # Of two submissions at once the one that has the first job goes on: else each could take some and both give up.
+        for part in (chosen[:1], chosen[1:]):
+            together(lambda one: taken.update({one[0]: (*one, claim(*one))}), part)
+        submission = Submission(
+            number=int(paths.directory.name),
+            cluster=settings.cluster,
+            name=settings.name,
+            created=states.now(),
+            user=getpass.getuser(),
+            host=socket.gethostname(),
+            jobs=tuple(SentJob(subdir_of(sweep, job), attempt) for job, attempt in chosen),
+            after=after,
+            directory=str(sweep.directory),
+            folder=str(submitit_folder(paths, settings)),
+            pid=os.getpid(),
+        )
+        write_settings(paths, settings)
+        write_submission(paths, submission)
+        yield paths, submission
+    except _PartlySent as error:
+        give_back([taken[job] for job, _ in chosen[error.count :]])  # in their order, whichever was claimed first
+        raise
+    except BaseException:
+        give_back(list(taken.values()))
+        _remove(paths.directory)
+        raise
+
+
+def new_directory(sweep: SweepPaths) -> SubmissionPaths:
+    """Make the directory of a new submission."""
+    number = next_number(sweep)
+    try:
+        sweep.submissions.mkdir(parents=True, exist_ok=True)
+        while True:
+            paths = sweep.submission(number)
+            try:
+                paths.directory.mkdir()
+                return paths
+            except FileExistsError:
+                number += 1  # somebody else submits at this moment
+    except OSError as error:
+        raise JobError(f"{sweep.submissions}: cannot be made: {error.strerror or error}") from error
+
+
+def claim(job: JobPaths, attempt: int) -> states.Status:
+    """Take an attempt of a job for this submission and say so in status.json; return what it said before.
+
+    Raises
+    ------
+    RefusedError
+        If the attempt was submitted or run already.
+    """
+    before = states.read_status(job)
+    try:
+        job.attempt(attempt).parent.mkdir(exist_ok=True)
+        job.attempt(attempt).mkdir()
+    except FileExistsError:
+        raise RefusedError(f"{job.directory}: {taken_by(job, attempt, before)}") from None
+    except OSError as error:
+        raise JobError(f"{job.attempt(attempt)}: cannot be made: {error.strerror or error}") from error
+    try:
+        # Not durable: of a host that dies before the record is written nothing was submitted.
+        states.write_status(job, states.Status(states.SUBMITTED, attempt, submitted=states.now()), durable=False)
+    except BaseException:  # nobody knows yet that it is taken
+        give_back([(job, attempt, before)])
+        raise
+    return before
+
+
+def taken_by(job: JobPaths, attempt: int, before: states.Status) -> str:
+    """Say why an attempt cannot be submitted."""
+    ran = holder(job, attempt)
+    if before.state in states.RETRIED:
+        return f"attempt {attempt} is {before.state}; to try again: nemo-hydra retry {job.directory}"
+    slurm = before.slurm or {}
+    task = "" if slurm.get("task") is None else f"_{slurm['task']}"
+    where = f" as {slurm['job']}{task}" if slurm else (f" by {ran.spell()}" if ran else "")
+    return f"is {before.state} already{where}; nothing is submitted twice"
+
+
+def give_back(taken: Sequence[tuple[JobPaths, int, states.Status]]) -> None:
+    """Undo ``claim`` for jobs that were not sent."""
+    for job, attempt, before in taken:
+        with contextlib.suppress(OSError):
+            job.status.unlink()
+        if before != states.Status():
+            states.write_status(job, before)
+        for path in (job.attempt(attempt), job.attempt(attempt).parent):
+            with contextlib.suppress(OSError):
+                path.rmdir()  # only where it is empty
+
+
+def note_sent(paths: JobPaths, job: SentJob) -> None:
+    """Put SLURM's id into status.json; a job that starts at once waits for it (see ``task``)."""
+    status = states.read_status(paths)
+    if status.state == states.SUBMITTED and status.slurm is None and not paths.claim(job.attempt).exists():
+        states.write_status(paths, dataclasses.replace(status, slurm=job.id), durable=False)  # the record has it
+
+
+def _remove(directory: Path) -> None:
+    import shutil
+
+    shutil.rmtree(directory, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        directory.parent.rmdir()  # where it was the first one

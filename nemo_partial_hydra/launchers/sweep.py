@@ -1,0 +1,166 @@
+"""What the launchers have in common: a sweep's jobs composed, checked and frozen, all or none of them.
+
+May import: OmegaConf and Hydra's public parts.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_partial_hydra.app.main import own_packages
+from nemo_partial_hydra.composition.checks import overridden_references
+from nemo_partial_hydra.composition.job_configs import Composer
+from nemo_partial_hydra.composition.sweep import each_job, save_multirun
+from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.jobs.job import Job, is_frozen, write_job
+from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
+from nemo_partial_hydra.jobs.metadata import read_facts
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.signatures.introspect import Signature
+
+from .freeze import frozen
+from .parallel import together
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What a job returns that has not run yet: where it is, so that its result can be read later.
+
+    Attributes
+    ----------
+    directory : the job's directory.
+    num : its number in the sweep.
+    hash : its recipe's hash.
+    id : the cluster's id of it, or None.
+    """
+
+    directory: str
+    num: int
+    hash: str
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class FrozenSweep:
+    """Jobs that are frozen, and where."""
+
+    paths: SweepPaths
+    jobs: Sequence[tuple[JobPaths, Job]]
+
+    def returns(self, ids: Sequence[str | None] = ()) -> list[JobReturn]:
+        """Return what a launcher gives back for jobs that have not run: completed, with a ``Submitted`` each."""
+        out = []
+        for index, (paths, job) in enumerate(self.jobs):
+            made = JobReturn()
+            made.overrides = list(job.overrides)
+            made.working_dir = str(paths.directory)
+            made.task_name = job.name
+            made.status = JobStatus.COMPLETED
+            made.return_value = Submitted(
+                str(paths.directory), job.num, job.hash, ids[index] if index < len(ids) else None
+            )
+            out.append(made)
+        return out
+
+
+def freeze_sweep(
+    config: DictConfig,
+    loader: Any,
+    task_function: Callable[..., Any],
+    overrides: Sequence[Sequence[str]],
+    first: int = 0,
+    *,
+    image: str | None = None,
+    write: bool = True,
+) -> FrozenSweep:
+    """Freeze the jobs of a sweep below ``hydra.sweep.dir``; nothing is written if one of them is wrong.
+
+    Parameters
+    ----------
+    config : the sweep's own config, as Hydra hands it to launchers.
+    loader : Hydra's config loader.
+    task_function : the app's function; the modules beside it may be named, as under ``nph.main``.
+    overrides : those of each job.
+    first : the number of the first job.
+    image : the container image that the jobs are for, to be recorded.
+    write : False leaves it to ``write_sweep``.
+
+    Raises
+    ------
+    RecipeError
+        Naming every job that is wrong; or if a file cannot be written.
+    """
+    setup_globals()
+    facts = read_facts(str(config.hydra.job.name), image)
+    allow = () if session.current() is not None else own_packages(inspect.unwrap(task_function))
+    sweep = sweep_paths(str(config.hydra.sweep.dir))
+    places: dict[str, int] = {}
+    known: dict[str, Signature | None] = {}
+
+    def work(job: DictConfig, number: int) -> tuple[JobPaths, Job]:
+        overridden_references(job)
+        subdir = os.path.normpath(str(OmegaConf.select(job, "hydra.sweep.subdir")))
+        if os.path.isabs(subdir) or subdir.split(os.sep)[0] == os.pardir:
+            raise JobError(f"hydra.sweep.subdir={subdir}: a frozen job's directory is below hydra.sweep.dir")
+        if places.setdefault(subdir, number) != number:
+            raise JobError(
+                f"hydra.sweep.subdir={subdir}: job {places[subdir]} of this sweep has that directory already; "
+                "let it contain ${hydra.job.num}"
+            )
+        made = frozen(
+            job, facts, num=number, subdir=subdir, overrides=list(job.hydra.overrides.task), hydra=job.hydra,
+            allow=allow, known=known,
+        )  # fmt: skip
+        return sweep.job(subdir), made
+
+    jobs = each_job(overrides, Composer(config, loader, overrides), first, work)
+    if config.hydra.job.env_set:
+        log.warning("hydra.job.env_set is not part of frozen jobs: set these variables where they run")
+    made = FrozenSweep(sweep, jobs)
+    if write:
+        write_sweep(made, config)
+    return made
+
+
+def write_sweep(made: FrozenSweep, config: DictConfig) -> None:
+    """Write the jobs of a sweep, and its own config where no sweeper has.
+
+    Raises
+    ------
+    JobError
+        If a file cannot be written, or another job is frozen there.
+    """
+    new = [(paths, job) for paths, job in made.jobs if not is_frozen(paths, job)]  # before anything is written
+    try:
+        made.paths.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JobError(f"{made.paths.directory}: cannot be made: {error.strerror}") from None
+    first = any(job.num == 0 for _, job in made.jobs)  # of a sweep's batches; where more jobs join, it is of the newest
+    if first or not made.paths.multirun.exists():
+        save_multirun(config, str(made.paths.multirun))
+    together(lambda one: write_job(*one), new)
+
+
+def launch_frozen(
+    config: DictConfig,
+    loader: Any,
+    task_function: Callable[..., Any],
+    overrides: Sequence[Sequence[str]],
+    first: int,
+) -> list[JobReturn]:
+    """Freeze the jobs of a sweep and say how they are run: ``hydra/launcher=freeze``."""
+    made = freeze_sweep(config, loader, task_function, overrides, first)
+    where = os.path.relpath(made.paths.directory)
+    many = f"{len(made.jobs)} jobs are" if len(made.jobs) != 1 else "1 job is"
+    log.info(f"{many} frozen in {where}: nemo-hydra run {where}")
+    return made.returns()

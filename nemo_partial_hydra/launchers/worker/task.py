@@ -1,0 +1,189 @@
+"""What submitit runs on the host for one task of one job: the container as a child, its signals, its end.
+
+May import: the standard library; submitit when the job is requeued. submitit pickles a ``JobTask``: two paths and two
+numbers, read by the same interpreter that wrote them. The child is told once that its time ends, gets its grace time,
+and then submitit requeues the job with ``scontrol``, on the host, where that exists.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.claim import restarts
+from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths
+from nemo_partial_hydra.jobs.outcome import keep_status
+from nemo_partial_hydra.launchers.records import read_settings, sweep_of
+from nemo_partial_hydra.launchers.settings import SLURM, Settings, stamp
+
+from .payload import Child, rank_of
+
+GRACE = 0.8
+"""The part of ``signal_delay_s`` that the payload has to end by itself; the rest is for the requeue."""
+NO_EXECUTABLE = 127
+REFUSED = 3
+RECORD_S = 10
+
+
+@dataclass(frozen=True)
+class JobTask:
+    """One task of a job; submitit calls it, and asks ``checkpoint`` what to run after a requeue.
+
+    Parameters
+    ----------
+    submission : the directory of the submission, which has the settings.
+    job : the job's directory.
+    attempt : the number of the attempt, from 1.
+    restarts : how often it was requeued.
+    """
+
+    submission: str
+    job: str
+    attempt: int
+    restarts: int = 0
+
+    def __call__(self) -> None:
+        paths = JobPaths(Path(self.job))
+        settings = read_settings(SubmissionPaths(Path(self.submission)))
+        _await_record(paths, settings)
+        code = _Run(self, settings, paths).run()
+        if code:
+            sys.exit(code)
+
+    def checkpoint(self) -> Any:
+        """Return what is submitted again; called by submitit before it requeues."""
+        from submitit.helpers import DelayedSubmission
+
+        paths = JobPaths(Path(self.job))
+        requeues = self.restarts + 1
+        status = dataclasses.replace(
+            states.read_status(paths), state=states.SUBMITTED, attempt=self.attempt, ended=None, exit_code=None,
+            error=None, requeues=requeues, reason=f"stopped before its time ended and requeued ({requeues})",
+        )  # fmt: skip
+        states.write_status(paths, status)
+        # SLURM tells by its own counter that a job was started again; without SLURM it is another attempt.
+        attempt = self.attempt if "SLURM_JOB_ID" in os.environ else self.attempt + 1
+        return DelayedSubmission(dataclasses.replace(self, restarts=requeues, attempt=attempt))
+
+
+def _await_record(paths: JobPaths, settings: Settings) -> None:
+    """Wait for the submitting process to have written SLURM's id into status.json: it must not write after the job."""
+    end = time.monotonic() + RECORD_S
+    while settings.cluster == SLURM and time.monotonic() < end:
+        status = states.read_status(paths)
+        if status.state != states.SUBMITTED or status.slurm is not None:
+            return
+        time.sleep(0.1)
+
+
+class _Run:
+    """One run of one task, from the start of its container to its end."""
+
+    def __init__(self, task: JobTask, settings: Settings, paths: JobPaths) -> None:
+        self.task = task
+        self.settings = settings
+        self.paths = paths
+        self.rank = rank_of(os.environ)
+        self.usr = getattr(signal, f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}")
+        self.requeue: Any = signal.getsignal(self.usr)  # submitit's own handler
+
+    def run(self) -> int:
+        """Run the payload; return the exit code of the task."""
+        image = self.settings.container.image
+        if self.settings.image_stamp is not None and stamp(image) != self.settings.image_stamp:
+            gone = "is gone" if image is not None and not os.path.exists(image) else "was replaced since"
+            return self._not_started(f"the image {image} {gone}; submit the job again", REFUSED)
+        sweep = sweep_of(SubmissionPaths(Path(self.task.submission)))
+        again = max(self.task.restarts, restarts(os.environ))
+        try:
+            child = Child(self.settings, self.paths, self.task.attempt, sweep=sweep, restarts=again, rank=self.rank)
+        except OSError as error:
+            name = error.filename or self.settings.container.executable
+            return self._not_started(f"{name}: {error.strerror} on {os.uname().nodename}")
+        with child.watching((self.usr, signal.SIGTERM, signal.SIGINT)):
+            return self._follow(child)
+
+    def _follow(self, child: Child) -> int:
+        """Wait for the child's end; pass on what the cluster says meanwhile."""
+        while True:
+            event = child.wait()
+            if event is None:
+                return self._ended(child)
+            if event == self.usr:
+                return self._time_is_over(child, event)
+            child.tell(self.settings.stop_signal, states.CANCELLED)  # scancel or Ctrl-C: who sent it also ends it
+            child.cancelled = True
+
+    def _time_is_over(self, child: Child, event: int) -> int:
+        """Stop the payload, and let submitit requeue the job or say that it may not."""
+        from submitit.core.utils import UncompletedJobError
+
+        delay = self.settings.resource("signal_delay_s", 30)
+        end = time.monotonic() + delay * GRACE
+        child.tell(self.settings.stop_signal, states.TIMEOUT)
+        code = child.finish(delay * GRACE)
+        if self.rank != 0:
+            child.stopped().touch()
+            return 0  # srun ends all tasks when one fails, and the first one still has to requeue the job
+        while time.monotonic() < end and not child.others_stopped(self.settings.tasks):
+            time.sleep(0.2)
+        try:
+            self.requeue(event, _NO_FRAME)
+        except UncompletedJobError as error:
+            self._over(states.TIMEOUT, code, f"stopped {delay} s before its time ended: {_why(error)}")
+        return code or 1
+
+    def _ended(self, child: Child) -> int:
+        code = child.code
+        status = states.read_status(self.paths)
+        if self.rank != 0:
+            if code and not child.cancelled and status.state == states.DONE and status.attempt == self.task.attempt:
+                self._over(
+                    states.FAILED, code, f"task {self.rank} failed after the first one was done; see {child.err}"
+                )
+            return code
+        if status.attempt != self.task.attempt or status.state not in (states.SUBMITTED, states.RUNNING):
+            return code  # the runner has said how it went
+        if code == REFUSED and status.state == states.RUNNING:
+            return code  # another process runs it
+        if child.cancelled:
+            self._over(states.CANCELLED, code, "cancelled while it ran")
+        else:
+            self._over(states.FAILED, code, child.explain(started=status.state == states.RUNNING))
+        return code or 1
+
+    def _not_started(self, reason: str, code: int = NO_EXECUTABLE) -> int:
+        if self.rank == 0:
+            self._over(states.FAILED, code, f"the job did not start: {reason}")
+        print(reason, file=sys.stderr)
+        return code
+
+    def _over(self, state: str, code: int, reason: str) -> None:
+        status = states.read_status(self.paths)
+        keep_status(
+            self.paths,
+            dataclasses.replace(
+                status,
+                state=state,
+                attempt=self.task.attempt,
+                ended=states.now(),
+                exit_code=code,
+                requeues=self.task.restarts,
+                reason=reason,
+            ),
+        )
+
+
+_NO_FRAME: FrameType | None = None
+
+
+def _why(error: Exception) -> str:
+    return str(error).removeprefix("Job not requeued because: ").rstrip(".")

@@ -1,0 +1,1 @@
+"""The recipe libraries in use."""

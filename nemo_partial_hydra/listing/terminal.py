@@ -1,0 +1,86 @@
+"""The listing on a terminal: coloured, folded to its width, paged when it is long.
+
+May import: rich.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .formats import HEADS, Job, branches, heading, rows, shown
+from .record import GROUP, PathInfo
+
+COLOURS = {"default": "dim", "recipe": "bold", "config": "bold", "override": "bold green"}
+
+
+def table(jobs: Sequence[Job], many: bool, width: int) -> Iterator[str]:
+    """Yield tables of a given width as plain text."""
+    console = Console(width=width, no_color=True, highlight=False)
+    for part in _tables(jobs, many, width):
+        with console.capture() as captured:
+            console.print(part)
+        yield "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+def page(jobs: Sequence[Job], format: str, many: bool) -> None:
+    """Print to the terminal, through a pager if it is longer than the screen."""
+    console = Console(highlight=False)
+    parts = list(_tables(jobs, many, console.width) if format == "table" else _trees(jobs, many))
+    if sum(len(records) for _, _, records in jobs) < console.height - 2:
+        for part in parts:
+            console.print(part)
+        return
+    os.environ.setdefault("LESS", "-RFX")  # keep the colours, leave the text on the screen
+    with console.pager(styles=True):
+        for part in parts:
+            console.print(part)
+
+
+def _tables(jobs: Sequence[Job], many: bool, width: int) -> Iterator[RenderableType]:
+    for number, overrides, records in jobs:
+        if many:
+            yield Text(heading(number, overrides), style="bold")
+        made = Table(box=None, pad_edge=False, width=width if width < 160 else None, header_style="bold")
+        for head, ratio in zip(HEADS, (6, 3, 3, 4), strict=True):
+            made.add_column(head, overflow="fold", ratio=ratio if width < 160 else None)
+        room = max(16, (width - 6) * 6 // 16)
+        for info, (path, *rest) in zip(records, rows(records), strict=True):
+            style = "cyan" if info.type == GROUP else COLOURS.get(info.kind, "")
+            cells = [Text(_folded(path, room) if width < 160 else path), *map(Text, rest)]
+            made.add_row(*cells, style=style)
+        yield made
+
+
+def _folded(path: str, width: int) -> str:
+    """Break a long path at its dots."""
+    lines = [""]
+    for part in path.split("."):
+        piece = f".{part}" if lines[-1] else part
+        if len(lines[-1]) + len(piece) > width and lines[-1].strip():
+            lines.append(f"  .{part}")
+        else:
+            lines[-1] += piece
+    return "\n".join(lines)
+
+
+def _trees(jobs: Sequence[Job], many: bool) -> Iterator[RenderableType]:
+    for number, overrides, records in jobs:
+        if many:
+            yield Text(heading(number, overrides), style="bold")
+        for depth, name, info in branches(records):
+            yield _branch(depth, name, info)
+
+
+def _branch(depth: int, name: str, info: PathInfo) -> Text:
+    line = Text("  " * depth)
+    line.append(name, style=COLOURS.get(info.kind, ""))
+    line.append(f": {info.type} = ", style="dim")
+    line.append(shown(info), style=COLOURS.get(info.kind, ""))
+    if info.doc:
+        line.append(f"  # {info.doc}", style="dim italic")
+    return line

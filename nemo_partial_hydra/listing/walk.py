@@ -1,0 +1,312 @@
+"""Every path of a config: what it is, whether and how it can be overridden, who set it. ``nph.paths``.
+
+May import: OmegaConf. One pass over one tree: the whole config with its recipes, parameters that nobody set included.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nemo_partial_hydra.composition.decode import as_config
+from nemo_partial_hydra.composition.nodes import OVERRIDE
+from nemo_partial_hydra.dialect.writer import Writer, call_head, item_spec
+from nemo_partial_hydra.errors import Path, dotted
+from nemo_partial_hydra.recipes.tree import ARGS, Call, Link, Map, Opaque, Seq, Tree, at, children
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import docs_of
+from nemo_partial_hydra.signatures.introspect import Parameter, Required, Signature, Unknown, opaque_signature
+from nemo_partial_hydra.signatures.types import ANY, TypeSpec
+
+from .override_text import key_text, override, shell
+from .record import KWARGS, PathInfo, choices, current, default_data, opaque_text, plain, strict, type_text
+from .source import Context, Values, prepare
+
+if TYPE_CHECKING:
+    from .provenance import Claim, Claims
+
+
+def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:
+    """List every path of a config or recipe, set or not.
+
+    Parameters
+    ----------
+    cfg : a ``DictConfig``, a plain dict, or a ``run.Partial`` or ``run.Config``.
+    allow : dotted prefixes that it may name besides what is allowed already.
+
+    Returns
+    -------
+    One record a path, parents before children. With the ``hydra`` node in it (as ``--cfg-paths`` and the callback have
+    it) each record names its source; without, only its kind is known.
+
+    Raises
+    ------
+    ValidationError
+        If a target does not accept a value. A target that cannot be imported or is not allowed is listed as such.
+    """
+    if not isinstance(cfg, (DictConfig, dict)):
+        from nemo_partial_hydra.composition.encode import to_config
+
+        cfg = to_config(cfg)
+    config = as_config(cfg)
+    history = None
+    if "hydra" in config and OmegaConf.select(config, "hydra.runtime.config_sources") is not None:
+        from .provenance import claims
+
+        history = claims(config)
+    return list(describe(config, history, allow=allow))
+
+
+def describe(
+    config: DictConfig,
+    history: Claims | None = None,
+    *,
+    place: Path = (),
+    allow: Iterable[str] = (),
+    docs: bool = True,
+) -> Iterator[PathInfo]:
+    """Yield the records of a config, or of the part of it at ``place``.
+
+    Parameters
+    ----------
+    config : the composed config.
+    history : who set what; without it, sources are not named.
+    place : where the part begins: ``("hydra",)`` for Hydra's own settings.
+    allow : as in :func:`paths`.
+    docs : whether to read docstrings.
+    """
+    tree, context = prepare(config, history, place, session.allowed(allow), docs)
+    yield from _Listing(tree, context).records()
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What holds for a node because of where it stands."""
+
+    spec: TypeSpec = ANY
+    owner: str = ""  # the target that the value is an argument of, and where that stands
+    owner_path: Path = ()
+    parameter: Parameter | None = None
+    unset: bool = False
+    shared: tuple[Path, Path] | None = None  # a reference above it, and the object that it names
+    key: Any = ""  # of the dict or list that holds it
+
+
+def _named(key: Any) -> bool:
+    return isinstance(key, str) and key_text(("x", key)) is not None
+
+
+_NOTHING = opaque_signature("")
+
+
+class _Listing:
+    """The records of one tree."""
+
+    def __init__(self, tree: Tree, context: Context) -> None:
+        self.context = context
+        self.lookup = context.lookup
+        self.tree = tree
+        writer = Values(self.lookup, tree, context.side)
+        writer.write(tree, ANY, (), ())
+        self.values = writer.values
+        self.required: dict[Path, list[str]] = {}
+        for *above, name in sorted(context.required, key=str):
+            self.required.setdefault(tuple(above), []).append(str(name))
+
+    def records(self) -> Iterator[PathInfo]:
+        """Yield the records, parents before children."""
+        yield from self.below(self.tree, (), (), _Frame())
+
+    def node(self, tree: Tree, path: Path, real: Path, frame: _Frame) -> Iterator[PathInfo]:
+        """Yield the record of a node that is shown at ``path`` and stands at ``real``, then those below it."""
+        yield self.info(tree, path, real, frame)
+        if isinstance(tree, Link) and frame.shared is None:
+            target = at(self.tree, tree.path)
+            yield from self.below(target, path, tree.path, dataclasses.replace(frame, shared=(path, tree.path)))
+        else:
+            yield from self.below(tree, path, real, frame)
+
+    def below(self, tree: Tree, path: Path, real: Path, frame: _Frame) -> Iterator[PathInfo]:
+        if isinstance(tree, Call):
+            yield from self.arguments(tree, path, real, frame)
+        elif isinstance(tree, (Seq, Map)):
+            typed = self.context.side.signatures.get(tuple(map(str, real)), _NOTHING)
+            for key, child in children(tree):
+                parameter = typed.parameters.get(key)
+                spec = parameter.type if parameter is not None else item_spec(frame.spec, key)
+                odd = key if isinstance(tree, Map) else ""
+                below = dataclasses.replace(frame, spec=spec, parameter=parameter, key=odd)
+                yield from self.node(child, (*path, key), (*real, key), below)
+            for key in self.required.get(real, ()):
+                known = typed.parameters.get(key)
+                parameter = Parameter(key, known.type if known is not None else ANY)
+                below = dataclasses.replace(frame, spec=parameter.type, parameter=parameter, unset=True)
+                yield from self.node(Opaque(parameter), (*path, key), (*real, key), below)
+
+    def arguments(self, tree: Call, path: Path, real: Path, frame: _Frame) -> Iterator[PathInfo]:
+        """Yield the records of a target's arguments: what is set, then what its signature has besides."""
+        signature = self.lookup(tree.target) or opaque_signature(tree.target)
+        base = _Frame(owner=tree.target, owner_path=real, unset=frame.unset, shared=frame.shared)
+        for index, item in enumerate(tree.args):
+            spec = signature.type_at(index) or ANY
+            here = (*path, ARGS, index), (*real, ARGS, index)
+            yield from self.node(item, *here, dataclasses.replace(base, spec=spec))
+        covered = {parameter.name for parameter in signature.positional[: len(tree.args)]}
+        for name, parameter in signature.parameters.items():
+            argument = dataclasses.replace(base, spec=parameter.type, parameter=parameter)
+            here = (*path, name), (*real, name)
+            if name in tree.kwargs:
+                yield from self.node(tree.kwargs[name], *here, argument)
+            elif name in self.required.get(real, ()):  # the config says ``???``, whatever the default
+                missing = Parameter(name, parameter.type)
+                argument = dataclasses.replace(argument, parameter=missing, unset=True)
+                yield from self.node(Opaque(missing), *here, argument)
+            elif name not in covered:
+                default = parameter.default
+                shown = Opaque(parameter) if isinstance(default, (Required, Unknown)) else default
+                yield from self.node(shown, *here, dataclasses.replace(argument, unset=True))
+        for name, value in tree.kwargs.items():
+            if name not in signature.parameters:
+                extra = dataclasses.replace(base, spec=signature.extra or ANY)
+                yield from self.node(value, (*path, name), (*real, name), extra)
+        if signature.extra is not None and signature.known:
+            yield self.keywords(path, signature, base)
+
+    def keywords(self, path: Path, signature: Signature, frame: _Frame) -> PathInfo:
+        """Return the record of a target's ``**kwargs``."""
+        text = key_text((*self.context.place, *path, "NAME")) if frame.shared is None else None
+        why = f"any further keyword: +{text}=VALUE adds one" if text else "inside a shared object"
+        return PathInfo(
+            dotted((*self.context.place, *path, KWARGS)),
+            (signature.extra or ANY).text,
+            overridable=False,
+            why_not=why,
+            source=signature.target,
+        )
+
+    def info(self, tree: Tree, path: Path, real: Path, frame: _Frame) -> PathInfo:
+        """Return the record of one node."""
+        context = self.context
+        composed = context.composed(real)
+        claim = context.history.at((*context.place, *composed)) if context.history and composed is not None else None
+        value = self.value(tree, real, frame)
+        parameter = frame.parameter
+        missing = isinstance(tree, Opaque) and isinstance(tree.value, Parameter)
+        is_set = not missing and (claim is not None or not frame.unset)
+        kind, source, line = self.set_by(claim, real, frame, unset=frame.unset and claim is None)
+        why_not = self.why_not(tree, path, real, composed, frame)
+        text = None
+        if why_not is None and composed is not None:
+            held = "???" if missing else current(tree, value, frame.spec)
+            prefix = "++" if claim is not None and claim.layer.added else ""
+            if isinstance(tree, Map) and not tree.items and not prefix:
+                prefix = "++"  # without it Hydra puts no key into an empty dict
+            full = (*context.place, *composed)
+            text = override(full, held, prefix) if held != "???" else f"{prefix}{key_text(full)}=???"
+            if text is None:
+                why_not = "no override can spell its name or value: replace what holds it"
+        return PathInfo(
+            path=dotted((*context.place, *path)),
+            type=frame.spec.text if frame.spec is not ANY or parameter is not None else type_text(tree),
+            value=None if missing else value,
+            default=default_data(parameter, self.lookup),
+            required=parameter.required if parameter is not None else missing,
+            set=is_set,
+            overridable=text is not None,
+            override=shell(text) if text is not None else None,
+            why_not=why_not,
+            choices=choices(frame.spec),
+            kind=kind,
+            source=source,
+            line=line,
+            doc=self.doc(tree, path, frame),
+            follows=context.follows.get(real),
+            before=self.before(claim, parameter) if kind == "override" else None,
+            default_text=parameter.default.text if parameter and isinstance(parameter.default, Unknown) else None,
+        )
+
+    def value(self, tree: Tree, real: Path, frame: _Frame) -> Any:
+        """Return a node's value in the dialect's JSON form; of a recipe node only its head."""
+        if isinstance(tree, Call):
+            return call_head(tree)
+        if isinstance(tree, Opaque):
+            return None if isinstance(tree.value, Parameter) else opaque_text(tree.value)
+        if not frame.unset:
+            return strict(self.values.get(real))
+        writer = Writer(self.lookup, frozenset())
+        return strict(writer.write(tree, frame.spec, (), ()))
+
+    def set_by(
+        self, claim: Claim | None, real: Path, frame: _Frame, *, unset: bool
+    ) -> tuple[str, str | None, int | None]:
+        """Return kind, source and line."""
+        context = self.context
+        if unset:
+            return "default", frame.owner or None, None
+        if claim is None:
+            state = context.side.states.get(tuple(map(str, real)))
+            if state == OVERRIDE:
+                return "override", None, None
+            return ("recipe" if frame.owner else "config"), None, None
+        layer = claim.layer
+        if layer.kind != "file":
+            return layer.kind, layer.source, claim.line
+        own = False
+        if frame.owner and context.history is not None:
+            owner = context.composed(frame.owner_path)
+            holder = context.history.at((*context.place, *owner)) if owner is not None else None
+            own = holder is not None and holder.layer == layer
+        return ("recipe" if own else "config"), layer.source, claim.line
+
+    def why_not(self, tree: Tree, path: Path, real: Path, composed: Path | None, frame: _Frame) -> str | None:
+        """Say why a path cannot be overridden and what to do instead; None if it can."""
+        place = self.context.place
+        if frame.shared is not None:
+            reference, target = frame.shared
+            here, there = dotted((*place, *reference)), dotted((*place, *target))
+            return f"'{here}' is a reference to '{there}': override {dotted((there, *path[len(reference) :]))}="
+        if isinstance(tree, Link):
+            return f"a reference to '{dotted((*place, *tree.path))}': override what is there"
+        if isinstance(tree, Opaque) and not isinstance(tree.value, (Parameter, str)):
+            return "raw(...): one opaque value of this process; leave out raw to make it a node"
+        if composed is None:
+            return "an edit in a path of its own put it here: change it there"
+        if self.context.spelled_out(real) or (isinstance(tree, Map) and not all(_named(key) for key, _ in tree.items)):
+            return "keys that no override can name: override the parameter, or replace what holds it"
+        if isinstance(tree, Call):
+            return self.fixed(tree, path, frame)
+        if frame.parameter is not None and frame.parameter.positional:
+            return f"positional only: it is given in {dotted((*place, *path[:-1], ARGS))}"
+        if not isinstance(frame.key, str):
+            return f"its key is the {type(frame.key).__name__} {frame.key!r}, no text: override the dict as a whole"
+        if place[:1] == ("hydra",) and composed[:1] in (("runtime",), ("overrides",)):
+            return "Hydra sets it when it runs"
+        if any(composed[:cut] in self.context.side.locked for cut in range(len(composed) + 1)) and not place:
+            return "read-only: the config says so"
+        return None
+
+    def fixed(self, tree: Call, path: Path, frame: _Frame) -> str:
+        if tree.target in self.lookup.unreadable:
+            return f"its parameters cannot be listed here: {self.lookup.unreadable[tree.target]}"
+        if not frame.owner:
+            return "a recipe: its target is fixed; override what is below it"
+        owner = frame.owner_path
+        key = dotted((*self.context.place, *owner, "_replace_", *path[len(owner) :]))
+        return f"its target is fixed: override what is below it, or replace it: '+{key}={{_target_: ...}}'"
+
+    def doc(self, tree: Tree, path: Path, frame: _Frame) -> str:
+        """Return what is said about a path: about the parameter, else about the target that stands there."""
+        if not self.context.docs:
+            return ""
+        found = docs_of(frame.owner).get(str(path[-1]), "") if frame.owner and frame.parameter is not None else ""
+        return found or (docs_of(tree.target).get("", "") if isinstance(tree, Call) else "")
+
+    def before(self, claim: Claim | None, parameter: Parameter | None) -> Any:
+        """Return the value that an override took the place of."""
+        if claim is not None and claim.before is not None:
+            return strict(plain(claim.before.value))
+        return default_data(parameter, self.lookup)

@@ -1,0 +1,1 @@
+"""What a recipe may name: default-deny, owned by the runner."""

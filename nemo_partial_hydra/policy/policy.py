@@ -1,0 +1,287 @@
+"""What a recipe may name: default-deny, owned by the runner, checked before anything is imported.
+
+May import: the standard library only. A YAML file can name any callable; a text never adds trust. Trust comes
+from the built-in list for the NeMo stack (``denied``), entry points of installed recipe libraries, the app's own
+package, ``nph.main(allow=...)`` and ``nemo-hydra --allow``; capturing a live object trusts its package in this process.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Iterable
+from typing import Any
+
+from nemo_partial_hydra.errors import Path, PolicyError, RecipeError, ValidationError, placed
+from nemo_partial_hydra.libraries import library
+from nemo_partial_hydra.recipes.names import public, resolve
+from nemo_partial_hydra.recipes.tree import Tree
+
+from .rules import (
+    ARGUMENTS,
+    BUILT_IN,
+    DENIED,
+    DENIED_LAST,
+    FOREIGN,
+    HARMLESS,
+    HYDRA_PARTS,
+    OWN_MODULES,
+    POWERFUL,
+    STACK,
+    STDLIB,
+)
+from .scan import Argument, names_in, parted
+
+__all__ = ["BUILT_IN", "DENIED", "HARMLESS", "STACK", "Argument", "names_in"]
+
+_BUILT_IN = frozenset(BUILT_IN)
+_trusted: set[str] = set()
+
+
+def trust(names: Iterable[str]) -> None:
+    """Add what the runner allows in this process: dotted prefixes, and names of arguments."""
+    _trusted.update(name for name in names if name)
+
+
+def trust_live(target: str) -> None:
+    """Trust where a live object came from: its top-level package, and that very name.
+
+    Of the standard library and of the built-in packages, only that name: what else is in them stays as it was.
+    """
+    top = target.partition(".")[0]
+    _trusted.add(target)
+    if top not in STDLIB and top not in STACK:
+        _trusted.add(top)
+
+
+def trust_arguments(tree: Tree) -> None:
+    """Trust what a captured tree's arguments name, and its dangerous arguments for the targets that have them."""
+    for _, found in names_in(tree):
+        if isinstance(found, Argument):
+            _trusted.add(f"{found.target}.{found.name}" if found.target else found.name)
+        else:
+            _trusted.add(found)
+
+
+def within(name: str, prefix: str) -> bool:
+    """Whether a dotted name is a prefix or stands below it, on module boundaries."""
+    return name == prefix or name.startswith(prefix + ".")
+
+
+def allowed_prefixes(allow: Iterable[str] = ()) -> set[str]:
+    """Return every prefix that is allowed in this process."""
+    return {*BUILT_IN, *_trusted, *allow, *(point.package for point in library.points())}
+
+
+# One name ----------------------------------------------------------------------------------------------------------
+
+
+def refusal(target: str, prefixes: Iterable[str]) -> str | None:
+    """Say why a name is refused, with the line that would allow it; None if it is allowed.
+
+    The longest prefix decides: what is denied inside an allowed package is opened by naming it, or more of it.
+    """
+    known = prefixes if isinstance(prefixes, (set, frozenset)) else set(prefixes)
+    if target in HARMLESS or target in known:
+        return None
+    parts = target.split(".")
+    if not all(part.isidentifier() for part in parts):
+        return f"{_shown(target)} is no dotted name like 'package.module.name'"
+    heads = _heads(target)
+    granted = next((head for head in heads if head in known), "") if parts[0] not in STDLIB else ""
+    denied = _denied(target)
+    if denied is not None and len(granted) < len(denied):
+        return f"'{target}' is refused: '{denied}' {DENIED[denied]}{_allowing(target)}"
+    rest = parts[len(granted.split(".")) if granted else 0 :]
+    if not all(map(public, rest)):
+        return f"'{target}' is refused: it has a private part{_allowing(target)}"
+    ours = not granted or granted in _BUILT_IN
+    if granted and ours and parts[-1] in DENIED_LAST:
+        return f"'{target}' is refused: '{parts[-1]}' {DENIED_LAST[parts[-1]]}{_allowing(target)}"
+    through = _detour(rest if granted else rest[1:], ours=bool(granted) and ours)
+    if through is not None:
+        return f"'{target}' is refused: it leads through '{through}', a module of others{_allowing(target)}"
+    if granted:
+        return None
+    own = parts[0] not in STDLIB and parts[0] not in STACK and len(parts) > 1
+    return f"'{target}' is not in an allowed package{_allowing('.'.join(parts[:-1]) if own else target)}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _heads(target: str) -> tuple[str, ...]:
+    parts = target.split(".")
+    return tuple(".".join(parts[:cut]) for cut in range(len(parts), 0, -1))
+
+
+def _denied(target: str) -> str | None:
+    return next((head for head in _heads(target) if head in DENIED), None)
+
+
+def _detour(parts: list[str], *, ours: bool) -> str | None:
+    """Return the part of a name that is a module of another package, as far as the name alone tells."""
+    strangers = (STDLIB - OWN_MODULES) | FOREIGN if ours else POWERFUL
+    return next((part for part in parts[:-1] if part in strangers), None) or (
+        parts[-1] if parts and parts[-1] in POWERFUL and ours else None
+    )
+
+
+def _allowing(line: str) -> str:
+    return f"; to allow it: nph.main(allow=['{line}']), or --allow {line}"
+
+
+def _shown(target: Any) -> str:
+    text = repr(target)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+# All names of a recipe ---------------------------------------------------------------------------------------------
+
+
+class _Mistake(str):
+    """A line about what is no name at all: refused as well, but nothing that anybody could allow."""
+
+
+def refusals(found: Iterable[tuple[Path, Any]], prefixes: set[str]) -> list[str]:
+    """Return why names and arguments are refused, each with its path."""
+    lines: list[str] = []
+    for path, what in found:
+        if not isinstance(what, (str, Argument)):
+            lines.append(_Mistake(placed((*path, "_target_"), f"expected a dotted name, got {_shown(what)}")))
+            continue
+        text = _argument(what, prefixes) if isinstance(what, Argument) else refusal(what, prefixes)
+        if text is not None:
+            lines.append(placed(path, text))
+    return lines
+
+
+def _argument(found: Argument, prefixes: set[str]) -> str | None:
+    whole = f"{found.target}.{found.name}"
+    if whole in prefixes or (found.name in prefixes and found.name in ARGUMENTS):
+        return None
+    line = found.name if found.name in ARGUMENTS else whole
+    return f"this value of '{found.name}' is refused: it {found.why}{_allowing(line)}"
+
+
+def check_names(found: Iterable[tuple[Path, Any]], allow: Iterable[str] = ()) -> None:
+    """Check what :func:`names_in` gives, before anything is imported; all refusals in one report.
+
+    Raises
+    ------
+    PolicyError
+        With the path of each refused target or argument and the line that would allow it.
+    """
+    report(refusals(found, allowed_prefixes(allow)))
+
+
+def check_file(data: Any, allow: Iterable[str] = (), *, hydra: bool = False) -> None:
+    """Check a config file: its recipes, and what its settings of Hydra make Hydra call.
+
+    Raises
+    ------
+    PolicyError
+        As :func:`check_names`.
+    """
+    recipes, settings = parted(data, hydra)
+    prefixes = allowed_prefixes(allow)
+    report([*refusals(recipes, prefixes), *refusals(settings, {*prefixes, *HYDRA_PARTS})])
+
+
+def report(lines: Iterable[str]) -> None:
+    """Raise all refusals as one error; do nothing when there is none.
+
+    Raises
+    ------
+    PolicyError
+        If something is refused.
+    ValidationError
+        If nothing is wrong but targets that are no text.
+    """
+    found = list(dict.fromkeys(lines))
+    error = ValidationError if all(isinstance(line, _Mistake) for line in found) else PolicyError
+    if len(found) == 1:
+        raise error(found[0])
+    if found:
+        what = "targets and arguments" if any("this value of" in line for line in found) else "targets"
+        raise error("\n  - ".join([f"{len(found)} {what} are refused:", *found]))
+
+
+# What a name really is ---------------------------------------------------------------------------------------------
+
+
+def load(target: str, allow: Iterable[str] = ()) -> Any:
+    """Import an allowed name and check where the object really lives (``logging.os.system`` is ``os.system``).
+
+    Raises
+    ------
+    PolicyError
+        If the object is a module, or its own module and name are not allowed.
+    """
+    prefixes = allowed_prefixes(allow)
+    text = refusal(target, prefixes)
+    if text is not None:
+        raise PolicyError(text)
+    refuse_detours(target, prefixes)
+    obj = resolve(target)
+    if isinstance(obj, types.ModuleType):
+        raise PolicyError(f"'{target}' is a module; a target is a function, a class or a constant")
+    if isinstance(obj, types.BuiltinMethodType) and not isinstance(obj.__self__, (type, types.ModuleType, type(None))):
+        raise PolicyError(f"'{target}' is a method of one object; a target is a function, a class or a constant")
+    if target in HARMLESS or target in prefixes:
+        return obj
+    for real in _real_names(obj):
+        text = None if real == target else _refused_home(real, target, prefixes)
+        if text is not None:
+            raise PolicyError(f"'{target}' is another name of '{real}': {text}")
+    if isinstance(obj, types.FunctionType) and _granted(target, prefixes) in _BUILT_IN and _is_method(target):
+        raise PolicyError(f"'{target}' is a method and needs an object{_allowing(target)}")
+    return obj
+
+
+def _real_names(obj: Any) -> list[str]:
+    """Return what an object calls itself; for a partial also what it calls, for other objects that can be called
+    their class."""
+    if isinstance(obj, functools.partial):
+        return _real_names(obj.func)
+    named = obj if hasattr(obj, "__qualname__") or not callable(obj) else type(obj)
+    module, name = getattr(named, "__module__", None), getattr(named, "__qualname__", None)
+    return [f"{module}.{name}"] if isinstance(module, str) and isinstance(name, str) else []
+
+
+def _refused_home(real: str, target: str, prefixes: set[str]) -> str | None:
+    """Say why the real place of an allowed name is refused.
+
+    A public name for a private implementation of the same package (``torch.nn.functional.gelu``) is fine.
+    """
+    text = refusal(real, prefixes)
+    same_package = real.partition(".")[0] == target.partition(".")[0]
+    if text is None or (same_package and not public(real) and _denied(real) is None):
+        return None
+    return text
+
+
+def _granted(target: str, prefixes: set[str]) -> str:
+    return next((head for head in _heads(target) if head in prefixes), "")
+
+
+def _is_method(target: str) -> bool:
+    owner, _, name = target.rpartition(".")
+    holder = resolve(owner)
+    return isinstance(holder, type) and isinstance(inspect.getattr_static(holder, name, None), types.FunctionType)
+
+
+def refuse_detours(target: str, prefixes: set[str]) -> None:
+    """Refuse a name that leads through a module of another package (``mine.sys.modules.clear``)."""
+    if target in prefixes:
+        return
+    parts = target.split(".")
+    for cut in range(len(parts) - 1, 1, -1):
+        try:
+            module = resolve(".".join(parts[:cut]))
+        except RecipeError:
+            return  # the name itself will say what is missing
+        if isinstance(module, types.ModuleType) and module.__name__ != ".".join(parts[:cut]):
+            real = ".".join([module.__name__, *parts[cut:]])
+            text = refusal(real, prefixes)
+            if text is not None:
+                raise PolicyError(f"'{target}' is another name of '{real}': {text}")

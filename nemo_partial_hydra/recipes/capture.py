@@ -1,0 +1,366 @@
+"""Live Python objects -> recipe tree. Everything becomes a node by itself; nothing needs to be wrapped.
+
+May import: the standard library. fiddle is only looked at when it is already loaded: an object that is a fiddle
+buildable cannot exist without it.
+"""
+
+from __future__ import annotations
+
+import collections
+import copyreg
+import dataclasses
+import datetime
+import enum
+import functools
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nemo_partial_hydra.dialect.writer import RESERVED
+from nemo_partial_hydra.errors import CaptureError, Path, placed
+
+from .names import name_of, resolves_to
+from .tree import (
+    ARG_FACTORY,
+    ARGS,
+    CONFIG,
+    FIDDLE_CONFIG,
+    FIDDLE_PARTIAL,
+    PARTIAL,
+    PATHS,
+    SCALARS,
+    Call,
+    Link,
+    Map,
+    Opaque,
+    Ref,
+    Seq,
+    Tree,
+    Value,
+)
+from .values import VALUE_TYPES
+
+WAYS_OUT = "wrap what makes it in run.Config(...), or keep it as it is with nph.raw(...)"
+_CODE = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    type,
+)
+
+
+class Raw:
+    """The mark that ``raw(value)`` puts around a value."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"raw({self.value!r})"
+
+
+def raw(value: Any) -> Any:
+    """Keep a value as one opaque leaf of a recipe.
+
+    Its parts get no paths of their own and it lives in this process only: ``to_yaml``, ``freeze`` and the
+    launchers refuse it. ``build`` gives back the value itself.
+    """
+    return Raw(value)
+
+
+def capture(obj: Any, *, auto: bool = True, seen: Callable[[str, Any], None] | None = None) -> Tree:
+    """Turn a ``run.Partial``, ``run.Config`` or any value into a recipe tree.
+
+    Parameters
+    ----------
+    obj : the object.
+    auto : whether dataclass instances, ``functools.partial`` and other objects that can say how they were made
+        become nodes too; if not, they stay opaque values.
+    seen : called with the name and the object of every target, so that its signature can be read.
+
+    Raises
+    ------
+    CaptureError
+        With the path, for what has no form (a lambda, an open file), and for a structure that contains itself.
+    """
+    return _Capture(auto, seen).tree(obj, ())
+
+
+def capture_default(obj: Any) -> Tree:
+    """Turn a parameter's default into a tree."""
+    return _Capture(False, None, strict=True).tree(obj, ())
+
+
+class _Capture:
+    def __init__(self, auto: bool, seen: Callable[[str, Any], None] | None, strict: bool = False) -> None:
+        self.auto = auto
+        self.seen = seen
+        self.strict = strict
+        self.first: dict[int, tuple[Path, Any]] = {}  # the object too: its id must not be used again
+        self.open: set[int] = set()
+        fiddle = sys.modules.get("fiddle")
+        self.buildable: Any = getattr(fiddle, "Buildable", ()) if fiddle else ()
+
+    def tree(self, obj: Any, path: Path) -> Tree:
+        if type(obj) in SCALARS or type(obj) is bytes:
+            leaf: Tree = obj
+            return leaf
+        if isinstance(obj, enum.Enum):
+            return self.member(obj, path)
+        if isinstance(obj, types.MethodType) and id(obj) in self.first:
+            return Link(self.first[id(obj)][0])  # made anew at each access: two places may share one
+        if isinstance(obj, _CODE):
+            self.first[id(obj)] = (path, obj)
+            return self.reference(obj, path)
+        if type(obj) is tuple and not obj:
+            return Seq((), "tuple")
+        known = self.first.get(id(obj))
+        if known is not None and not _constant(obj):
+            return Link(known[0])
+        with self.entered(obj, path):
+            made = self.node(obj, path)
+        if not isinstance(made, Ref):
+            self.first[id(obj)] = (path, obj)
+        return made
+
+    @contextmanager
+    def entered(self, obj: Any, path: Path) -> Iterator[None]:
+        if id(obj) in self.open:
+            raise CaptureError(placed(path, "the structure contains itself; a recipe is a tree"))
+        self.open.add(id(obj))
+        try:
+            yield
+        finally:
+            self.open.discard(id(obj))
+
+    def node(self, obj: Any, path: Path) -> Tree:
+        if isinstance(obj, self.buildable):
+            return self.call(obj, path)
+        kind = type(obj)
+        if kind in (list, tuple):
+            return Seq(tuple(self.tree(item, (*path, i)) for i, item in enumerate(obj)), kind.__name__)
+        if kind in (set, frozenset):
+            return Seq(tuple(self.tree(item, (*path, i)) for i, item in enumerate(_ordered(obj))), kind.__name__)
+        if kind is dict or kind is collections.OrderedDict:
+            return self.map(obj, path)
+        if kind in PATHS:
+            path_leaf: Tree = obj
+            return path_leaf
+        if kind in VALUE_TYPES:
+            target, args = VALUE_TYPES[kind], made_with(obj)
+            return Value(target, args)
+        if kind is Raw:
+            return Opaque(obj.value)
+        return self.other(obj, path)
+
+    def map(self, obj: dict[Any, Any], path: Path) -> Tree:
+        for key in obj:
+            if type(key) not in (*SCALARS, bytes):
+                raise CaptureError(placed(path, f"the key {key!r} of a dict is no plain value; {WAYS_OUT}"))
+        items = tuple((key, self.tree(value, (*path, key))) for key, value in obj.items())
+        return Map(items, type(obj).__name__)
+
+    def member(self, obj: enum.Enum, path: Path) -> Tree:
+        owner = name_of(type(obj))
+        if owner is None or not str(obj.name).isidentifier() or getattr(type(obj), str(obj.name), None) is not obj:
+            return self.refused(obj, path, "an enum member that no dotted name leads to")
+        return self.named(f"{owner}.{obj.name}")
+
+    def reference(self, obj: Any, path: Path) -> Tree:
+        name = name_of(obj)
+        if name is None:
+            what = (
+                "a lambda" if getattr(obj, "__name__", "") == "<lambda>" else "an object that no dotted name leads to"
+            )
+            return self.refused(obj, path, f"{what}; define it at the top of a module, or")
+        return self.named(name)
+
+    def named(self, name: str) -> Ref:
+        self.note(name, None)
+        return Ref(name)
+
+    def call(self, obj: Any, path: Path) -> Call:
+        fn = obj.__fn_or_cls__
+        target = name_of(fn)
+        if target is None:
+            raise CaptureError(
+                placed(path, f"the target {fn!r} cannot be found by a dotted name; define it at the top of a module")
+            )
+        self.note(target, fn)
+        for name, tags in obj.__argument_tags__.items():
+            if tags:
+                raise CaptureError(placed((*path, name), "fiddle's argument tags have no form here; remove them"))
+        positional, named = split_arguments(obj, path)
+        for name in named:
+            if name in RESERVED:
+                raise CaptureError(
+                    placed((*path, name), f"the argument name '{name}' has a meaning of its own in YAML")
+                )
+        args = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(positional))
+        kwargs = {name: self.tree(value, (*path, name)) for name, value in named.items()}
+        return Call(target, kwargs, args, buildable_name(obj, path))
+
+    def other(self, obj: Any, path: Path) -> Tree:
+        text = repr(obj) if type(obj).__module__.partition(".")[0] in ("torch", "numpy") else ""
+        if text.replace(".", "").isidentifier() and resolves_to(text, obj):
+            return self.named(text)  # a dtype: torch.bfloat16
+        if not self.auto:
+            return self.refused(obj, path, f"a {type(obj).__name__} object") if self.strict else Opaque(obj)
+        how = how_made(obj)
+        if how is None:
+            return self.refused(obj, path, f"a {type(obj).__name__} object, which cannot say how it was made")
+        if isinstance(how, self.buildable):
+            return self.call(how, path)
+        fn, args, kwargs, buildable = how
+        target = name_of(fn)
+        if target is None:
+            return self.refused(obj, path, f"a {type(obj).__name__} object, whose maker no dotted name leads to")
+        self.note(target, fn)
+        positional = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(args))
+        named: dict[str, Tree] = {}
+        for name, value in kwargs.items():
+            try:
+                named[name] = self.tree(value, (*path, name))
+            except CaptureError:
+                if not _is_default(obj, name, value):  # if it is (a lambda), leaving it out says the same
+                    raise
+        return Call(target, named, positional, buildable)
+
+    def note(self, target: str, fn: Any) -> None:
+        if self.seen is not None:
+            self.seen(target, fn)
+
+    def refused(self, obj: Any, path: Path, what: str) -> Tree:
+        raise CaptureError(placed(path, f"{what} has no text form ({_brief(obj)}): {WAYS_OUT}"))
+
+
+def _brief(obj: Any) -> str:
+    text = f"{type(obj).__module__}.{type(obj).__qualname__}"
+    name = getattr(obj, "__qualname__", "")
+    return f"{text} {name}".strip()
+
+
+def _constant(obj: Any) -> bool:
+    """Python itself may share tuples of constants: such sharing means nothing."""
+    return type(obj) is tuple and all(type(item) in (*SCALARS, bytes) or _constant(item) for item in obj)
+
+
+def _ordered(obj: Any) -> list[Any]:
+    """Sets have no order: give them one that is the same in every process."""
+    return sorted(obj, key=lambda item: (type(item).__name__, repr(item)))
+
+
+def split_arguments(obj: Any, path: Path) -> tuple[list[Any], dict[str, Any]]:
+    """Split a buildable's arguments into positional and named ones, as a call would write them."""
+    arguments: dict[Any, Any] = dict(obj.__arguments__)
+    numbered = [key for key in arguments if isinstance(key, int)]
+    if not numbered:
+        return [], arguments
+    names = list(obj.__signature_info__.parameters.values())
+    positional = []
+    for index in range(max(numbered) + 1):
+        named = (
+            names[index].name
+            if index < len(names) and names[index].kind is names[index].POSITIONAL_OR_KEYWORD
+            else None
+        )
+        key = named if named is not None and index not in arguments else index
+        if key not in arguments:
+            raise CaptureError(placed((*path, ARGS, index), "a positional argument is not set, but one after it is"))
+        positional.append(arguments.pop(key))
+    return positional, arguments
+
+
+def buildable_name(obj: Any, path: Path) -> str:
+    """Name the class of a buildable: nemo_run's, fiddle's or an error."""
+    kind = type(obj)
+    name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
+    if name in (CONFIG, PARTIAL, FIDDLE_CONFIG, FIDDLE_PARTIAL, ARG_FACTORY):
+        return name
+    raise CaptureError(placed(path, f"a buildable of the class {kind.__module__}.{kind.__qualname__} is not supported"))
+
+
+def made_with(obj: Any) -> tuple[Any, ...]:
+    """Return the constructor arguments of a standard-library value."""
+    if isinstance(obj, datetime.timedelta):
+        return (obj.days, obj.seconds, obj.microseconds)
+    if isinstance(obj, complex):
+        return (obj.real, obj.imag)
+    if isinstance(obj, range):
+        return (obj.start, obj.stop, obj.step)
+    if isinstance(obj, (datetime.datetime, datetime.date, datetime.time)):
+        return (obj.isoformat(),)
+    return (str(obj),)
+
+
+How = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
+
+
+def how_made(obj: Any) -> Any:
+    """Return the buildable, or (callable, args, kwargs, buildable class), that makes an object; None if unknown."""
+    io = getattr(obj, "__io__", None)  # NeMo's IOMixin keeps how an object was made
+    if io is not None and hasattr(io, "__fn_or_cls__"):
+        return io
+    if isinstance(obj, functools.partial):
+        return (obj.func, obj.args, dict(obj.keywords), PARTIAL)
+    if dataclasses.is_dataclass(obj):
+        fields = _fields(obj)
+        return None if fields is None else (type(obj), (), fields, CONFIG)
+    if isinstance(obj, tuple) and hasattr(obj, "_fields"):
+        return (type(obj), (), {name: getattr(obj, name) for name in obj._fields}, CONFIG)
+    return _reduced(obj)
+
+
+def _fields(obj: Any) -> dict[str, Any] | None:
+    """Return the constructor's arguments of a dataclass instance; None if its fields do not tell them all."""
+    needed = inspect.signature(type(obj)).parameters
+    anything = any(p.kind is p.VAR_KEYWORD for p in needed.values())  # a constructor of its own, which passes them on
+    own = {field.name: field for field in dataclasses.fields(obj)}
+    fields = [name for name, field in own.items() if field.init and (anything or name in needed)]
+    named = [p for p in needed.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    if any(p.default is p.empty and p.name not in fields for p in named):
+        return None  # an InitVar, or an argument that no field keeps
+    if not hasattr(obj, "__post_init__"):
+        made_later = [name for name in own if name not in fields and not _as_made(own[name], getattr(obj, name, None))]
+        if made_later or any(name not in own for name in getattr(obj, "__dict__", {})):
+            return None  # someone changed it after it was made: the constructor would not
+    return {name: getattr(obj, name) for name in fields if hasattr(obj, name)}
+
+
+def _as_made(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a field that nobody gives has the value that it always starts with."""
+    if field.default_factory in (list, dict, set):
+        return type(value) is field.default_factory and not value
+    return field.default is value
+
+
+def _is_default(obj: Any, name: str, value: Any) -> bool:
+    """Whether an argument of a dataclass is its field's own default."""
+    fields = dataclasses.fields(obj) if dataclasses.is_dataclass(obj) else ()
+    return any(field.name == name and field.default is value for field in fields)
+
+
+def _reduced(obj: Any) -> How | None:
+    """Ask the pickle protocol (no pickle is read or written) for a constructor and its arguments."""
+    if isinstance(obj, (types.ModuleType, type(sys.stdout), types.GeneratorType)):
+        return None
+    try:
+        reduced = obj.__reduce_ex__(2)
+    except Exception:  # a foreign class may raise anything to say that it cannot tell
+        return None
+    if not isinstance(reduced, tuple) or len(reduced) < 2 or any(part is not None for part in reduced[2:]):
+        return None
+    maker, args = reduced[:2]
+    if maker is getattr(copyreg, "__newobj__", None):
+        maker, args = args[0], args[1:]
+        if not args and maker.__init__ is not object.__init__:
+            return None
+    if not callable(maker) or getattr(maker, "__module__", "") in ("copyreg", "builtins", "operator"):
+        return None  # getattr and its like reach anything: they say nothing about how the object was made
+    return (maker, tuple(args), {}, CONFIG)

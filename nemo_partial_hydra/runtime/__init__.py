@@ -1,0 +1,1 @@
+"""What this process knows: the session, signatures in use, and the joined conversions."""

@@ -1,0 +1,220 @@
+"""Recipe tree -> fiddle buildables (``build``) and recipe tree -> objects (``make``).
+
+May import: the standard library; fiddle and nemo_run only inside ``buildables``. ``make`` needs neither: it has
+the meaning of ``fiddle.build`` and runs where there is only Python and what the targets import.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import inspect
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nemo_partial_hydra.errors import Path, PolicyError, RecipeError, SignatureError, ValidationError, placed
+from nemo_partial_hydra.policy.policy import load, report
+from nemo_partial_hydra.recipes.names import resolve
+from nemo_partial_hydra.recipes.tree import (
+    ARG_FACTORY,
+    ARGS,
+    BUILDABLES,
+    Call,
+    Link,
+    Map,
+    Opaque,
+    Ref,
+    Seq,
+    Tree,
+    Value,
+    at,
+    walk,
+)
+from nemo_partial_hydra.recipes.values import MAKERS
+
+_KINDS: dict[str, Callable[[Iterable[Any]], Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+_MAPS: dict[str, Callable[[Iterable[Any]], Any]] = {"dict": dict, "OrderedDict": collections.OrderedDict}
+
+
+class _Builder:
+    """One bottom-up pass; what a Call becomes is the subclass's business. Shared nodes are made once."""
+
+    def __init__(self, allow: Iterable[str]) -> None:
+        self.allow = tuple(allow)
+        self.made: dict[Path, Any] = {}
+        self.loaded: dict[str, Any] = {}
+        self.root: Tree = None
+
+    def run(self, tree: Tree) -> Any:
+        self.root = tree
+        refused: list[str] = []
+        for path, node in walk(tree):  # every target is found and approved before the first one is called
+            if isinstance(node, (Call, Ref)) and node.target not in self.loaded:
+                try:
+                    self.loaded[node.target] = load(node.target, self.allow)
+                except PolicyError as error:
+                    refused.append(placed(path, str(error)))
+                except SignatureError as error:
+                    raise SignatureError(placed(path, str(error))) from error
+        report(refused)
+        return self.value(tree, ())
+
+    def value(self, tree: Tree, path: Path) -> Any:
+        if path in self.made:
+            return self.made[path]  # a link to it came first
+        if isinstance(tree, Call):
+            made = self.call(tree, path)
+        elif isinstance(tree, Seq):
+            made = _KINDS[tree.kind](self.value(item, (*path, i)) for i, item in enumerate(tree.items))
+        elif isinstance(tree, Map):
+            made = _MAPS[tree.kind]((key, self.value(item, (*path, key))) for key, item in tree.items)
+        elif isinstance(tree, Ref):
+            made = self.loaded[tree.target]
+            if isinstance(made, types.MethodType):
+                made = resolve(tree.target)  # a bound method of its own at each place
+        elif isinstance(tree, Link):
+            return self.linked(tree, path)
+        elif isinstance(tree, Value):
+            made = MAKERS[tree.target](*tree.args)
+        elif isinstance(tree, Opaque):
+            made = tree.value
+        else:
+            made = tree
+        self.made[path] = made
+        return made
+
+    def linked(self, link: Link, path: Path) -> Any:
+        if link.path not in self.made:  # a reference forward: what it names is made first
+            self.made[link.path] = self.value(at(self.root, link.path), link.path)
+        return self.made[link.path]
+
+    def arguments(self, tree: Call, path: Path) -> tuple[list[Any], dict[str, Any]]:
+        args = [self.value(item, (*path, ARGS, i)) for i, item in enumerate(tree.args)]
+        return args, {name: self.value(item, (*path, name)) for name, item in tree.kwargs.items()}
+
+    def call(self, tree: Call, path: Path) -> Any:
+        raise NotImplementedError
+
+
+class _Buildables(_Builder):
+    def __init__(self, allow: Iterable[str]) -> None:
+        super().__init__(allow)
+        self.classes = _classes()
+
+    def call(self, tree: Call, path: Path) -> Any:
+        fn = self.loaded[tree.target]
+        cls, metadata = self.classes[tree.buildable]
+        if not callable(fn):
+            raise ValidationError(placed(path, f"'{tree.target}' is not callable"))
+        args, kwargs = self.arguments(tree, path)
+        if fn is dict:
+            return (
+                cls(dict, bind_args=False, **kwargs) if tree.buildable.startswith("nemo_run") else cls(dict, **kwargs)
+            )
+        named = _canonical(fn, args, kwargs) if args else kwargs
+        # What fiddle itself does when it copies a buildable: no argument is bound or defaulted anew.
+        return cls.__unflatten__(tuple(named.values()), metadata(fn, tuple(named), {}))
+
+
+def _canonical(fn: Any, args: list[Any], kwargs: dict[str, Any]) -> dict[Any, Any]:
+    """Store positional arguments as fiddle does: by index where they have no name to be given by."""
+    try:
+        parameters = list(inspect.signature(fn).parameters.values())
+    except (ValueError, TypeError):
+        parameters = []
+    out: dict[Any, Any] = {}
+    for index, value in enumerate(args):
+        named = index < len(parameters) and parameters[index].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        out[parameters[index].name if named else index] = value
+    return {**out, **kwargs}
+
+
+@functools.lru_cache(maxsize=1)
+def _classes() -> Mapping[str, Any]:
+    try:
+        import fiddle
+        import nemo_run
+    except ImportError as error:
+        raise RecipeError(
+            f"building run.Partial objects needs nemo_run and fiddle ({error}); "
+            "nph.run(cfg) calls the recipe without them"
+        ) from error
+    found = dict(
+        zip(
+            BUILDABLES,
+            (nemo_run.Config, nemo_run.Partial, fiddle.Config, fiddle.Partial, fiddle.ArgFactory),
+            strict=True,
+        )
+    )
+    metadata = type(fiddle.Config(dict).__flatten__()[1])
+    return {name: (cls, metadata) for name, cls in found.items()}
+
+
+def buildables(tree: Tree, allow: Iterable[str] = ()) -> Any:
+    """Turn a tree into the ``run.Partial`` or ``run.Config`` that it describes.
+
+    Raises
+    ------
+    RecipeError
+        If nemo_run or fiddle is not installed, or a target is not callable.
+    PolicyError, SignatureError
+        If a target is refused or cannot be imported.
+    """
+    return _Buildables(allow).run(tree)
+
+
+class _Objects(_Builder):
+    def call(self, tree: Call, path: Path) -> Any:
+        fn = self.loaded[tree.target]
+        args, kwargs = self.arguments(tree, path)
+        if tree.buildable == ARG_FACTORY:
+            return _Factory(functools.partial(fn, *args, **kwargs))
+        if tree.partial:
+            return _partial(fn, args, kwargs)
+        try:
+            return fn(*args, **kwargs)
+        except Exception as error:
+            where = f"while making '{'.'.join(map(str, path)) or tree.target}' with {tree.target}"
+            if hasattr(error, "add_note"):
+                error.add_note(where)
+            raise
+
+
+class _Factory:
+    """An argument made anew at each call of the partial that holds it (``fiddle.ArgFactory``)."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+
+def _partial(fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    if not any(_has_factory(value) for value in (*args, *kwargs.values())):
+        return functools.partial(fn, *args, **kwargs)
+
+    def call(*more: Any, **named: Any) -> Any:
+        fresh = {name: _fresh(value) for name, value in kwargs.items() if name not in named}
+        return fn(*[_fresh(value) for value in args], *more, **{**fresh, **named})
+
+    return call
+
+
+def _has_factory(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_factory, value))
+    return any(map(_has_factory, value.values())) if isinstance(value, dict) else isinstance(value, _Factory)
+
+
+def _fresh(value: Any) -> Any:
+    if isinstance(value, _Factory):
+        return value.make()
+    if not _has_factory(value):
+        return value
+    if isinstance(value, dict):
+        return {key: _fresh(item) for key, item in value.items()}
+    return type(value)(map(_fresh, value))
+
+
+def make(tree: Tree, allow: Iterable[str] = ()) -> Any:
+    """Make the objects that a tree describes, with the meaning of ``fiddle.build``."""
+    return _Objects(allow).run(tree)

@@ -1,0 +1,298 @@
+"""What each target accepts: name, type, default and doc of every parameter, set or not.
+
+May import: the standard library; docstring_parser only when a doc is asked for. A signature is data without
+live objects, so it can come from the live target or from a snapshot file alike. A default is never evaluated:
+what cannot be written down is kept as the text that Python shows for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nemo_partial_hydra.errors import RecipeError
+from nemo_partial_hydra.recipes.capture import capture_default
+from nemo_partial_hydra.recipes.names import resolve
+from nemo_partial_hydra.recipes.tree import Tree
+
+from .convert import fits
+from .types import ANY, TypeSpec, parse
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A default that exists but has no form in the dialect; ``text`` is how Python shows it."""
+
+    text: str
+
+
+class Required:
+    """The mark of a parameter without a default."""
+
+    def __repr__(self) -> str:
+        return "<required>"
+
+    def __reduce__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED = Required()
+Default = Tree | Unknown | Required
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its name, type and default; ``positional`` if it cannot be given by name."""
+
+    name: str
+    type: TypeSpec
+    default: Default = REQUIRED
+    positional: bool = False
+    keyword_only: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether the target cannot be called without it."""
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The parameters of a target.
+
+    ``extra`` is the type of further keywords (``**kwargs``), ``rest`` that of further positional arguments
+    (``*args``); None where the target takes none. ``known`` is False where Python cannot tell the parameters:
+    then everything is accepted. ``computed`` are the fields that a dataclass has but does not take (``init=False``).
+    """
+
+    target: str
+    parameters: Mapping[str, Parameter]
+    extra: TypeSpec | None = None
+    rest: TypeSpec | None = None
+    known: bool = True
+    computed: tuple[str, ...] = ()
+
+    @functools.cached_property
+    def positional(self) -> tuple[Parameter, ...]:
+        """The parameters that a positional argument can fill, in order."""
+        return tuple(parameter for parameter in self.parameters.values() if not parameter.keyword_only)
+
+    @functools.cached_property
+    def required(self) -> tuple[str, ...]:
+        """The names of the parameters without which the target cannot be called, in order."""
+        return tuple(name for name, parameter in self.parameters.items() if parameter.required)
+
+    def type_of(self, name: str) -> TypeSpec | None:
+        """Return the type of a keyword argument, or None if the target does not accept it."""
+        parameter = self.parameters.get(name)
+        return parameter.type if parameter is not None and not parameter.positional else self.extra
+
+    def type_at(self, index: int) -> TypeSpec | None:
+        """Return the type of a positional argument, or None if the target does not accept it."""
+        names = self.positional
+        return names[index].type if index < len(names) else self.rest
+
+
+def opaque_signature(target: str) -> Signature:
+    """Return the signature of a target about which nothing can be known: it accepts everything."""
+    return Signature(target, {}, ANY, ANY, known=False)
+
+
+def read(obj: Any, target: str) -> Signature:
+    """Read the signature of a live callable."""
+    try:
+        signature = inspect.signature(obj)
+    except (ValueError, TypeError):
+        return opaque_signature(target)
+    hints = _Hints(obj)
+    factories = _factories(obj)
+    parameters: dict[str, Parameter] = {}
+    extra = rest = None
+    for name, parameter in signature.parameters.items():
+        spec = hints.spec(name, parameter.annotation)
+        if parameter.kind is parameter.VAR_KEYWORD:
+            extra = spec
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            rest = spec
+        else:
+            default = _default(parameter, factories.get(name))
+            if default is None and "none" not in spec.kinds and "any" not in spec.kinds:
+                none = TypeSpec("none", "None")  # ``x: int = None`` means Optional, whatever it says
+                spec = TypeSpec("union", f"Optional[{spec.text}]", args=(spec, none))
+            spec = _widened(spec, default)
+            kind = parameter.kind
+            parameters[name] = Parameter(
+                name, spec, default, kind is parameter.POSITIONAL_ONLY, kind is parameter.KEYWORD_ONLY
+            )
+    return Signature(target, parameters, extra, rest, computed=_computed(obj, parameters))
+
+
+def _computed(obj: Any, parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
+    """Return the fields of a dataclass that its constructor does not take."""
+    if not (isinstance(obj, type) and dataclasses.is_dataclass(obj)):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(obj) if not field.init and field.name not in parameters)
+
+
+def _widened(spec: TypeSpec, default: Default) -> TypeSpec:
+    """Return a type that takes its own default too: ``std: int = 0.02`` has to accept 0.02 once more."""
+    kind = type(default).__name__
+    if not isinstance(default, (bool, int, float, str)) or fits(default, spec):
+        return spec
+    return TypeSpec("union", spec.text, args=(spec, TypeSpec(kind, kind)))
+
+
+_FACTORIES: dict[Any, Any] = {list: [], dict: {}, set: set(), tuple: (), frozenset: frozenset()}
+
+
+def _factories(obj: Any) -> dict[str, Any]:
+    if not (isinstance(obj, type) and dataclasses.is_dataclass(obj)):
+        return {}
+    made = {f.name: f.default_factory for f in dataclasses.fields(obj)}
+    return {name: factory for name, factory in made.items() if factory is not dataclasses.MISSING}
+
+
+def _default(parameter: inspect.Parameter, factory: Any) -> Default:
+    if parameter.default is parameter.empty:
+        return REQUIRED
+    if factory is not None or _short_repr(parameter.default) == "<factory>":
+        if factory in (list, dict, set, tuple, frozenset):
+            return capture_default(_FACTORIES[factory])
+        name = getattr(factory, "__qualname__", "")
+        return Unknown(f"{name}()" if name and "<" not in name else "<factory>")
+    try:
+        return capture_default(parameter.default)
+    except RecipeError:
+        return Unknown(_short_repr(parameter.default))
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def _short_repr(value: Any) -> str:
+    try:
+        text = _ADDRESS.sub("", repr(value))  # which differs from process to process
+    except Exception as error:  # a foreign __repr__ may raise anything; the listing must go on
+        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+class _Hints:
+    """Annotations of a callable, resolved one by one, so that one that fails does not take the rest along."""
+
+    def __init__(self, obj: Any) -> None:
+        self.scopes = _scopes(obj)
+        self.resolved = _all_hints(self.scopes[0])
+
+    def spec(self, name: str, annotation: Any) -> TypeSpec:
+        if annotation is inspect.Parameter.empty:
+            return ANY
+        if not isinstance(annotation, str):
+            return parse(annotation)
+        if name in self.resolved:
+            return parse(self.resolved[name])
+        for scope in self.scopes:
+            namespace = _namespace(scope)
+            holder = types.SimpleNamespace(__annotations__={name: annotation})
+            try:
+                return parse(typing.get_type_hints(holder, namespace)[name])
+            except Exception:  # evaluating a foreign annotation may raise anything: try the next class's module
+                continue
+        return TypeSpec("any", annotation)
+
+
+def _all_hints(obj: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(obj, include_extras=False)
+    except Exception:  # as above; then each annotation is tried alone
+        return {}
+
+
+def _scopes(obj: Any) -> list[Any]:
+    """Return what holds the annotations of a callable: a function, or a dataclass and its bases."""
+    if not isinstance(obj, type):
+        return [inspect.unwrap(obj)]
+    init: Any = inspect.unwrap(obj.__init__)  # type: ignore[misc]  # the class's own, not an instance's
+    code = getattr(init, "__code__", None)
+    generated = code is None or code.co_filename == "<string>"  # what @dataclass writes
+    return list(obj.__mro__[:-1]) if generated else [init]
+
+
+def _namespace(scope: Any) -> dict[str, Any]:
+    module = sys.modules.get(getattr(scope, "__module__", "") or "")
+    return {**vars(typing), **(vars(module) if module else {}), **getattr(scope, "__globals__", {})}
+
+
+Source = Callable[[str], "Signature | None"]
+
+
+class Signatures:
+    """Signatures by target name, from the first source that has them, kept once read."""
+
+    def __init__(self, *sources: Source) -> None:
+        self.sources: list[Source] = list(sources)
+        self._known: dict[str, Signature | None] = {}
+
+    def get(self, target: str) -> Signature | None:
+        """Return the signature of a target, or None if no source knows it."""
+        if target not in self._known:
+            found = next((s for s in (source(target) for source in self.sources) if s is not None), None)
+            if found is None:
+                return None
+            self._known[target] = found
+        return self._known[target]
+
+    def known(self, target: str) -> Signature | None:
+        """Return a signature that has been read already."""
+        return self._known.get(target)
+
+    def add(self, target: str, obj: Any) -> None:
+        """Read and keep the signature of a live object, unless it is known."""
+        if target not in self._known:
+            self._known[target] = read(obj, target)
+
+    def forget(self, target: str) -> None:
+        """Drop what is kept of a target."""
+        self._known.pop(target, None)
+
+
+def live(target: str) -> Signature | None:
+    """Read the signature of a target by importing it; None if it is not callable."""
+    obj = resolve(target)
+    return read(obj, target) if callable(obj) else None
+
+
+def doc_of(obj: Any) -> dict[str, str]:
+    """Return the first line that a docstring gives to each parameter."""
+    return dict(_docs(obj))
+
+
+@functools.lru_cache(maxsize=512)
+def _docs(obj: Any) -> tuple[tuple[str, str], ...]:
+    try:
+        import docstring_parser
+    except ModuleNotFoundError:
+        return ()  # in an image that has only what the recipes need
+
+    found: dict[str, str] = {}
+    owners = list(reversed(obj.__mro__[:-1])) if isinstance(obj, type) else [obj]
+    for owner in owners:
+        for holder in (owner, vars(owner).get("__init__") if isinstance(owner, type) else None):
+            if holder is None or not (holder.__doc__ or isinstance(holder, type)):
+                continue
+            try:
+                parsed = docstring_parser.parse_from_object(holder)
+            except (docstring_parser.ParseError, OSError, TypeError, SyntaxError):
+                continue
+            for param in parsed.params:
+                if param.description:
+                    found[param.arg_name] = " ".join(param.description.split("\n\n")[0].split())
+    return tuple(found.items())

@@ -1,0 +1,180 @@
+"""Trees as JSON data, for snapshots: exact, types included, and read without evaluating anything.
+
+May import: the standard library only. A plain JSON value is itself, an array is a list, and an object with one key is
+what that key says (see ``snapshot``). What is no such data raises ``ValueError``, which says what was expected.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from nemo_partial_hydra.dialect.writer import is_utf8
+from nemo_partial_hydra.recipes.tree import (
+    BUILDABLES,
+    PATHS,
+    SCALARS,
+    Call,
+    Link,
+    Map,
+    Opaque,
+    Ref,
+    Seq,
+    Tree,
+    Value,
+    walk,
+)
+
+from .introspect import Default, Required, Unknown
+
+
+def write_default(default: Default) -> Any:
+    if isinstance(default, Required):
+        raise TypeError("a parameter without a default is written without one")
+    if not isinstance(default, Unknown):
+        hidden = next((node for _, node in walk(default) if isinstance(node, Opaque)), None)
+        if hidden is None:
+            return write(default)
+        default = Unknown(f"raw(<{type(hidden.value).__name__}>)")  # a live object has no text form
+    return {"unknown": write(default.text)}
+
+
+def write(tree: Tree) -> Any:
+    """Write a tree as JSON data."""
+    if isinstance(tree, Seq):
+        items = [write(item) for item in tree.items]
+        return items if tree.kind == "list" else {tree.kind: items}
+    if isinstance(tree, Map):
+        return {tree.kind: [[write(key), write(item)] for key, item in tree.items]}
+    if isinstance(tree, Ref):
+        return {"ref": tree.target}
+    if isinstance(tree, Value):
+        return {"value": [tree.target, *map(write, tree.args)]}
+    if isinstance(tree, Call):
+        named = [[name, write(item)] for name, item in tree.kwargs.items()]
+        return {"call": [tree.buildable, tree.target, [write(item) for item in tree.args], named]}
+    if isinstance(tree, Link):
+        return {"link": [write(key) for key in tree.path]}
+    if isinstance(tree, bytes):
+        return {"bytes": tree.hex()}
+    if type(tree) in PATHS:
+        return {type(tree).__name__: write(str(tree))}
+    if type(tree) not in SCALARS:
+        raise TypeError(f"{tree!r} is no part of a tree")
+    return _plain_scalar(tree)
+
+
+def _plain_scalar(value: Any) -> Any:
+    if isinstance(value, str) and not is_utf8(value):
+        return {"str": list(value)}  # JSON takes two halves of a character that stand in a row for the whole one
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    if isinstance(value, int) and value.bit_length() > 64:
+        return {"int": hex(value)}  # Python neither writes nor reads long integers in decimal
+    return value
+
+
+def brief(data: Any) -> str:
+    text = json.dumps(data)
+    return "missing" if data is None else text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def need(data: Any, kind: type, what: str) -> Any:
+    if type(data) is not kind:  # not isinstance: true is no number
+        raise ValueError(f"{what} is {brief(data)}, expected {_SPELLED[kind]}")
+    return data
+
+
+def text_in(data: Any, what: str = "it") -> str:
+    return data if type(data) is str else str(need(data, str, what))
+
+
+def list_in(data: Any, what: str = "it") -> list[Any]:
+    return data if type(data) is list else list(need(data, list, what))
+
+
+def read_default(data: Any) -> Default:
+    if type(data) is dict and data.keys() == {"unknown"}:
+        return Unknown(words_in(data["unknown"]))
+    return read(data)
+
+
+def read(data: Any) -> Tree:
+    """Read what :func:`write` wrote."""
+    kind = type(data)
+    if kind is list:
+        return Seq(tuple(map(read, data)))
+    if kind is not dict:
+        leaf: Tree = data
+        return leaf
+    tag, body = next(iter(data.items()), (None, None))
+    if len(data) != 1 or tag not in _READERS:
+        raise ValueError(f"{brief(data)} is no value")
+    return _READERS[tag](body)
+
+
+def _leaf(data: Any) -> Any:
+    leaf = read(data)
+    if type(leaf) not in SCALARS and type(leaf) is not bytes:
+        raise ValueError(f"{brief(data)} is no plain value")
+    return leaf
+
+
+def _seq(kind: str, body: Any) -> Seq:
+    return Seq(tuple(map(read, list_in(body))), kind)
+
+
+def _path(kind: type[pathlib.PurePath], body: Any) -> pathlib.PurePath:
+    return kind(words_in(body))
+
+
+def words_in(data: Any, what: str = "it") -> str:
+    """Read a text that may hold halves of characters."""
+    text = read(data)
+    return text if isinstance(text, str) else text_in(data, what)
+
+
+def _value(body: Any) -> Value:
+    target, *args = [_leaf(arg) for arg in list_in(body)] or [None]
+    if [type(arg) for arg in args] != _VALUES.get(target, [str]):
+        raise ValueError(f"{brief(body)} is no value of the standard library")
+    return Value(text_in(target), tuple(args))
+
+
+def _pairs(body: Any, key: Callable[[Any], Any]) -> tuple[tuple[Any, Tree], ...]:
+    if not all(type(pair) is list and len(pair) == 2 for pair in list_in(body)):
+        raise ValueError(f"{brief(body)} is no list of pairs")
+    return tuple((key(name), read(item)) for name, item in body)
+
+
+def _call(body: Any) -> Call:
+    buildable, target, args, kwargs = list_in(body) if len(list_in(body)) == 4 else [None] * 4
+    if buildable not in BUILDABLES:
+        raise ValueError(f"{brief(body)} is no call")
+    return Call(text_in(target), dict(_pairs(kwargs, text_in)), tuple(map(read, list_in(args))), buildable)
+
+
+_SPELLED = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
+_VALUES: dict[Any, list[type]] = {  # the arguments of values that are not made of one text
+    "datetime.timedelta": [int] * 3,
+    "builtins.range": [int] * 3,
+    "builtins.complex": [float] * 2,
+}
+_READERS: dict[Any, Callable[[Any], Tree]] = {
+    "ref": lambda body: Ref(text_in(body)),
+    "str": lambda body: "".join(map(text_in, list_in(body))),
+    "int": lambda body: int(text_in(body), 16),
+    "float": lambda body: float(text_in(body)),
+    "bytes": lambda body: bytes.fromhex(text_in(body)),
+    "value": _value,
+    "call": _call,
+    "link": lambda body: Link(tuple(map(_leaf, list_in(body)))),
+    "dict": lambda body: Map(_pairs(body, _leaf)),
+    "OrderedDict": lambda body: Map(_pairs(body, _leaf), "OrderedDict"),
+    **{kind: functools.partial(_seq, kind) for kind in ("tuple", "set", "frozenset")},
+    **{kind.__name__: functools.partial(_path, kind) for kind in PATHS},
+}
