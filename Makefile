@@ -40,10 +40,11 @@ matrix:  ## the tests without NeMo, under each supported Python and Hydra
 	$(boot)
 	@$(BOOT) -m tools.matrix $(MATRIX_ARGS)
 
-lint:  ## ruff and mypy --strict
+lint:  ## ruff, its formatter, and mypy --strict
 	$(boot)
 	@$(BOOT) -m tools.venvs lint
 	.venvs/lint/bin/ruff check $(LINTED) setup.py
+	.venvs/lint/bin/ruff format --check $(LINTED) setup.py
 	.venvs/lint/bin/mypy $(LINTED)
 
 bench:  ## the benchmarks, in the NeMo environment

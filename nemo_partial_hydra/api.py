@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .errors import Problems, ValidationError
+from .errors import ValidationError
+from .messages import Problems
 from .runtime import session
 
 

@@ -133,9 +133,7 @@ def _write_tokenizer(folder: Path, shape: Shape) -> None:
     )
     tokenizer.train_from_iterator(_sentences(shape.seed), trainer)
     if tokenizer.get_vocab_size() != shape.vocab_size:
-        raise RuntimeError(
-            f"the corpus gives {tokenizer.get_vocab_size()} tokens, not {shape.vocab_size}"
-        )
+        raise RuntimeError(f"the corpus gives {tokenizer.get_vocab_size()} tokens, not {shape.vocab_size}")
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, unk_token=unknown, bos_token=begin, eos_token=end
     ).save_pretrained(folder)

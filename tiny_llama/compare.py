@@ -88,9 +88,7 @@ def compare(hf_dir: Path, nemo_dir: Path) -> Comparison:
     differing = [
         name
         for name in sorted(names)
-        if name not in source
-        or name not in converted
-        or not _same_bits(source[name], converted[name])
+        if name not in source or name not in converted or not _same_bits(source[name], converted[name])
     ]
     return Comparison(
         parameters=sum(tensor.numel() for tensor in source.values()),

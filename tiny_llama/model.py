@@ -79,8 +79,7 @@ class HFTinyLlamaImporter(HFLlamaImporter):  # type: ignore[misc]
         """
         if not Path(self, "config.json").is_file():
             raise FileNotFoundError(
-                f"no Hugging Face folder {self}: it has no config.json "
-                "(python -m tiny_llama.checkpoints DIR makes one)"
+                f"no Hugging Face folder {self}: it has no config.json (python -m tiny_llama.checkpoints DIR makes one)"
             )
         with cuda_calls_without_cuda():
             return Path(super().apply(output_path))
@@ -173,8 +172,7 @@ def cuda_calls_without_cuda() -> Iterator[None]:
         yield
         return
     logging.info(
-        "no CUDA here: torch.cuda.synchronize and torch.cuda.current_device are replaced by "
-        "no-ops during this import"
+        "no CUDA here: torch.cuda.synchronize and torch.cuda.current_device are replaced by no-ops during this import"
     )
     with (
         mock.patch.object(torch.cuda, "synchronize", return_value=None),

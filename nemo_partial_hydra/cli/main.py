@@ -71,4 +71,3 @@ def _parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         command.add(commands, shared)
     return parser
-

@@ -12,7 +12,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from nemo_partial_hydra.errors import ConfigError, Problems, RecipeError, ValidationError, dotted
+from nemo_partial_hydra.errors import ConfigError, RecipeError, ValidationError
+from nemo_partial_hydra.messages import Problems, dotted
 from nemo_partial_hydra.runtime import session, signature_store
 from nemo_partial_hydra.runtime.workspace import RE_EXPORT, drifted, missing, read_tree
 from nemo_partial_hydra.signatures import drift

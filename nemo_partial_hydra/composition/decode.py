@@ -14,12 +14,14 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.dialect.edits import apply_edits
-from nemo_partial_hydra.dialect.reader import Kept, KeptSeq
 from nemo_partial_hydra.dialect.scalars import escape_interpolation, reference_path, unescape_interpolation
-from nemo_partial_hydra.dialect.writer import TARGET, relative
-from nemo_partial_hydra.errors import ConfigError, Path, ValidationError, placed
+from nemo_partial_hydra.dialect.writer import relative
+from nemo_partial_hydra.errors import ConfigError, ValidationError
+from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.capture import capture_default
-from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Map, Opaque, Seq, Tree
+from nemo_partial_hydra.recipes.data import Kept, KeptSeq
+from nemo_partial_hydra.recipes.keys import TARGET
+from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Map, Opaque, Path, Seq, Tree
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import read_tree
 from nemo_partial_hydra.signatures.convert import same

@@ -12,7 +12,6 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nemo_partial_hydra.dialect.scalars import escape_interpolation
 from nemo_partial_hydra.dialect.writer import (
-    TARGET,
     call_head,
     explicit_leaf,
     item_spec,
@@ -22,10 +21,12 @@ from nemo_partial_hydra.dialect.writer import (
     restores,
     short_form,
 )
-from nemo_partial_hydra.errors import ConfigError, Path, dots
-from nemo_partial_hydra.recipes.tree import ARGS, PATHS, Call, Link, Map, Opaque, Ref, Seq, Tree, Value
+from nemo_partial_hydra.errors import ConfigError
+from nemo_partial_hydra.messages import dots
+from nemo_partial_hydra.recipes.keys import ARGS, TARGET
+from nemo_partial_hydra.recipes.tree import PATHS, Call, Link, Map, Opaque, Path, Ref, Seq, Tree, Value
 from nemo_partial_hydra.runtime.workspace import captured, signature_of
-from nemo_partial_hydra.signatures.introspect import Parameter, Required, Unknown, opaque_signature
+from nemo_partial_hydra.signatures.signature import Parameter, Required, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import NO_COPY, detached, flag, full_key, own_flags, set_flag

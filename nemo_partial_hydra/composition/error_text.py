@@ -11,7 +11,8 @@ import sys
 import traceback
 from typing import Any, TypeVar
 
-from nemo_partial_hydra.errors import RecipeError, dots, nearest, one_of
+from nemo_partial_hydra.errors import RecipeError
+from nemo_partial_hydra.messages import dots, nearest, one_of
 
 USAGE, FAILED, REFUSED, INTERRUPTED = 2, 1, 3, 130
 _TASK = "__raised_by_task__"

@@ -20,7 +20,7 @@ from nemo_partial_hydra.errors import RecipeError
 from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.tree import SCALARS, Map, Opaque, Ref, Seq, Tree
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
-from nemo_partial_hydra.signatures.introspect import Signature
+from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import own_child

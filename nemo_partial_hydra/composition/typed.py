@@ -13,12 +13,13 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nemo_partial_hydra.dialect.scalars import REFERENCE, unescape_interpolation
-from nemo_partial_hydra.dialect.writer import BUILDABLE, CALL_KEY, EDITS, PARTIAL_KEY, TARGET, VALUE_FORMS, item_spec
-from nemo_partial_hydra.errors import Path, Problems, nearest
-from nemo_partial_hydra.recipes.tree import ARGS, SCALARS, Seq
-from nemo_partial_hydra.recipes.values import SEQUENCES
+from nemo_partial_hydra.dialect.writer import item_spec
+from nemo_partial_hydra.messages import Problems, nearest
+from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, PARTIAL_KEY, TARGET
+from nemo_partial_hydra.recipes.tree import SCALARS, Path, Seq
+from nemo_partial_hydra.recipes.values import SEQUENCES, VALUE_FORMS
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
-from nemo_partial_hydra.signatures.introspect import Signature
+from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .compat import NO_COPY, detached

@@ -20,15 +20,15 @@ from nemo_partial_hydra.errors import (
     DialectError,
     FilePolicyError,
     PolicyError,
-    Problems,
     RecipeError,
     SignatureError,
     ValidationError,
 )
+from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.policy import policy
 from nemo_partial_hydra.runtime import session, signature_store
 from nemo_partial_hydra.runtime.workspace import approved, differs, either
-from nemo_partial_hydra.signatures.introspect import Signature
+from nemo_partial_hydra.signatures.signature import Signature
 
 from . import root_keys
 from .typed import is_node, skeleton, typed_config

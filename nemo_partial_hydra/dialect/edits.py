@@ -11,13 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_partial_hydra.errors import Path, Problems, dotted, nearest
+from nemo_partial_hydra.messages import Problems, dotted, nearest
+from nemo_partial_hydra.recipes.data import KeptSeq
+from nemo_partial_hydra.recipes.keys import APPEND, DELETE, EDITS, REPLACE, TARGET
+from nemo_partial_hydra.recipes.tree import Path
 
-from .reader import KeptSeq
 from .scalars import REFERENCE, reference_path
-from .writer import EDITS, TARGET
-
-_APPEND, _DELETE, _REPLACE = EDITS
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,9 @@ class _Editor:
         if isinstance(data, dict):
             if TARGET in data:
                 edits = {key: data.pop(key) for key in EDITS if key in data}
-                self.replace(data, edits.get(_REPLACE), doc)
-                self.delete(data, edits.get(_DELETE), doc)
-                self.append(data, edits.get(_APPEND), doc)
+                self.replace(data, edits.get(REPLACE), doc)
+                self.delete(data, edits.get(DELETE), doc)
+                self.append(data, edits.get(APPEND), doc)
             for key, value in data.items():
                 self.node(value, (*doc, key))
         elif isinstance(data, (list, KeptSeq)):
@@ -112,7 +111,7 @@ class _Editor:
                 self.node(value, (*doc, key))
 
     def replace(self, data: dict[Any, Any], edit: Any, doc: Path) -> None:
-        path = (*self.place, *doc, _REPLACE)
+        path = (*self.place, *doc, REPLACE)
         if edit is None:
             return
         if not isinstance(edit, dict):
@@ -122,10 +121,10 @@ class _Editor:
             holder = _holder(data, keys, path, self.problems, must_exist=False)
             if holder is not None:
                 _put(holder, keys[-1], value)
-                self.moves.append(Move((*map(str, doc), *keys), _place(doc, _REPLACE, written)))
+                self.moves.append(Move((*map(str, doc), *keys), _place(doc, REPLACE, written)))
 
     def append(self, data: dict[Any, Any], edit: Any, doc: Path) -> None:
-        path = (*self.place, *doc, _APPEND)
+        path = (*self.place, *doc, APPEND)
         if edit is None:
             return
         if not isinstance(edit, dict):
@@ -145,11 +144,11 @@ class _Editor:
             else:
                 self.problems.add((*path, *keys), f"'{dotted(keys)}' is no list, nothing can be appended to it")
                 continue
-            source = _place(doc, _APPEND, written) if isinstance(value, list) else None
+            source = _place(doc, APPEND, written) if isinstance(value, list) else None
             self.moves.append(Move((*map(str, doc), *keys), source, len(before)))
 
     def delete(self, data: dict[Any, Any], edit: Any, doc: Path) -> None:
-        path = (*self.place, *doc, _DELETE)
+        path = (*self.place, *doc, DELETE)
         names = [edit] if isinstance(edit, str) else [] if edit is None else edit
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             self.problems.add(path, f"expected a list of paths like opts.0, got {edit!r}")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nemo_partial_hydra.recipes.tree import ARGS
+from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, TARGET
 
-from .writer import CALL_KEY, TARGET, Lookup
+from .writer import Lookup
 
 _MEMBER = {TARGET, CALL_KEY, ARGS, "_name_"}
 

@@ -16,13 +16,16 @@ from typing import Any
 from urllib.parse import quote
 
 from nemo_partial_hydra.errors import CaptureError
-from nemo_partial_hydra.recipes.tree import ARGS, BUILDABLES, Call, Ref, Tree
+from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, IGNORED, PARTIAL_KEY, RESERVED, TARGET
+from nemo_partial_hydra.recipes.tree import BUILDABLES, Call, Ref, Tree
+from nemo_partial_hydra.recipes.values import VALUE_FORMS
 from nemo_partial_hydra.signatures.convert import shown
-from nemo_partial_hydra.signatures.introspect import Parameter, Required, Signature, Source, Unknown
+from nemo_partial_hydra.signatures.introspect import Source
+from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown
 from nemo_partial_hydra.signatures.types import TypeSpec
 
 from . import writer
-from .writer import BUILDABLE, CALL_KEY, EDITS, IGNORED, PARTIAL_KEY, RESERVED, TARGET, VALUE_FORMS, item_spec
+from .writer import item_spec
 
 Schema = dict[str, Any]
 

@@ -6,12 +6,13 @@ May import: the standard library only. All mistakes are collected, so that a use
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from nemo_partial_hydra.errors import Path, Problems, SignatureError, dotted, nearest
+from nemo_partial_hydra.errors import SignatureError
+from nemo_partial_hydra.messages import Problems, dotted, nearest
+from nemo_partial_hydra.recipes.data import Kept, KeptSeq
+from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, IGNORED, MISSING, PARTIAL_KEY, TARGET
 from nemo_partial_hydra.recipes.tree import (
-    ARGS,
     BUILDABLES,
     CONFIG,
     PARTIAL,
@@ -20,6 +21,7 @@ from nemo_partial_hydra.recipes.tree import (
     Call,
     Link,
     Map,
+    Path,
     Ref,
     Seq,
     Tree,
@@ -28,35 +30,25 @@ from nemo_partial_hydra.recipes.tree import (
     rebuild,
     walk,
 )
-from nemo_partial_hydra.recipes.values import BYTES, EXACT, MAKERS, MAPS, NONE, PATH_TARGETS, SEQUENCES, STRIP
+from nemo_partial_hydra.recipes.values import (
+    BYTES,
+    EXACT,
+    MAKERS,
+    MAPS,
+    NONE,
+    PATH_TARGETS,
+    SEQUENCES,
+    STRIP,
+    VALUE_FORMS,
+)
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .scalars import REFERENCE, unescape_interpolation
-from .writer import BUILDABLE, CALL_KEY, EDITS, IGNORED, PARTIAL_KEY, TARGET, VALUE_FORMS, Lookup, item_spec
+from .writer import Lookup, item_spec
 
-MISSING = "???"
 Nodes = dict[Path, tuple[Path, Tree]]
 _LEAF_MAKERS: dict[str, Any] = {**EXACT, **PATH_TARGETS, BYTES: bytes.fromhex, STRIP: str.strip}
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A leaf in plain data that is a tree already and must not be converted."""
-
-    tree: Tree
-
-
-@dataclass(frozen=True)
-class KeptSeq:
-    """A sequence in plain data whose kind is known; ``exact`` if its type contradicts its annotation.
-
-    A ``dict`` among them is one that contradicts its annotation.
-    """
-
-    kind: str
-    items: Any
-    exact: bool = False
 
 
 def from_data(data: Any, signature: Lookup, problems: Problems, *, place: Path = ()) -> Tree:

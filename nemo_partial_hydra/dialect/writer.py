@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from nemo_partial_hydra.errors import CaptureError, Path, placed
+from nemo_partial_hydra.errors import CaptureError
+from nemo_partial_hydra.messages import placed
+from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, MISSING, PARTIAL_KEY, RESERVED, TARGET
 from nemo_partial_hydra.recipes.tree import (
-    ARGS,
     CONFIG,
     PARTIAL,
     PATHS,
@@ -20,26 +21,26 @@ from nemo_partial_hydra.recipes.tree import (
     Link,
     Map,
     Opaque,
+    Path,
     Ref,
     Seq,
     Tree,
     Value,
     walk,
 )
-from nemo_partial_hydra.recipes.values import BYTES, EXACT, MAKERS, MAPS, NONE, PATH_TARGETS, SEQUENCES, STRIP
+from nemo_partial_hydra.recipes.values import (
+    BYTES,
+    MAPS,
+    NONE,
+    STRIP,
+    VALUE_FORMS,
+)
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .scalars import escape_interpolation
 
-TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE = "_target_", "_partial_", "_call_", "_buildable_"
-EDITS = ("_append_", "_delete_", "_replace_")
-IGNORED = ("_convert_", "_recursive_")  # Hydra's instantiate reads them; they change nothing here
-RESERVED = (TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS, *IGNORED)
-VALUE_FORMS = {*MAKERS, *EXACT, *SEQUENCES, *MAPS, *PATH_TARGETS, BYTES, STRIP}
-
 Lookup = Callable[[str], Any]  # target -> Signature | None
-_MISSING = "???"
 _SIMPLE_KEY = re.compile(r"^[^${}:.\[\]'\"\s()\\@?=,~+]+$")
 
 
@@ -81,7 +82,7 @@ class Writer:
 
     def write(self, tree: Tree, spec: TypeSpec, path: Path, doc: Path) -> Any:
         """Write the value at ``path`` of the tree, which stands at ``doc`` in the document."""
-        if isinstance(tree, str) and tree != _MISSING and spec.kind in ("str", "any") and is_utf8(tree):
+        if isinstance(tree, str) and tree != MISSING and spec.kind in ("str", "any") and is_utf8(tree):
             return escape_interpolation(tree)
         if isinstance(tree, Link):
             return relative(doc, self.document.get(tree.path, tree.path))
@@ -150,7 +151,7 @@ def short_form(tree: Tree) -> Tree:
     if isinstance(tree, PATHS):
         return str(tree)
     if isinstance(tree, str):
-        return tree if tree != _MISSING and is_utf8(tree) else NO_SHORT
+        return tree if tree != MISSING and is_utf8(tree) else NO_SHORT
     return NO_SHORT if isinstance(tree, bytes) else tree
 
 
@@ -176,8 +177,8 @@ def explicit_leaf(tree: Tree) -> dict[str, Any]:
         return {TARGET: BYTES, ARGS: [tree.hex()]}
     if tree is None:
         return {TARGET: NONE, CALL_KEY: False}
-    if tree == _MISSING:
-        return {TARGET: STRIP, ARGS: [f" {_MISSING}"]}
+    if tree == MISSING:
+        return {TARGET: STRIP, ARGS: [f" {MISSING}"]}
     if isinstance(tree, str) and not is_utf8(tree):
         hexed = {TARGET: BYTES, ARGS: [tree.encode("utf-8", "surrogatepass").hex()]}
         return {TARGET: "builtins.str", ARGS: [hexed, "utf-8", "surrogatepass"]}

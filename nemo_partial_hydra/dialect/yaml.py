@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 from yaml.composer import Composer
 
-from nemo_partial_hydra.errors import DialectError, Path
+from nemo_partial_hydra.errors import DialectError
+from nemo_partial_hydra.recipes.tree import Path
 
 from .scalars import FLOAT, write_scalar
 

@@ -168,7 +168,7 @@ def _open(folder: str, option: str, whole: bool) -> Iterator[str]:
 
 def _without(data: object) -> object:
     """Return plain data without what is still open."""
-    from nemo_partial_hydra.dialect.reader import Kept
+    from nemo_partial_hydra.recipes.data import Kept
     from nemo_partial_hydra.recipes.tree import Opaque
 
     def gone(value: object) -> bool:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.composition.registry import REGISTRY
-from nemo_partial_hydra.errors import UsageError, nearest
+from nemo_partial_hydra.errors import UsageError
+from nemo_partial_hydra.messages import nearest
 
 MENTIONS = re.compile(
     r"cli\.factory|autoconvert|@(\w+\.)*recipe\b|\bnph\.store\b|->\s*\w+\.(Partial|Config)\b|\brun\.(Partial|Config)\("

@@ -15,13 +15,15 @@ from nemo_partial_hydra.dialect.json_schema import file_targets
 from nemo_partial_hydra.dialect.reader import from_data
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.dialect.yaml import dump, load
-from nemo_partial_hydra.errors import Problems, RecipeError, UsageError, nearest
+from nemo_partial_hydra.errors import RecipeError, UsageError
 from nemo_partial_hydra.libraries.manifest import Entry, Manifest, digest
+from nemo_partial_hydra.messages import Problems, nearest
 from nemo_partial_hydra.recipes.names import name_of, resolve
 from nemo_partial_hydra.runtime import workspace
 from nemo_partial_hydra.signatures.convert import same
 from nemo_partial_hydra.signatures.distributions import docs_of, read_packages
-from nemo_partial_hydra.signatures.introspect import Signature, read
+from nemo_partial_hydra.signatures.introspect import read
+from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.snapshot_text import encode
 
 from . import places as naming

@@ -119,9 +119,7 @@ def _kept(exported: Exported, out: str) -> list[str]:
     if not manifest.is_library(out):
         return []
     old = {f"{name}.yaml" for name in manifest.read(out).recipes} | {manifest.NAME, SNAPSHOT, f"{SNAPSHOT}.gz"}
-    found = [
-        os.path.relpath(os.path.join(folder, name), out) for folder, _, names in os.walk(out) for name in names
-    ]
+    found = [os.path.relpath(os.path.join(folder, name), out) for folder, _, names in os.walk(out) for name in names]
     kept = sorted(name for name in found if name not in old)
     clash = next((name for name in kept if name in exported.files), None)
     if clash is not None:

@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.dialect.yaml import dump, load
-from nemo_partial_hydra.errors import DialectError, JobError, RefusedError, dotted
+from nemo_partial_hydra.errors import DialectError, JobError, RefusedError
+from nemo_partial_hydra.messages import dotted
 
-from .layout import JobPaths, write_atomic
+from .layout import JobPaths
 
 FORMAT = 1
 DIALECT = 1

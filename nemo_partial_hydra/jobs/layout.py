@@ -10,7 +10,6 @@ May import: the standard library only. No other module spells a file name::
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -169,37 +168,3 @@ def _number(folder: str) -> tuple[int, ...]:
     except OSError:
         found = None  # whoever reads the job says what is wrong with it
     return (int(found.group(1)),) if found else (2**63,)
-
-
-def write_atomic(path: Path, data: str | bytes, *, mode: int | None = None, durable: bool = True) -> None:
-    """Write a file so that it is the old or the new one, never half; on a full disk the old one stays whole.
-
-    Parameters
-    ----------
-    path : the file; its directory exists.
-    data : its content; text is written as UTF-8.
-    mode : its permissions; by default those of any new file.
-    durable : whether it is on the disk when this returns, and so there after a power cut too.
-
-    Raises
-    ------
-    JobError
-        If it cannot be written.
-    """
-    temporary = f"{path.parent}{os.sep}.{path.name}.{os.getpid()}.{os.urandom(4).hex()}"
-    try:
-        try:
-            with open(temporary, "xb") as stream:  # not mkstemp, whose file nobody else could read
-                stream.write(data.encode() if isinstance(data, str) else data)
-                stream.flush()
-                if durable:
-                    os.fsync(stream.fileno())
-                if mode is not None:
-                    os.fchmod(stream.fileno(), mode)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise JobError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -13,9 +13,10 @@ import os
 import sys
 from typing import Any
 
+from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError
 
-from .layout import JobPaths, write_atomic
+from .layout import JobPaths
 from .status import Status, encode, write_status
 
 _FRAMES = 5

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.dialect.scalars import escape_interpolation, unescape_interpolation
-from nemo_partial_hydra.errors import JobError, Problems
+from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.messages import Problems
 
 JOB_DIRECTORY, SWEEP_DIRECTORY = "hydra:runtime.output_dir", "hydra:sweep.dir"
 _SECRET = re.compile(

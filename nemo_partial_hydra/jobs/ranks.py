@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError
 
-from .layout import JobPaths, write_atomic
+from .layout import JobPaths
 from .outcome import error_record, print_error
 from .signals import Ended, Endings
 

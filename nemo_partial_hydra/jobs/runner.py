@@ -18,13 +18,14 @@ from functools import partial
 from typing import Any
 
 from nemo_partial_hydra.dialect.reader import from_data
-from nemo_partial_hydra.errors import JobError, PolicyError, Problems, RecipeError, RefusedError, ValidationError
+from nemo_partial_hydra.errors import JobError, PolicyError, RecipeError, RefusedError, ValidationError
+from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.policy import policy
 from nemo_partial_hydra.recipes.tree import Call, Tree
 from nemo_partial_hydra.runtime.construct import make
 from nemo_partial_hydra.runtime.workspace import approved, missing, read_tree
 from nemo_partial_hydra.signatures import drift
-from nemo_partial_hydra.signatures.introspect import Signature
+from nemo_partial_hydra.signatures.signature import Signature
 
 from . import claim, ranks
 from .job import Job, read_job, versions_of

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .layout import JobPaths, write_atomic
+from nemo_partial_hydra.atomic import write_atomic
+
+from .layout import JobPaths
 
 FORMAT = 1
 FROZEN, SUBMITTED, RUNNING = "frozen", "submitted", "running"

@@ -14,10 +14,10 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import ClusterError, JobError, RefusedError
 from nemo_partial_hydra.jobs import claim
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.layout import write_atomic
 
 from .clusters.local import liveness
 from .clusters.slurm import commands, queue

@@ -20,7 +20,7 @@ from typing import Any
 
 from nemo_partial_hydra import errors
 from nemo_partial_hydra.dialect.scalars import escape_interpolation
-from nemo_partial_hydra.errors import JobFailed, RecipeError, UsageError, one_of
+from nemo_partial_hydra.errors import JobFailed, RecipeError, UsageError
 from nemo_partial_hydra.export.in_job import FOLDER
 from nemo_partial_hydra.export.library import Exported
 from nemo_partial_hydra.jobs import status as states
@@ -28,6 +28,7 @@ from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import read_facts
 from nemo_partial_hydra.libraries import manifest
+from nemo_partial_hydra.messages import one_of
 from nemo_partial_hydra.signatures.snapshot import NAME as SNAPSHOT
 
 from . import send, submit, wait

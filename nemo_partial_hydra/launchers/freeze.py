@@ -18,16 +18,17 @@ from omegaconf.resolvers import oc
 from nemo_partial_hydra.composition.compat import set_resolver
 from nemo_partial_hydra.composition.decode import recipe_data
 from nemo_partial_hydra.dialect.writer import to_data
-from nemo_partial_hydra.errors import Problems, RecipeError, ValidationError
+from nemo_partial_hydra.errors import RecipeError, ValidationError
 from nemo_partial_hydra.jobs.job import Job, read_job, recipe_hash, write_job
 from nemo_partial_hydra.jobs.layout import job_paths
 from nemo_partial_hydra.jobs.metadata import Facts, packages_of, read_facts
 from nemo_partial_hydra.jobs.placeholders import JOB_DIRECTORY, SWEEP_DIRECTORY, UNSET, Marks, is_secret
+from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.tree import Call, Opaque, Ref, Tree, walk
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import missing, read_tree, signature_of
 from nemo_partial_hydra.signatures import drift
-from nemo_partial_hydra.signatures.introspect import Signature
+from nemo_partial_hydra.signatures.signature import Signature
 
 _RUN_DIRECTORY = "hydra:run.dir"
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError
-from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths, write_atomic
+from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths
 
 from .settings import Settings, from_record
 

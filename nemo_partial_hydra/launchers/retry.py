@@ -9,9 +9,10 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from nemo_partial_hydra.errors import ClusterError, RefusedError, one_of
+from nemo_partial_hydra.errors import ClusterError, RefusedError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
+from nemo_partial_hydra.messages import one_of
 
 from . import send as launchers
 from . import stored_settings

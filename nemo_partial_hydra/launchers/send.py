@@ -11,10 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nemo_partial_hydra.errors import JobError, RefusedError, UsageError, nearest, one_of
+from nemo_partial_hydra.errors import JobError, RefusedError, UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head, read_head, read_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
+from nemo_partial_hydra.messages import nearest, one_of
 
 from . import dry_run, submit, wait
 from .clusters.local import run

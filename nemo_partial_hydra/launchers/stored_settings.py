@@ -68,9 +68,7 @@ def again(
     named = any(text.startswith("hydra/launcher=") for text in arguments)
     if named:
         config, chosen = send.composed(arguments, sweep, name, config_dir)
-        return from_config(
-            config, send.CLUSTERS[chosen], code=bind.folders(head.app for head in heads), allow=allow
-        )
+        return from_config(config, send.CLUSTERS[chosen], code=bind.folders(head.app for head in heads), allow=allow)
     if submission is None:
         raise UsageError(
             f"job {heads[0].num}: was not sent by a launcher, so there are no settings to send it with "

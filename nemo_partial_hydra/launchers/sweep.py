@@ -24,7 +24,7 @@ from nemo_partial_hydra.jobs.job import Job, is_frozen, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import read_facts
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.signatures.introspect import Signature
+from nemo_partial_hydra.signatures.signature import Signature
 
 from .freeze import frozen
 from .parallel import together

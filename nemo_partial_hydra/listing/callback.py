@@ -17,7 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.composition import error_text
 from nemo_partial_hydra.composition.checks import drift_of
-from nemo_partial_hydra.errors import RecipeError, UsageError, nearest
+from nemo_partial_hydra.errors import RecipeError, UsageError
+from nemo_partial_hydra.messages import nearest
 from nemo_partial_hydra.runtime import session
 
 from .formats import Job, check_format, print_jobs

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from nemo_partial_hydra.composition.error_text import end_of_pipe
-from nemo_partial_hydra.dialect.writer import VALUE_FORMS
 from nemo_partial_hydra.dialect.yaml import dump
-from nemo_partial_hydra.errors import UsageError, nearest, one_of
+from nemo_partial_hydra.errors import UsageError
+from nemo_partial_hydra.messages import nearest, one_of
+from nemo_partial_hydra.recipes.values import VALUE_FORMS
 
 from .override_text import value_text
 from .record import GROUP, PathInfo

@@ -17,11 +17,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.yaml_files import SKELETON
-from nemo_partial_hydra.dialect.reader import KeptSeq
-from nemo_partial_hydra.dialect.writer import TARGET
 from nemo_partial_hydra.dialect.yaml import load_marked, read_text
-from nemo_partial_hydra.errors import Path
 from nemo_partial_hydra.libraries import library as libraries
+from nemo_partial_hydra.recipes.data import KeptSeq
+from nemo_partial_hydra.recipes.keys import TARGET
+from nemo_partial_hydra.recipes.tree import Path
 from nemo_partial_hydra.runtime import session
 
 FILE, RECIPE, OVERRIDE = "file", "recipe", "override"

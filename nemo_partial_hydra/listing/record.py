@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_partial_hydra.dialect.reader import Kept, KeptSeq
 from nemo_partial_hydra.dialect.writer import Writer
+from nemo_partial_hydra.recipes.data import Kept, KeptSeq
 from nemo_partial_hydra.recipes.tree import SCALARS, Call, Link, Map, Opaque, Ref, Seq, Tree, Value
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, fits, same
-from nemo_partial_hydra.signatures.introspect import Parameter, Required, Signature, Unknown
+from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown
 from nemo_partial_hydra.signatures.types import TypeSpec
 
 GROUP = "config group"

@@ -18,10 +18,12 @@ from nemo_partial_hydra.composition.nodes import Leaf
 from nemo_partial_hydra.dialect.edits import Move, apply_edits, origin
 from nemo_partial_hydra.dialect.reader import from_data_placed
 from nemo_partial_hydra.dialect.writer import Writer, linked_paths
-from nemo_partial_hydra.errors import ConfigError, Path, Problems, ValidationError, dotted
-from nemo_partial_hydra.recipes.tree import Map, Opaque, Tree
+from nemo_partial_hydra.errors import ConfigError, ValidationError
+from nemo_partial_hydra.messages import Problems, dotted
+from nemo_partial_hydra.recipes.tree import Map, Opaque, Path, Tree
 from nemo_partial_hydra.runtime.workspace import Lookups, differs
-from nemo_partial_hydra.signatures.introspect import Signature, read
+from nemo_partial_hydra.signatures.introspect import read
+from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .record import opaque_text

@@ -15,11 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from nemo_partial_hydra.composition.decode import as_config
 from nemo_partial_hydra.composition.nodes import OVERRIDE
 from nemo_partial_hydra.dialect.writer import Writer, call_head, item_spec
-from nemo_partial_hydra.errors import Path, dotted
-from nemo_partial_hydra.recipes.tree import ARGS, Call, Link, Map, Opaque, Seq, Tree, at, children
+from nemo_partial_hydra.messages import dotted
+from nemo_partial_hydra.recipes.keys import ARGS
+from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Seq, Tree, at, children
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import docs_of
-from nemo_partial_hydra.signatures.introspect import Parameter, Required, Signature, Unknown, opaque_signature
+from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .override_text import key_text, override, shell

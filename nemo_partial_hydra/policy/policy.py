@@ -13,10 +13,11 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from nemo_partial_hydra.errors import Path, PolicyError, RecipeError, ValidationError, placed
+from nemo_partial_hydra.errors import PolicyError, RecipeError, ValidationError
 from nemo_partial_hydra.libraries import library
+from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.names import public, resolve
-from nemo_partial_hydra.recipes.tree import Tree
+from nemo_partial_hydra.recipes.tree import Path, Tree
 
 from .rules import (
     ARGUMENTS,

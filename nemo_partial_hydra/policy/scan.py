@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nemo_partial_hydra.dialect.reader import Kept, KeptSeq
 from nemo_partial_hydra.dialect.scalars import read_bool
-from nemo_partial_hydra.errors import Path
-from nemo_partial_hydra.recipes.tree import ARGS, Call, Map, Opaque, Ref, Seq
+from nemo_partial_hydra.recipes.data import Kept, KeptSeq
+from nemo_partial_hydra.recipes.keys import ARGS
+from nemo_partial_hydra.recipes.tree import Call, Map, Opaque, Path, Ref, Seq
 from nemo_partial_hydra.recipes.values import EXACT, SEQUENCES
 
 from .rules import ARGUMENTS, ENVIRONMENT, MUST_BE_OFF, MUST_BE_UNSET, NAMING

@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nemo_partial_hydra.dialect.writer import RESERVED
-from nemo_partial_hydra.errors import CaptureError, Path, placed
+from nemo_partial_hydra.errors import CaptureError
+from nemo_partial_hydra.messages import placed
 
+from .keys import ARGS, RESERVED
 from .names import name_of, resolves_to
 from .tree import (
     ARG_FACTORY,
-    ARGS,
     CONFIG,
     FIDDLE_CONFIG,
     FIDDLE_PARTIAL,
@@ -36,6 +36,7 @@ from .tree import (
     Link,
     Map,
     Opaque,
+    Path,
     Ref,
     Seq,
     Tree,

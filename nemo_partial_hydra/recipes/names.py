@@ -11,7 +11,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from nemo_partial_hydra.errors import SignatureError, nearest
+from nemo_partial_hydra.errors import SignatureError
+from nemo_partial_hydra.messages import nearest
 
 
 def resolve(target: str) -> Any:

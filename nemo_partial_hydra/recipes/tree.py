@@ -20,7 +20,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from nemo_partial_hydra.errors import Path
+from nemo_partial_hydra.recipes.keys import ARGS
+
+Key = str | int
+Path = tuple[Any, ...]
 
 CONFIG = "nemo_run.Config"
 PARTIAL = "nemo_run.Partial"
@@ -97,8 +100,6 @@ class Opaque:
 
 
 Tree = None | bool | int | float | str | bytes | pathlib.PurePath | Value | Ref | Seq | Map | Call | Link | Opaque
-
-ARGS = "_args_"
 
 
 def children(tree: Tree) -> Iterator[tuple[Any, Tree]]:

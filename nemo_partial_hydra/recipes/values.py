@@ -78,3 +78,6 @@ def read_duration(text: str) -> tuple[int, int, int] | None:
     except OverflowError:
         return None
     return made.days, made.seconds, made.microseconds
+
+
+VALUE_FORMS = {*MAKERS, *EXACT, *SEQUENCES, *MAPS, *PATH_TARGETS, BYTES, STRIP}

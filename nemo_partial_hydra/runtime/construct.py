@@ -13,17 +13,19 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nemo_partial_hydra.errors import Path, PolicyError, RecipeError, SignatureError, ValidationError, placed
+from nemo_partial_hydra.errors import PolicyError, RecipeError, SignatureError, ValidationError
+from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.policy.policy import load, report
+from nemo_partial_hydra.recipes.keys import ARGS
 from nemo_partial_hydra.recipes.names import resolve
 from nemo_partial_hydra.recipes.tree import (
     ARG_FACTORY,
-    ARGS,
     BUILDABLES,
     Call,
     Link,
     Map,
     Opaque,
+    Path,
     Ref,
     Seq,
     Tree,

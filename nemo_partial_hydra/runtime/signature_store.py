@@ -16,7 +16,7 @@ from nemo_partial_hydra.libraries import library as libraries
 from nemo_partial_hydra.recipes.names import resolve
 from nemo_partial_hydra.signatures.distributions import Package
 from nemo_partial_hydra.signatures.distributions import versions as said_versions
-from nemo_partial_hydra.signatures.introspect import Signature
+from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.snapshot import NAME, Snapshot, load
 
 _folders: dict[str, Snapshot | None] = {}

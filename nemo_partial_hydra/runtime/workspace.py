@@ -14,24 +14,17 @@ from nemo_partial_hydra.dialect.interop import adopted
 from nemo_partial_hydra.dialect.reader import from_data
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.dialect.yaml import dump, load
-from nemo_partial_hydra.errors import (
-    DialectError,
-    Path,
-    PolicyError,
-    Problems,
-    SignatureError,
-    ValidationError,
-    dotted,
-    placed,
-)
+from nemo_partial_hydra.errors import DialectError, PolicyError, SignatureError, ValidationError
+from nemo_partial_hydra.messages import Problems, dotted, placed
 from nemo_partial_hydra.policy import policy
 from nemo_partial_hydra.policy.policy import names_in
 from nemo_partial_hydra.recipes.capture import capture
 from nemo_partial_hydra.recipes.names import resolve
-from nemo_partial_hydra.recipes.tree import Call, Tree, walk
+from nemo_partial_hydra.recipes.tree import Call, Path, Tree, walk
 from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.distributions import docs_of as live_docs
-from nemo_partial_hydra.signatures.introspect import Signature, Signatures, live
+from nemo_partial_hydra.signatures.introspect import Signatures, live
+from nemo_partial_hydra.signatures.signature import Signature
 
 from . import signature_store
 from .construct import buildables

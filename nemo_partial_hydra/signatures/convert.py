@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from nemo_partial_hydra.dialect.scalars import read_bool
-from nemo_partial_hydra.errors import Path, nearest, one_of
-from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Ref, Seq, Tree, Value
+from nemo_partial_hydra.messages import nearest, one_of
+from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Ref, Seq, Tree, Value
 from nemo_partial_hydra.recipes.values import EXACT, PATH_TARGETS, read_duration
 
 from .types import TypeSpec

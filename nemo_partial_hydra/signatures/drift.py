@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nemo_partial_hydra.errors import DialectError, DriftError, Path, SignatureError, dotted, nearest
-from nemo_partial_hydra.recipes.tree import ARGS, Call, Ref, Tree, walk
+from nemo_partial_hydra.errors import DialectError, DriftError, SignatureError
+from nemo_partial_hydra.messages import dotted, nearest
+from nemo_partial_hydra.recipes.keys import ARGS
+from nemo_partial_hydra.recipes.tree import Call, Path, Ref, Tree, walk
 
 from .compatible import accepts, read_text, text_of
 from .convert import fits
-from .introspect import Signature, Unknown
+from .signature import Signature, Unknown
 from .types import TypeSpec
 
 VANISHED, REQUIRED, TYPE, TARGET = "vanished", "required", "type", "target"

@@ -15,95 +15,15 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.errors import RecipeError
 from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.names import resolve
-from nemo_partial_hydra.recipes.tree import Tree
+from nemo_partial_hydra.signatures.signature import REQUIRED, Default, Parameter, Signature, Unknown, opaque_signature
 
 from .convert import fits
 from .types import ANY, TypeSpec, parse
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """A default that exists but has no form in the dialect; ``text`` is how Python shows it."""
-
-    text: str
-
-
-class Required:
-    """The mark of a parameter without a default."""
-
-    def __repr__(self) -> str:
-        return "<required>"
-
-    def __reduce__(self) -> str:
-        return "REQUIRED"
-
-
-REQUIRED = Required()
-Default = Tree | Unknown | Required
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter: its name, type and default; ``positional`` if it cannot be given by name."""
-
-    name: str
-    type: TypeSpec
-    default: Default = REQUIRED
-    positional: bool = False
-    keyword_only: bool = False
-
-    @property
-    def required(self) -> bool:
-        """Whether the target cannot be called without it."""
-        return self.default is REQUIRED
-
-
-@dataclass(frozen=True)
-class Signature:
-    """The parameters of a target.
-
-    ``extra`` is the type of further keywords (``**kwargs``), ``rest`` that of further positional arguments
-    (``*args``); None where the target takes none. ``known`` is False where Python cannot tell the parameters:
-    then everything is accepted. ``computed`` are the fields that a dataclass has but does not take (``init=False``).
-    """
-
-    target: str
-    parameters: Mapping[str, Parameter]
-    extra: TypeSpec | None = None
-    rest: TypeSpec | None = None
-    known: bool = True
-    computed: tuple[str, ...] = ()
-
-    @functools.cached_property
-    def positional(self) -> tuple[Parameter, ...]:
-        """The parameters that a positional argument can fill, in order."""
-        return tuple(parameter for parameter in self.parameters.values() if not parameter.keyword_only)
-
-    @functools.cached_property
-    def required(self) -> tuple[str, ...]:
-        """The names of the parameters without which the target cannot be called, in order."""
-        return tuple(name for name, parameter in self.parameters.items() if parameter.required)
-
-    def type_of(self, name: str) -> TypeSpec | None:
-        """Return the type of a keyword argument, or None if the target does not accept it."""
-        parameter = self.parameters.get(name)
-        return parameter.type if parameter is not None and not parameter.positional else self.extra
-
-    def type_at(self, index: int) -> TypeSpec | None:
-        """Return the type of a positional argument, or None if the target does not accept it."""
-        names = self.positional
-        return names[index].type if index < len(names) else self.rest
-
-
-def opaque_signature(target: str) -> Signature:
-    """Return the signature of a target about which nothing can be known: it accepts everything."""
-    return Signature(target, {}, ANY, ANY, known=False)
 
 
 def read(obj: Any, target: str) -> Signature:

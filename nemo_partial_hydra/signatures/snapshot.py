@@ -23,7 +23,7 @@ from typing import Any
 from nemo_partial_hydra.errors import SignatureError
 
 from .distributions import Package, compared
-from .introspect import REQUIRED, Parameter, Signature
+from .signature import REQUIRED, Parameter, Signature
 from .snapshot_json import brief, list_in, need, read, read_default, text_in, words_in
 from .types import TypeSpec
 

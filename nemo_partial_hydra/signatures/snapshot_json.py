@@ -29,7 +29,7 @@ from nemo_partial_hydra.recipes.tree import (
     walk,
 )
 
-from .introspect import Default, Required, Unknown
+from .signature import Default, Required, Unknown
 
 
 def write_default(default: Default) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .distributions import Package
-from .introspect import Signature
+from .signature import Signature
 from .snapshot import FORMAT
 from .snapshot_json import write, write_default
 from .types import TypeSpec

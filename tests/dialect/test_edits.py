@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from nemo_partial_hydra.dialect.edits import apply_edits
-from nemo_partial_hydra.dialect.reader import KeptSeq
 from nemo_partial_hydra.errors import ValidationError
+from nemo_partial_hydra.recipes.data import KeptSeq
 
 Node = dict[str, Any]
 

@@ -29,7 +29,8 @@ from omegaconf import OmegaConf
 
 import nemo_partial_hydra as nph
 from nemo_partial_hydra.dialect.interop import adopted
-from nemo_partial_hydra.signatures.introspect import Signature, read
+from nemo_partial_hydra.signatures.introspect import read
+from nemo_partial_hydra.signatures.signature import Signature
 from tests.support import bridge as b
 from tests.support import strategies as make
 from tests.support import targets as t

@@ -15,23 +15,25 @@ import pytest
 jsonschema = pytest.importorskip("jsonschema")
 pytest.importorskip("nemo_run")
 
-from hypothesis import HealthCheck, example, given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from nemo_partial_hydra.dialect.edits import apply_edits  # noqa: E402
-from nemo_partial_hydra.dialect.json_schema import file_targets, schema  # noqa: E402
-from nemo_partial_hydra.dialect.reader import from_data  # noqa: E402
-from nemo_partial_hydra.dialect.writer import to_data  # noqa: E402
-from nemo_partial_hydra.dialect.yaml import dump, load  # noqa: E402
-from nemo_partial_hydra.errors import CaptureError, Problems, RecipeError  # noqa: E402
-from nemo_partial_hydra.recipes.names import name_of, resolve  # noqa: E402
-from nemo_partial_hydra.recipes.tree import Map, Seq, Tree  # noqa: E402
-from nemo_partial_hydra.runtime.workspace import captured, read_tree, signature_of  # noqa: E402
-from nemo_partial_hydra.signatures.introspect import Parameter, Signature, doc_of, live  # noqa: E402
-from nemo_partial_hydra.signatures.types import TypeSpec, parse  # noqa: E402
-from tests.signatures.test_convert import ANNOTATIONS, TABLE, WRONG  # noqa: E402
-from tests.support.apps import ROOT  # noqa: E402
-from tests.support.strategies import TARGETS, TRICKY, atoms, recipes  # noqa: E402
+from nemo_partial_hydra.dialect.edits import apply_edits
+from nemo_partial_hydra.dialect.json_schema import file_targets, schema
+from nemo_partial_hydra.dialect.reader import from_data
+from nemo_partial_hydra.dialect.writer import to_data
+from nemo_partial_hydra.dialect.yaml import dump, load
+from nemo_partial_hydra.errors import CaptureError, RecipeError
+from nemo_partial_hydra.messages import Problems
+from nemo_partial_hydra.recipes.names import name_of, resolve
+from nemo_partial_hydra.recipes.tree import Map, Seq, Tree
+from nemo_partial_hydra.runtime.workspace import captured, read_tree, signature_of
+from nemo_partial_hydra.signatures.introspect import doc_of, live
+from nemo_partial_hydra.signatures.signature import Parameter, Signature
+from nemo_partial_hydra.signatures.types import TypeSpec, parse
+from tests.signatures.test_convert import ANNOTATIONS, TABLE, WRONG
+from tests.support.apps import ROOT
+from tests.support.strategies import TARGETS, TRICKY, atoms, recipes
 
 T = "tests.support.targets"
 ALLOW = ("tests", "toy")

@@ -54,9 +54,7 @@ def answers(*queue: Answer | Callable[[], Answer], account: Answer = DOWN) -> Ca
 def waited(sweep: Sweep, *queue: Answer | Callable[[], Answer], account: Answer = DOWN) -> list[states.Status]:
     """Wait for the jobs of a sweep; return how each ended, in the order in which that was said."""
     found: list[states.Status] = []
-    wait.wait(
-        sweep.paths, sent(sweep), lambda job, status: found.append(status), ask=answers(*queue, account=account)
-    )
+    wait.wait(sweep.paths, sent(sweep), lambda job, status: found.append(status), ask=answers(*queue, account=account))
     return found
 
 

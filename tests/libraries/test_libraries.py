@@ -122,9 +122,10 @@ def test_the_apps_own_configs_go_first(made: Path, tmp_path: Path) -> None:
     write(folder, "conf/config.yaml", "defaults: [{model: llama3_8b}]\n")
     write(folder, "conf/model/llama3_8b.yaml", "_target_: recipes_a.Net\nlayers: 5\n")
     assert "layers=5" in python(folder, "app.py").result
-    assert "_target_: nemo.collections.llm.gpt.model.gemma.GemmaModel" in python(
-        folder, "app.py", "model=gemma_2b", "--cfg", "job"
-    ).out
+    assert (
+        "_target_: nemo.collections.llm.gpt.model.gemma.GemmaModel"
+        in python(folder, "app.py", "model=gemma_2b", "--cfg", "job").out
+    )
 
 
 @pytest.mark.parametrize(
@@ -268,5 +269,3 @@ def test_completion_offers_a_librarys_options(made: Path) -> None:
     line = {"COMP_LINE": "python app.py --library lib +experiment=big experiment.net.mode="}
     done = python(made, "app.py", "-sc", "query=bash", env=line)
     assert "experiment.net.mode=SLOW" in done.out.split(), done.out + done.err
-
-

@@ -20,12 +20,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_partial_hydra.dialect.reader import from_data
-from nemo_partial_hydra.errors import DialectError, DriftError, Problems, SignatureError
+from nemo_partial_hydra.errors import DialectError, DriftError, SignatureError
+from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.tree import Tree
 from nemo_partial_hydra.signatures import compatible, drift
 from nemo_partial_hydra.signatures.compatible import UNKNOWN, accepts, read_text, text_of
 from nemo_partial_hydra.signatures.drift import Finding, compare, record
-from nemo_partial_hydra.signatures.introspect import Signature, read
+from nemo_partial_hydra.signatures.introspect import read
+from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, parse
 from tests.support import targets as t
 from tests.support.apps import ROOT, App, dedent

@@ -22,7 +22,8 @@ import pytest
 
 from nemo_partial_hydra.errors import SignatureError
 from nemo_partial_hydra.recipes.tree import Map, Ref, Seq, Value
-from nemo_partial_hydra.signatures.introspect import REQUIRED, Signature, Signatures, Unknown, doc_of, live, read
+from nemo_partial_hydra.signatures.introspect import Signatures, doc_of, live, read
+from nemo_partial_hydra.signatures.signature import REQUIRED, Signature, Unknown
 from nemo_partial_hydra.signatures.types import parse, spell
 from tests.support import targets as t
 

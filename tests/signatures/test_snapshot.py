@@ -30,7 +30,8 @@ from nemo_partial_hydra.recipes.capture import capture_default, raw
 from nemo_partial_hydra.recipes.tree import BUILDABLES, Call, Link, Map, Opaque, Ref, Seq, Value
 from nemo_partial_hydra.signatures import snapshot, snapshot_json
 from nemo_partial_hydra.signatures.distributions import Package, docs_of, read_packages
-from nemo_partial_hydra.signatures.introspect import REQUIRED, Parameter, Signature, Signatures, Unknown, doc_of, read
+from nemo_partial_hydra.signatures.introspect import Signatures, doc_of, read
+from nemo_partial_hydra.signatures.signature import REQUIRED, Parameter, Signature, Unknown
 from nemo_partial_hydra.signatures.snapshot import Snapshot, load, save
 from nemo_partial_hydra.signatures.snapshot_text import encode
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, parse

@@ -14,10 +14,10 @@ from typing import Any
 from nemo_partial_hydra.composition.decode import config_to_tree
 from nemo_partial_hydra.dialect.reader import from_data
 from nemo_partial_hydra.dialect.writer import item_spec
-from nemo_partial_hydra.errors import Problems
 from nemo_partial_hydra.listing.override_text import value_text
 from nemo_partial_hydra.listing.record import GROUP, PathInfo
 from nemo_partial_hydra.listing.walk import paths
+from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.tree import Call, Tree, at
 from nemo_partial_hydra.runtime.workspace import signature_of
 from nemo_partial_hydra.signatures.convert import convert, same

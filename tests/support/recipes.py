@@ -70,7 +70,7 @@ def helper(x):
     return x
 '''
 
-MORE = '''
+MORE = """
 
 def needs(path: str, net: Net) -> run.Partial:
     return run.Partial(train, net=net, path=path)
@@ -86,7 +86,7 @@ def lost() -> run.Partial:
 
 def _private() -> run.Partial:
     return run.Partial(train, net=run.Config(Net))
-'''
+"""
 
 APP = """
 import nemo_partial_hydra as nph

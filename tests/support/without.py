@@ -1,7 +1,7 @@
 """A Python in which importing NeMo and what it is built on fails, as on a login node.
 
-    python -m tests.support.without FILE [ARGS...]      # runs a script there
-    python -m tests.support.without -m MODULE [ARGS...] # or a module
+python -m tests.support.without FILE [ARGS...]      # runs a script there
+python -m tests.support.without -m MODULE [ARGS...] # or a module
 """
 
 from __future__ import annotations

@@ -94,9 +94,7 @@ def _here(options: argparse.Namespace, modules: list[str], given: list[str]) -> 
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # as python -m does
     with Progress() as progress:
-        return export(
-            modules, given=given, skip=options.skip, also=options.also, name=options.name, progress=progress
-        )
+        return export(modules, given=given, skip=options.skip, also=options.also, name=options.name, progress=progress)
 
 
 def _in_image(

@@ -30,8 +30,9 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what is there."""
     from nemo_partial_hydra.composition.error_text import USAGE
-    from nemo_partial_hydra.errors import LibraryError, UsageError, nearest
+    from nemo_partial_hydra.errors import LibraryError, UsageError
     from nemo_partial_hydra.libraries import library as libraries
+    from nemo_partial_hydra.messages import nearest
     from nemo_partial_hydra.runtime import session
 
     app = session.Session()

@@ -32,10 +32,11 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a job's output; return the exit code."""
-    from nemo_partial_hydra.errors import UsageError, one_of
+    from nemo_partial_hydra.errors import UsageError
     from nemo_partial_hydra.jobs import status as states
     from nemo_partial_hydra.launchers import logs
     from nemo_partial_hydra.launchers.status.look import Watch
+    from nemo_partial_hydra.messages import one_of
 
     if options.follow and options.attempt is not None:
         raise UsageError("--follow goes on with the newest attempt; --attempt shows one that is named: choose one")

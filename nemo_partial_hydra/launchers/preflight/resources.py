@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from nemo_partial_hydra.errors import nearest, one_of
 from nemo_partial_hydra.launchers.clusters.slurm.commands import Node, Partition, gpus
 from nemo_partial_hydra.launchers.settings import Settings
+from nemo_partial_hydra.messages import nearest, one_of
 
 Mistakes = list[tuple[str, str]]
 Need = tuple[str, str, float, Callable[[Node], float]]

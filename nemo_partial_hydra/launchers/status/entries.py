@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nemo_partial_hydra.errors import UsageError, one_of
+from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 from nemo_partial_hydra.launchers.records import SentJob, Submission
+from nemo_partial_hydra.messages import one_of
 
 from . import merge
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError
-from nemo_partial_hydra.jobs.layout import JobPaths, write_atomic
+from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers.container import command
 from nemo_partial_hydra.launchers.settings import Settings
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from nemo_partial_hydra.errors import Problems, UsageError
+from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.launchers.records import submissions
+from nemo_partial_hydra.messages import Problems
 
 
 def dependency(directory: str) -> str | None:

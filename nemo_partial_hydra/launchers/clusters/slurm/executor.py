@@ -16,8 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nemo_partial_hydra.errors import ClusterError, UsageError, nearest
+from nemo_partial_hydra.errors import ClusterError, UsageError
 from nemo_partial_hydra.launchers.settings import Settings
+from nemo_partial_hydra.messages import nearest
 
 # submitit configures logging when it is imported, and that closes every handler of the process: the log file of who
 # uses this package as a library, or a stream that absl writes to. With this variable it does not.
