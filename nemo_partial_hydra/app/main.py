@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from nemo_partial_hydra.composition import error_text, root_keys
+from nemo_partial_hydra.composition.app_modules import own_packages
 from nemo_partial_hydra.composition.multirun import left_to_jobs
 from nemo_partial_hydra.composition.registry import REGISTRY
 from nemo_partial_hydra.dialect.scalars import REFERENCE
@@ -74,40 +75,6 @@ def main(
         return entry
 
     return decorate
-
-
-def own_packages(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the app's own package: its top-level package, or for a script the modules beside its file."""
-    module = function.__module__
-    if module != "__main__":
-        return (module.partition(".")[0],)
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec is not None and "." in spec.name:  # python -m package.app
-        return ("__main__", spec.name.partition(".")[0])
-    return ("__main__", *modules_in(os.path.dirname(os.path.abspath(function.__code__.co_filename))))
-
-
-def modules_in(folder: str) -> tuple[str, ...]:
-    """Return the names of the modules and packages in a folder, but those that hide others."""
-    found: set[str] = set()
-    with os.scandir(folder) as entries:
-        for item in entries:
-            name, extension = os.path.splitext(item.name)
-            package = item.is_dir() and any(child.endswith(".py") for child in _listing(item.path))
-            if (extension == ".py" or package) and name.isidentifier() and not _shadows(name):
-                found.add(name)
-    return tuple(sorted(found))
-
-
-def _listing(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
-
-
-def _shadows(name: str) -> bool:
-    return name in sys.stdlib_module_names or name in ("setup", "hydra_plugins", "tests", "conftest")
 
 
 def _run(task: Any, app: session.Session, config_path: str | None, config_name: str | None, version_base: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from omegaconf import DictConfig, OmegaConf
 
-from nemo_partial_hydra.app.main import own_packages
+from nemo_partial_hydra.composition.app_modules import own_packages
 from nemo_partial_hydra.composition.checks import overridden_references
 from nemo_partial_hydra.composition.job_configs import Composer
 from nemo_partial_hydra.composition.sweep import each_job, save_multirun

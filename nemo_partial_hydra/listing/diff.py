@@ -157,7 +157,7 @@ def read_recipe_file(path: str) -> dict[Any, Any]:
 
 def folder_packages(path: str) -> tuple[str, ...]:
     """Return the modules beside an app's config directory, which its recipes may name as under ``nph.main``."""
-    from nemo_partial_hydra.app.main import modules_in
+    from nemo_partial_hydra.composition.app_modules import modules_in
 
     return modules_in(_app_folder(path))
 
