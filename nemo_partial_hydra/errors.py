@@ -1,18 +1,34 @@
-"""Every error the package raises.
+"""Every error the package raises, and the exit codes of its commands.
 
 May import: the standard library only.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command, an app or the runner of a job ends with; it prints and formats as its number."""
+
+    DONE = 0
+    FAILED = 1  # a job, or what the user's own code raised
+    USAGE = 2  # a command line, a config or a file
+    REFUSED = 3  # by the policy, a hash, drift, or the state of a job
+    CLUSTER = 4
+    INTERRUPTED = 130
+
+    def __str__(self) -> str:  # which Python 3.10 spells ExitCode.DONE
+        return str(self.value)
+
 
 class RecipeError(Exception):
     """Base of all errors of this package; its text is meant for the user as it stands.
 
-    ``exit_code`` is the one with which a command ends: 2 for usage or config, 3 for what is refused.
+    ``exit_code`` is the one with which a command ends.
     """
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class CaptureError(RecipeError):
@@ -34,7 +50,7 @@ class ValidationError(RecipeError):
 class PolicyError(RecipeError):
     """Targets that the runner has not allowed."""
 
-    exit_code = 3
+    exit_code = ExitCode.REFUSED
 
 
 class FilePolicyError(PolicyError):
@@ -44,7 +60,7 @@ class FilePolicyError(PolicyError):
 class DriftError(RecipeError):
     """A recipe that was written for signatures which its targets no longer have."""
 
-    exit_code = 3
+    exit_code = ExitCode.REFUSED
 
 
 class ConfigError(RecipeError):
@@ -66,19 +82,19 @@ class JobError(RecipeError):
 class RefusedError(RecipeError):
     """A job that must not run: changed since it was frozen, finished already, or another process runs it."""
 
-    exit_code = 3
+    exit_code = ExitCode.REFUSED
 
 
 class ClusterError(RecipeError):
     """SLURM cannot be reached, or cannot do what is asked of it."""
 
-    exit_code = 4
+    exit_code = ExitCode.CLUSTER
 
 
 class JobFailed(RecipeError):
     """A job that was waited for has failed."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
 
 class RegistrationError(RecipeError):

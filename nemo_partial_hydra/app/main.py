@@ -19,7 +19,7 @@ from nemo_partial_hydra.composition.app_modules import own_packages
 from nemo_partial_hydra.composition.multirun import left_to_jobs
 from nemo_partial_hydra.composition.registry import REGISTRY
 from nemo_partial_hydra.dialect.scalars import REFERENCE
-from nemo_partial_hydra.errors import FilePolicyError, UsageError
+from nemo_partial_hydra.errors import ExitCode, FilePolicyError, UsageError
 from nemo_partial_hydra.libraries import library
 from nemo_partial_hydra.policy import policy
 from nemo_partial_hydra.runtime import session
@@ -115,7 +115,7 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
             hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
-        sys.exit(error_text.INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from nemo_partial_hydra import __version__
-from nemo_partial_hydra.errors import RecipeError
+from nemo_partial_hydra.errors import ExitCode, RecipeError
 
 from .commands import (
     Command,
@@ -56,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error_text.report(error)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
-        return error_text.INTERRUPTED
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         error_text.end_of_pipe()
-        return 0
+        return ExitCode.DONE
 
 
 def _parser() -> argparse.ArgumentParser:

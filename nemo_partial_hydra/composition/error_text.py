@@ -11,10 +11,9 @@ import sys
 import traceback
 from typing import Any, TypeVar
 
-from nemo_partial_hydra.errors import RecipeError
+from nemo_partial_hydra.errors import ExitCode, RecipeError
 from nemo_partial_hydra.messages import dots, nearest, one_of
 
-USAGE, FAILED, REFUSED, INTERRUPTED = 2, 1, 3, 130
 _TASK = "__raised_by_task__"
 E = TypeVar("E", bound=BaseException)
 
@@ -27,7 +26,7 @@ def mark(error: BaseException) -> None:
         return  # an exception class with __slots__: it is reported with Hydra's frames, which is only longer
 
 
-def report(error: BaseException) -> int:
+def report(error: BaseException) -> ExitCode:
     """Print an error for the user and return the exit code."""
     own = find(error, RecipeError)
     if own is not None:
@@ -38,11 +37,11 @@ def report(error: BaseException) -> int:
         if text is not None:
             print(f"Error: {text}", file=sys.stderr)
             print("Set HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
-            return USAGE
+            return ExitCode.USAGE
     frames = traceback.TracebackException.from_exception(error, capture_locals=False)
     _drop_hydra(frames)
     print("".join(frames.format()), file=sys.stderr, end="")
-    return FAILED
+    return ExitCode.FAILED
 
 
 def end_of_pipe() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.atomic import write_atomic
-from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.errors import ExitCode, JobError
 
 from .layout import JobPaths
 from .outcome import error_record, print_error
@@ -40,18 +40,18 @@ def run(paths: JobPaths, attempt: int, number: int, call: Callable[[], Any], pay
     try:
         with endings.heard(lambda: None):
             call()
-        return 0
+        return ExitCode.DONE
     except (Ended, KeyboardInterrupt):
-        return 130
+        return ExitCode.INTERRUPTED
     except SystemExit as error:
         if error.code in (None, 0):
-            return 0
+            return ExitCode.DONE
         _keep(paths, attempt, number, error)
-        return 1
+        return ExitCode.FAILED
     except BaseException as error:  # whatever a recipe raises is recorded
         print_error(error)
         _keep(paths, attempt, number, error)
-        return 1
+        return ExitCode.FAILED
 
 
 def _keep(paths: JobPaths, attempt: int, number: int, error: BaseException) -> None:

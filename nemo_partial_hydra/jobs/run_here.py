@@ -16,17 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from nemo_partial_hydra.errors import JobError, RecipeError
+from nemo_partial_hydra.errors import ExitCode, JobError, RecipeError
 from nemo_partial_hydra.policy import policy
 
 from .job import Head, read_head, read_job
 from .layout import JobPaths, find_jobs
 from .outcome import keep_status, read_result
-from .runner import FAILED_CODE, INTERRUPTED, next_attempt, refuse_done
+from .runner import next_attempt, refuse_done
 from .status import DONE, FAILED, RUNNING, Status, now, read_status, seconds_between
 
 _START = str(Path(__file__).resolve().with_name("start.py"))
 _WIDTH = 160
+_WORST_FIRST = (ExitCode.INTERRUPTED, ExitCode.FAILED, ExitCode.REFUSED, ExitCode.USAGE)
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False) 
 
     Returns
     -------
-    0 if all went well, 1 if one failed, 2 if one cannot be read, 3 if one was refused, 130 after an interrupt; the
-    first of 130, 1, 3, 2 that one ended with.
+    The worst exit code that one of them ended with: interrupted, then failed, refused, not readable.
 
     Raises
     ------
@@ -57,15 +57,15 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False) 
     waiting = [paths for paths in jobs if force or alone or read_status(paths).state != DONE]
     if not waiting:
         print(f"{directory}: all {len(jobs)} jobs are done; to run them again: --force")
-        return 0
+        return ExitCode.DONE
     codes = []
     for paths in waiting:
         ran = _run(paths, allow, force, shown=alone, root=Path(os.path.abspath(directory)))
-        print(ran.line, flush=True, file=sys.stdout if ran.code == 0 else sys.stderr)
+        print(ran.line, flush=True, file=sys.stdout if ran.code == ExitCode.DONE else sys.stderr)
         codes.append(ran.code)
-        if ran.code == INTERRUPTED:
+        if ran.code == ExitCode.INTERRUPTED:
             break
-    return next((code for code in (INTERRUPTED, FAILED_CODE, 3, 2) if code in codes), 0)
+    return next((code for code in _WORST_FIRST if code in codes), ExitCode.DONE)
 
 
 def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, root: Path) -> Ran:
@@ -84,11 +84,11 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, roo
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         status = Status(
             FAILED, attempt, status.submitted, status.started, now(), status.host, status.pid, status.slurm,
-            FAILED_CODE, None, status.requeues, f"the process ended without a word: {how}",
+            int(ExitCode.FAILED), None, status.requeues, f"the process ended without a word: {how}",
         )  # fmt: skip
         keep_status(paths, status)
-        code = FAILED_CODE
-    return Ran(code if code >= 0 else FAILED_CODE, _line(paths, head, status, attempt, code))
+        code = ExitCode.FAILED
+    return Ran(code if code >= 0 else ExitCode.FAILED, _line(paths, head, status, attempt, code))
 
 
 def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, shown: bool) -> int:
@@ -114,7 +114,7 @@ def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, 
                     interrupted = True
             for thread in threads:
                 thread.join()
-            return INTERRUPTED if interrupted else code
+            return ExitCode.INTERRUPTED if interrupted else code
     except OSError as error:
         raise JobError(f"{paths.attempt(attempt)}: {error.strerror}") from error
 

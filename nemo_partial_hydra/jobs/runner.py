@@ -1,8 +1,8 @@
 """Running one frozen job in this process: checks first, then the claim, then the recipe, then a word about how it went.
 
 May import: the standard library and PyYAML (through ``yamltext``), so that it works in an image that has nothing else;
-of the recipe's targets what policy allows. The exit code is 0 done, 1 failed, 2 no job, 3 refused (hash, policy, drift,
-finished already, claimed by another process), 130 interrupted.
+of the recipe's targets what policy allows. A job is refused for its hash, by the policy, for drift, because it is
+done already or because another process runs it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from nemo_partial_hydra.dialect.reader import from_data
-from nemo_partial_hydra.errors import JobError, PolicyError, RecipeError, RefusedError, ValidationError
+from nemo_partial_hydra.errors import ExitCode, JobError, PolicyError, RecipeError, RefusedError, ValidationError
 from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.policy import policy
 from nemo_partial_hydra.recipes.tree import Call, Tree
@@ -35,7 +35,6 @@ from .placeholders import expanded
 from .signals import Ended, Endings
 from .status import CANCELLED, DONE, FAILED, RETRIED, RUNNING, SUBMITTED, Status, last_attempt, now, read_status
 
-DONE_CODE, FAILED_CODE, INTERRUPTED = 0, 1, 130
 WAY_OUT = "Freeze it again with what is installed here, or run it with what it was frozen for."
 
 
@@ -71,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
 
 
 def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = os.environ) -> int:
@@ -218,7 +217,7 @@ def _started(paths: JobPaths, attempt: int, me: claim.Holder) -> Status:
 
 
 def _ended(status: Status, state: str, code: int, error: Any = None, reason: str | None = None) -> Status:
-    return dataclasses.replace(status, state=state, ended=now(), exit_code=code, error=error, reason=reason)
+    return dataclasses.replace(status, state=state, ended=now(), exit_code=int(code), error=error, reason=reason)
 
 
 def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
@@ -227,7 +226,7 @@ def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
 
     def note() -> None:
         """Say at once why the job ends: what the recipe cleans up may take longer than the time that is left."""
-        keep_status(paths, _ended(status, endings.state, INTERRUPTED, reason=_told(endings)))
+        keep_status(paths, _ended(status, endings.state, ExitCode.INTERRUPTED, reason=_told(endings)))
 
     final: Status
     try:
@@ -236,26 +235,26 @@ def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
         reason = keep_result(paths, value)
         if endings.told or paths.notice(status.attempt).exists():
             reason = reason or "the recipe ended after it was told that its time is up"
-            final = _ended(status, endings.state, INTERRUPTED, reason=reason)
+            final = _ended(status, endings.state, ExitCode.INTERRUPTED, reason=reason)
         else:
-            final = _ended(status, DONE, DONE_CODE, reason=reason)
+            final = _ended(status, DONE, ExitCode.DONE, reason=reason)
     except (Ended, KeyboardInterrupt) as error:
         other = ranks.failure(paths, status.attempt)
         if other is not None:
-            final = _ended(status, FAILED, FAILED_CODE, other.error, other.reason)
+            final = _ended(status, FAILED, ExitCode.FAILED, other.error, other.reason)
         elif isinstance(error, Ended):
-            final = _ended(status, endings.state, INTERRUPTED, reason=_told(endings))
+            final = _ended(status, endings.state, ExitCode.INTERRUPTED, reason=_told(endings))
         else:
-            final = _ended(status, CANCELLED, INTERRUPTED, reason="interrupted")
+            final = _ended(status, CANCELLED, ExitCode.INTERRUPTED, reason="interrupted")
     except SystemExit as error:
         final = _left(status, error)
     except BaseException as error:  # whatever a recipe raises is its result, and is recorded
         print_error(error)
-        final = _ended(status, FAILED, FAILED_CODE, error_record(error))
+        final = _ended(status, FAILED, ExitCode.FAILED, error_record(error))
     recorded = keep_status(paths, final)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    code = final.exit_code if final.exit_code is not None else FAILED_CODE
-    return code if recorded else code or FAILED_CODE
+    code = final.exit_code if final.exit_code is not None else ExitCode.FAILED
+    return code if recorded else code or ExitCode.FAILED
 
 
 def _told(endings: Endings) -> str:
@@ -266,7 +265,7 @@ def _told(endings: Endings) -> str:
 def _left(status: Status, error: SystemExit) -> Status:
     """Record a recipe that called ``sys.exit``."""
     if error.code in (None, 0):
-        return _ended(status, DONE, DONE_CODE, reason="the recipe called sys.exit()")
+        return _ended(status, DONE, ExitCode.DONE, reason="the recipe called sys.exit()")
     if isinstance(error.code, str):
         print(error.code, file=sys.stderr, flush=True)
-    return _ended(status, FAILED, FAILED_CODE, error_record(error), f"the recipe called sys.exit({error.code!r})")
+    return _ended(status, FAILED, ExitCode.FAILED, error_record(error), f"the recipe called sys.exit({error.code!r})")

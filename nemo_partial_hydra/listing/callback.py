@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.composition import error_text
 from nemo_partial_hydra.composition.checks import drift_of
-from nemo_partial_hydra.errors import RecipeError, UsageError
+from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
 from nemo_partial_hydra.messages import nearest
 from nemo_partial_hydra.runtime import session
 
@@ -81,7 +81,7 @@ class CfgPaths(Callback):
             self.show(config, multirun=multirun)
         except (RecipeError, OmegaConfBaseException, HydraException) as error:
             raise SystemExit(error_text.report(error)) from None
-        raise SystemExit(0)
+        raise SystemExit(ExitCode.DONE)
 
     def jobs(self, config: DictConfig) -> Iterator[Job]:
         """Yield the listing of every job whose tree no job before it has."""

@@ -23,8 +23,9 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Cancel; return the exit code."""
+    from nemo_partial_hydra.errors import ExitCode
     from nemo_partial_hydra.launchers import cancel
 
     done = cancel.cancel(options.directory, options.jobs)
     print("\n".join(done.lines), file=sys.stderr if done.left else sys.stdout)
-    return 1 if done.left else 0
+    return ExitCode.FAILED if done.left else ExitCode.DONE

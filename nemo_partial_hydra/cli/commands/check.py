@@ -31,8 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from nemo_partial_hydra.cli.progress import Progress
-    from nemo_partial_hydra.composition.error_text import REFUSED as REFUSED_CODE
-    from nemo_partial_hydra.composition.error_text import USAGE
+    from nemo_partial_hydra.errors import ExitCode
     from nemo_partial_hydra.export.check import FINE, REFUSED, check, chosen
 
     folders, used = chosen(options.folders, options.library)
@@ -57,5 +56,5 @@ def run(options: argparse.Namespace) -> int:
         if waiting:
             print(f"{waiting} of them have parameters that their user still has to give (???)")
     if states[REFUSED]:
-        return REFUSED_CODE
-    return 0 if states[FINE] == len(found) else USAGE
+        return ExitCode.REFUSED
+    return ExitCode.DONE if states[FINE] == len(found) else ExitCode.USAGE

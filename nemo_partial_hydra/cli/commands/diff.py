@@ -27,6 +27,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare the two sides and print the difference."""
+    from nemo_partial_hydra.errors import ExitCode
     from nemo_partial_hydra.listing.diff import compare, print_difference, side
 
     where = (options.config_dir, options.config_name)
@@ -35,4 +36,4 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(found.record(), indent=1, ensure_ascii=False))
     else:
         print_difference(found)
-    return 0
+    return ExitCode.DONE

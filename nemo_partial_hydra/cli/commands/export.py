@@ -56,7 +56,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export and say what came of it; exit code 1 if some factory or module gave nothing."""
-    from nemo_partial_hydra.errors import UsageError
+    from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.export import publish
 
     words = [*options.modules, *(text for texts in options.given for text in texts)]
@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"  {group + '/':<40} {count}")
     left = f", {len(made.left_out)} left out" if made.left_out else ""
     print(f"{out}: {len(made.recipes)} recipes{left}{f'; read from {made.version}' if made.version else ''}")
-    return int(bool(made.left_out) or not made.recipes)
+    return ExitCode.FAILED if made.left_out or not made.recipes else ExitCode.DONE
 
 
 def _here(options: argparse.Namespace, modules: list[str], given: list[str]) -> Exported:

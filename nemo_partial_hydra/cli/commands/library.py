@@ -29,8 +29,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what is there."""
-    from nemo_partial_hydra.composition.error_text import USAGE
-    from nemo_partial_hydra.errors import LibraryError, UsageError
+    from nemo_partial_hydra.errors import ExitCode, LibraryError, UsageError
     from nemo_partial_hydra.libraries import library as libraries
     from nemo_partial_hydra.messages import nearest
     from nemo_partial_hydra.runtime import session
@@ -64,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         _print(records)
     for problem in problems:
         print(f"Error: {problem}", file=sys.stderr)
-    return USAGE if problems else 0
+    return ExitCode.USAGE if problems else ExitCode.DONE
 
 
 def _record(library: Library) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a job's output; return the exit code."""
-    from nemo_partial_hydra.errors import UsageError
+    from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.jobs import status as states
     from nemo_partial_hydra.launchers import logs
     from nemo_partial_hydra.launchers.status.look import Watch
@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
         try:
             state = logs.Follower(watch, number, sys.stdout.buffer, kinds).follow()
         except KeyboardInterrupt:
-            return 130  # the job goes on as it did
-        return 0 if state == states.DONE else 1
+            return ExitCode.INTERRUPTED  # the job goes on as it did
+        return ExitCode.DONE if state == states.DONE else ExitCode.FAILED
     (entry,) = watch.look().chosen([number])
     logs.show(entry.paths, logs.attempt_of(entry, options.attempt), sys.stdout.buffer, kinds)
-    return 0
+    return ExitCode.DONE

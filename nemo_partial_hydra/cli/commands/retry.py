@@ -29,7 +29,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Send the jobs again; return the exit code."""
-    from nemo_partial_hydra.errors import UsageError
+    from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.launchers import dry_run, retry, send
 
     numbers, settings = [], []
@@ -48,6 +48,6 @@ def run(options: argparse.Namespace) -> int:
             lines = [entry.head.overrides for entry in group.entries]
             shown = dry_run.text(found.sweep, group.jobs, group.settings, overrides=lines, attempts=group.attempts)
             print(shown)
-        return 0
+        return ExitCode.DONE
     waited = retry.send(found)
-    return 1 if send.failed(waited) else 0
+    return ExitCode.FAILED if send.failed(waited) else ExitCode.DONE

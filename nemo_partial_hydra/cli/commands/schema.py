@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Print or write the schema; exit code 1 if a target was left out."""
     from nemo_partial_hydra.cli.targets import read_targets
     from nemo_partial_hydra.dialect.json_schema import schema
-    from nemo_partial_hydra.errors import UsageError
+    from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.runtime import signature_store
     from nemo_partial_hydra.runtime.workspace import docs_of
 
@@ -36,14 +36,15 @@ def run(options: argparse.Namespace) -> int:
         signature_store.use(os.path.dirname(os.path.abspath(name)))
     targets, lookup = read_targets(options.files, options.allow)
     made: dict[str, Any] = schema(targets, lookup, docs_of)
+    code = ExitCode.FAILED if lookup.unreadable else ExitCode.DONE
     text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
     if options.out is None:
         sys.stdout.write(text)
         sys.stdout.flush()
-        return int(bool(lookup.unreadable))
+        return code
     try:
         with open(options.out, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise UsageError(f"--out {options.out}: {error.strerror}") from None
-    return int(bool(lookup.unreadable))
+    return code

@@ -24,7 +24,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read the signatures and write the file; exit code 1 if a target was left out."""
     from nemo_partial_hydra.cli.targets import read_targets
-    from nemo_partial_hydra.errors import UsageError
+    from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.runtime.workspace import docs_of
     from nemo_partial_hydra.signatures.distributions import read_packages
     from nemo_partial_hydra.signatures.snapshot import save
@@ -38,4 +38,4 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"--out {options.out}: {error.strerror}") from None
     print(f"{options.out}: {len(targets)} targets, {sum(len(each.parameters) for each in found)} parameters")
-    return int(bool(lookup.unreadable))
+    return ExitCode.FAILED if lookup.unreadable else ExitCode.DONE

@@ -33,7 +33,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Show how the jobs go; return the exit code."""
-    from nemo_partial_hydra.errors import UsageError
+    from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.launchers.status import entries, live, look, table
 
     if options.watch and options.json:
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             found = live.watch(jobs, options.interval)
         except KeyboardInterrupt:
-            return 130  # the jobs go on as they did
+            return ExitCode.INTERRUPTED  # the jobs go on as they did
     else:
         found = jobs.look()
     if options.json:
@@ -56,5 +56,5 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(table.summary(found))
     if found.unsure:
-        return 4
-    return 1 if entries.failures(found.entries) else 0
+        return ExitCode.CLUSTER
+    return ExitCode.FAILED if entries.failures(found.entries) else ExitCode.DONE

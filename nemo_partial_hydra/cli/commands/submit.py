@@ -28,7 +28,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Submit; return the exit code."""
-    from nemo_partial_hydra.errors import RecipeError, UsageError
+    from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
     from nemo_partial_hydra.jobs.layout import find_jobs, sweep_paths
     from nemo_partial_hydra.launchers import send, submit
     from nemo_partial_hydra.launchers.clusters.slurm import dependency
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     needs = dependency.dependency(options.after) if options.after else None
     if options.dry_run or config.get("dry_run"):
         print(send.show(sweep, jobs, settings, found, needs))
-        return 0
+        return ExitCode.DONE
     fresh = send.ready(jobs)
     report = submit.check(sweep, settings, needs)
     try:
@@ -59,4 +59,4 @@ def run(options: argparse.Namespace) -> int:
         report.recipe = error
     send.send(sweep, fresh, settings, secrets, after=needs, report=report)
     waited = settings.detach is False or settings.cluster == "local"
-    return 1 if waited and send.failed(fresh) else 0
+    return ExitCode.FAILED if waited and send.failed(fresh) else ExitCode.DONE

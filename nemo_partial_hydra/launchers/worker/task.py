@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from nemo_partial_hydra.errors import ExitCode
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.claim import restarts
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths
@@ -29,7 +30,6 @@ from .payload import Child, rank_of
 GRACE = 0.8
 """The part of ``signal_delay_s`` that the payload has to end by itself; the rest is for the requeue."""
 NO_EXECUTABLE = 127
-REFUSED = 3
 RECORD_S = 10
 
 
@@ -100,7 +100,7 @@ class _Run:
         image = self.settings.container.image
         if self.settings.image_stamp is not None and stamp(image) != self.settings.image_stamp:
             gone = "is gone" if image is not None and not os.path.exists(image) else "was replaced since"
-            return self._not_started(f"the image {image} {gone}; submit the job again", REFUSED)
+            return self._not_started(f"the image {image} {gone}; submit the job again", ExitCode.REFUSED)
         sweep = sweep_of(SubmissionPaths(Path(self.task.submission)))
         again = max(self.task.restarts, restarts(os.environ))
         try:
@@ -139,7 +139,7 @@ class _Run:
             self.requeue(event, _NO_FRAME)
         except UncompletedJobError as error:
             self._over(states.TIMEOUT, code, f"stopped {delay} s before its time ended: {_why(error)}")
-        return code or 1
+        return code or ExitCode.FAILED
 
     def _ended(self, child: Child) -> int:
         code = child.code
@@ -152,13 +152,13 @@ class _Run:
             return code
         if status.attempt != self.task.attempt or status.state not in (states.SUBMITTED, states.RUNNING):
             return code  # the runner has said how it went
-        if code == REFUSED and status.state == states.RUNNING:
+        if code == ExitCode.REFUSED and status.state == states.RUNNING:
             return code  # another process runs it
         if child.cancelled:
             self._over(states.CANCELLED, code, "cancelled while it ran")
         else:
             self._over(states.FAILED, code, child.explain(started=status.state == states.RUNNING))
-        return code or 1
+        return code or ExitCode.FAILED
 
     def _not_started(self, reason: str, code: int = NO_EXECUTABLE) -> int:
         if self.rank == 0:
@@ -175,7 +175,7 @@ class _Run:
                 state=state,
                 attempt=self.task.attempt,
                 ended=states.now(),
-                exit_code=code,
+                exit_code=int(code),
                 requeues=self.task.restarts,
                 reason=reason,
             ),
