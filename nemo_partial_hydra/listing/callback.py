@@ -21,7 +21,8 @@ from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
 from nemo_partial_hydra.messages import nearest
 from nemo_partial_hydra.runtime import session
 
-from .formats import Job, check_format, print_jobs
+from .columns import JobListing
+from .formats import check_format, print_jobs
 from .groups import group_records
 from .provenance import claims
 from .record import PathInfo
@@ -65,7 +66,7 @@ class CfgPaths(Callback):
             If the format or the package does not exist, or a job of a sweep does not compose.
         """
         check_format(self.format)
-        jobs = list(self.jobs(config)) if multirun else [(0, [], self.listed(config))]
+        jobs = list(self.jobs(config)) if multirun else [JobListing(0, [], self.listed(config))]
         print_jobs(jobs, self.format, many=multirun)
         app = session.current()
         for target, why in app.unreadable.items() if app is not None else ():
@@ -83,7 +84,7 @@ class CfgPaths(Callback):
             raise SystemExit(error_text.report(error)) from None
         raise SystemExit(ExitCode.DONE)
 
-    def jobs(self, config: DictConfig) -> Iterator[Job]:
+    def jobs(self, config: DictConfig) -> Iterator[JobListing]:
         """Yield the listing of every job whose tree no job before it has."""
         from hydra.core.global_hydra import GlobalHydra
 
@@ -99,7 +100,7 @@ class CfgPaths(Callback):
             tree = tuple((info.path, repr(info.value), info.set) for info in records)
             if tree not in seen:
                 seen.add(tree)
-                yield number, job, records
+                yield JobListing(number, job, records)
 
     def listed(self, config: DictConfig) -> list[PathInfo]:
         """Return the wanted records of one config.

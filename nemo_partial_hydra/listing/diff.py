@@ -16,7 +16,7 @@ from nemo_partial_hydra.errors import DialectError, UsageError
 from nemo_partial_hydra.policy import policy
 from nemo_partial_hydra.runtime import session, signature_store
 
-from .formats import brief
+from .columns import brief
 from .record import PathInfo
 from .walk import paths
 

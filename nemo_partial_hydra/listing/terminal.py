@@ -12,13 +12,15 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .formats import HEADS, Job, branches, heading, rows, shown
+from .columns import COLUMNS, JobListing, branches, heading, value
 from .record import GROUP, PathInfo
 
+WIDE = 160  # characters; from there on the columns are as wide as their texts
+GAPS = 2 * (len(COLUMNS) - 1)  # characters between the columns
 COLOURS = {"default": "dim", "recipe": "bold", "config": "bold", "override": "bold green"}
 
 
-def table(jobs: Sequence[Job], many: bool, width: int) -> Iterator[str]:
+def table(jobs: Sequence[JobListing], many: bool, width: int) -> Iterator[str]:
     """Yield tables of a given width as plain text."""
     console = Console(width=width, no_color=True, highlight=False)
     for part in _tables(jobs, many, width):
@@ -27,7 +29,7 @@ def table(jobs: Sequence[Job], many: bool, width: int) -> Iterator[str]:
         yield "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
-def page(jobs: Sequence[Job], format: str, many: bool) -> None:
+def page(jobs: Sequence[JobListing], format: str, many: bool) -> None:
     """Print to the terminal, through a pager if it is longer than the screen."""
     console = Console(highlight=False)
     parts = list(_tables(jobs, many, console.width) if format == "table" else _trees(jobs, many))
@@ -41,18 +43,19 @@ def page(jobs: Sequence[Job], format: str, many: bool) -> None:
             console.print(part)
 
 
-def _tables(jobs: Sequence[Job], many: bool, width: int) -> Iterator[RenderableType]:
+def _tables(jobs: Sequence[JobListing], many: bool, width: int) -> Iterator[RenderableType]:
+    wide = width >= WIDE
+    room = max(16, (width - GAPS) * COLUMNS[0].ratio // sum(column.ratio for column in COLUMNS))
     for number, overrides, records in jobs:
         if many:
             yield Text(heading(number, overrides), style="bold")
-        made = Table(box=None, pad_edge=False, width=width if width < 160 else None, header_style="bold")
-        for head, ratio in zip(HEADS, (6, 3, 3, 4), strict=True):
-            made.add_column(head, overflow="fold", ratio=ratio if width < 160 else None)
-        room = max(16, (width - 6) * 6 // 16)
-        for info, (path, *rest) in zip(records, rows(records), strict=True):
+        made = Table(box=None, pad_edge=False, width=None if wide else width, header_style="bold")
+        for column in COLUMNS:
+            made.add_column(column.head, overflow="fold", ratio=None if wide else column.ratio)
+        for info in records:
             style = "cyan" if info.type == GROUP else COLOURS.get(info.kind, "")
-            cells = [Text(_folded(path, room) if width < 160 else path), *map(Text, rest)]
-            made.add_row(*cells, style=style)
+            path, *rest = (column.value(info) for column in COLUMNS)
+            made.add_row(Text(path if wide else _folded(path, room)), *map(Text, rest), style=style)
         yield made
 
 
@@ -68,7 +71,7 @@ def _folded(path: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def _trees(jobs: Sequence[Job], many: bool) -> Iterator[RenderableType]:
+def _trees(jobs: Sequence[JobListing], many: bool) -> Iterator[RenderableType]:
     for number, overrides, records in jobs:
         if many:
             yield Text(heading(number, overrides), style="bold")
@@ -80,7 +83,7 @@ def _branch(depth: int, name: str, info: PathInfo) -> Text:
     line = Text("  " * depth)
     line.append(name, style=COLOURS.get(info.kind, ""))
     line.append(f": {info.type} = ", style="dim")
-    line.append(shown(info), style=COLOURS.get(info.kind, ""))
+    line.append(value(info), style=COLOURS.get(info.kind, ""))
     if info.doc:
         line.append(f"  # {info.doc}", style="dim italic")
     return line

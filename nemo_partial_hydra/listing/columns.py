@@ -1,0 +1,129 @@
+"""The columns of a listing: what is shown of a path, and how wide.
+
+May import: the standard library. The plain table and the one on a terminal are both made from ``COLUMNS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from nemo_partial_hydra.recipes.values import VALUE_FORMS
+
+from .override_text import value_text
+from .record import GROUP, PathInfo
+
+OPTIONS = 12  # of a group, in a table
+
+
+class JobListing(NamedTuple):
+    """The listing of one job: its number in the sweep, its overrides, its paths."""
+
+    number: int
+    overrides: Sequence[str]
+    records: Sequence[PathInfo]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table.
+
+    Parameters
+    ----------
+    head : its heading.
+    value : what it shows of a path.
+    ratio : its share of a terminal's width.
+    widest : characters after which the plain table cuts a cell; 0 is never.
+    """
+
+    head: str
+    value: Callable[[PathInfo], str]
+    ratio: int
+    widest: int = 0
+
+    def cell(self, info: PathInfo) -> str:
+        """Return the text of the plain table's cell."""
+        text = self.value(info)
+        return text if not self.widest or len(text) <= self.widest else f"{text[: self.widest - 3]}..."
+
+
+def brief(value: Any) -> str:
+    """Spell a value in one short line."""
+    if isinstance(value, dict) and isinstance(value.get("_target_"), str):
+        if set(value) == {"_target_", "_args_"} and value["_target_"] in VALUE_FORMS:
+            return ", ".join(map(brief, value["_args_"]))
+        return str(value["_target_"]) if value.get("_call_") is False else str(value["_target_"]).rpartition(".")[2]
+    if isinstance(value, list):
+        return "[" + ", ".join(map(brief, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {brief(item)}" for key, item in value.items()) + "}"
+    return value_text(value) or str(value)
+
+
+def value(info: PathInfo) -> str:
+    """Spell the value of a path."""
+    if info.default_text is not None and not info.set:
+        return info.default_text
+    if info.required and info.value is None:
+        return "???"
+    if info.path.endswith("**kwargs") and info.value is None:
+        return ""
+    return brief(info.value)
+
+
+def set_by(info: PathInfo) -> str:
+    """Spell where a value comes from, or why it cannot be set."""
+    if info.type == GROUP:
+        options = _options(info)
+        return f"{_place(info) if info.overridable else info.why_not}  [{options}]"
+    if info.path.endswith(".**kwargs") and info.why_not is not None:
+        return info.why_not
+    text = _place(info)
+    if info.follows is not None:
+        text += f", follows {info.follows}"
+    if info.before is not None:
+        text += f" (was {brief(info.before)})"
+    # That a recipe node is replaced, not overridden, is no news in each of its lines.
+    usual = info.why_not is None or "its target is fixed" in info.why_not
+    return text if usual else f"{text}; fixed: {info.why_not}"
+
+
+def _options(info: PathInfo) -> str:
+    """Spell a group's options, as many as fit in a line or two: a library has a hundred, JSON has all of them."""
+    names = list(map(str, info.choices))
+    if len(names) <= OPTIONS:
+        return "|".join(names)
+    return f"{'|'.join(names[:OPTIONS])}|... {len(names)} in all"
+
+
+def _place(info: PathInfo) -> str:
+    if info.kind == "default":
+        return "default" if not (info.required and info.value is None) else "required"
+    if info.kind == "override":
+        return f"override {info.source}" if info.source else "override"
+    place = f"{info.source}:{info.line}" if info.line is not None else info.source
+    return place or info.kind
+
+
+COLUMNS = (
+    Column("PATH", lambda info: info.path, 6),
+    Column("TYPE", lambda info: info.type, 3, widest=32),
+    Column("VALUE", value, 3, widest=44),
+    Column("SET BY", set_by, 4),
+)
+
+
+def heading(number: int, overrides: Sequence[str]) -> str:
+    """Spell the line above a job's listing."""
+    return f"job {number}: {' '.join(overrides)}"
+
+
+def branches(records: Iterable[PathInfo]) -> Iterator[tuple[int, str, PathInfo]]:
+    """Yield each record with its depth below what is listed above it, and its name there."""
+    above: list[str] = []
+    for info in records:
+        while above and not info.path.startswith(f"{above[-1]}."):
+            above.pop()
+        yield len(above), info.path[len(above[-1]) + 1 :] if above else info.path, info
+        above.append(info.path)

@@ -1,0 +1,40 @@
+"""The plain table and the one on a terminal show the same columns, from one list."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from nemo_partial_hydra.listing import columns, formats, terminal
+from nemo_partial_hydra.listing.columns import Column, JobListing
+from nemo_partial_hydra.listing.record import PathInfo
+
+INFO = PathInfo("model.layers", "int", value=2, set=True, override="model.layers=2", kind="config", source="a.yaml")
+
+
+@pytest.fixture
+def another_column(monkeypatch: Any) -> None:
+    made = (*columns.COLUMNS, Column("LETTERS", lambda info: info.path * 20, 2, widest=20))
+    for module in (columns, formats, terminal):
+        monkeypatch.setattr(module, "COLUMNS", made)
+
+
+@pytest.mark.usefixtures("another_column")
+def test_a_column_more_is_one_entry_more(monkeypatch: Any) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    out = io.StringIO()
+    formats.print_jobs([JobListing(0, [], [INFO])], "table", many=False, out=out)
+    head, row = out.getvalue().splitlines()
+    assert head.split() == ["PATH", "TYPE", "VALUE", "SET", "BY", "LETTERS"]
+    assert row.split()[-1] == "model.layersmodel..."
+    wide = "".join(terminal.table([JobListing(0, [], [INFO])], False, width=400))
+    assert wide.splitlines()[0].split() == head.split()
+    assert INFO.path * 20 in wide
+
+
+def test_only_the_plain_table_cuts_cells() -> None:
+    column = Column("X", lambda info: "y" * 50, 1, widest=10)
+    assert column.cell(INFO) == "yyyyyyy..."
+    assert len(Column("X", column.value, 1).cell(INFO)) == 50
