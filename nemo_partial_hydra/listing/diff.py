@@ -1,27 +1,16 @@
 """What differs between two recipes, path by path.
 
-May import: Hydra's public parts where a side is a line of overrides, OmegaConf, rich.
+May import: the standard library. What the two are, ``recipe_file`` finds out.
 """
 
 from __future__ import annotations
 
-import os
-import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_partial_hydra.dialect.yaml import load, read_text
-from nemo_partial_hydra.errors import DialectError, UsageError
-from nemo_partial_hydra.policy import policy
-from nemo_partial_hydra.runtime import session, signature_store
-
 from .columns import brief
 from .record import PathInfo
-from .walk import paths
-
-JOB = "job.yaml"
-Where = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -59,136 +48,6 @@ def _values(records: Sequence[PathInfo]) -> dict[str, Any]:
         if not info.value or node or not isinstance(info.value, (dict, list)):
             out[info.path] = info.default_text if info.value is None and not info.set else info.value
     return {path: value for path, value in out.items() if not path.endswith("**kwargs")}
-
-
-def side(text: str, where: Where, allow: Iterable[str] = ()) -> list[PathInfo]:
-    """Return the listing of what one argument names.
-
-    Parameters
-    ----------
-    text : a recipe file, the directory of a frozen job, the dotted name of a recipe factory, or overrides.
-    where : the config directory and name that overrides are for.
-    allow : dotted prefixes that it may name besides what is allowed already.
-
-    Raises
-    ------
-    UsageError
-        If it is none of these.
-    RecipeError
-        If the recipe cannot be read.
-    """
-    if os.path.isdir(text):
-        file = os.path.join(text, JOB)
-        if not os.path.isfile(file):
-            raise UsageError(f"{text}: no job is frozen there: it has no {JOB}")
-        data = read_recipe_file(file)
-        return paths(data.get("recipe", data), allow=allow)
-    if os.path.isfile(text):
-        return _file(text, allow)
-    if where[0] is not None and where[1] is not None:
-        return _composed(where[0], where[1], _words(text), allow)
-    parts = text.split(".")
-    if len(parts) > 1 and all(part.isidentifier() for part in parts) and not text.endswith((".yaml", ".yml")):
-        factory = policy.load(text, allow)
-        return paths(factory(), allow=allow)
-    if "=" in text or not text:
-        raise UsageError(f"'{text}': overrides need --config-dir and --config-name to say what they are for")
-    raise UsageError(f"{text}: there is no such file, job or factory")
-
-
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise UsageError(f"'{text}': {error}") from None
-
-
-def _file(path: str, allow: Iterable[str]) -> list[PathInfo]:
-    data = read_recipe_file(path)
-    allow_folder(path)
-    signature_store.use(os.path.dirname(os.path.abspath(path)))
-    more = (*allow, *folder_packages(path))
-    if "defaults" not in data:
-        return paths(data, allow=more)
-    folder, name = os.path.split(os.path.abspath(path))
-    return _composed(folder, os.path.splitext(name)[0], [], more)
-
-
-def _composed(folder: str, name: str, overrides: list[str], allow: Iterable[str]) -> list[PathInfo]:
-    """Compose a config as its app would, typed files included."""
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from nemo_partial_hydra.composition.compat import initialize_arguments
-    from nemo_partial_hydra.composition.error_text import explain
-
-    if not os.path.isdir(folder):
-        raise UsageError(f"--config-dir: there is no directory '{folder}'")
-    allow_folder(os.path.join(folder, name))
-    more = (*allow, *folder_packages(os.path.join(folder, name)))
-    base = initialize_arguments(None)
-    try:
-        with session.running(session.Session(more)), initialize_config_dir(os.path.abspath(folder), **base):
-            config = compose(name.removesuffix(".yaml"), overrides=overrides)
-            return paths(config, allow=more)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(explain(error) or str(error)) from None
-
-
-def read_recipe_file(path: str) -> dict[Any, Any]:
-    """Read a recipe file as plain data.
-
-    Raises
-    ------
-    UsageError
-        If it cannot be read.
-    DialectError
-        If it is no YAML mapping; with line and column.
-    """
-    try:
-        data = load(read_text(path), path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
-    if not isinstance(data, dict):
-        raise DialectError(f"{path}: a recipe file is a mapping, got a {type(data).__name__}")
-    return data
-
-
-def folder_packages(path: str) -> tuple[str, ...]:
-    """Return the modules beside an app's config directory, which its recipes may name as under ``nph.main``."""
-    from nemo_partial_hydra.composition.app_modules import modules_in
-
-    return modules_in(_app_folder(path))
-
-
-def allow_folder(path: str) -> None:
-    """Make the modules beside an app's config directory importable, as they are when the app runs.
-
-    What is installed goes first.
-
-    Raises
-    ------
-    UsageError
-        If one of them would stand in for a package of the NeMo stack, whose names are allowed.
-    """
-    import sys
-
-    folder = _app_folder(path)
-    if folder in sys.path:
-        return
-    false = policy.STACK.intersection(folder_packages(path)) if folder != os.getcwd() else ()
-    if false:
-        raise UsageError(f"{folder}: its '{min(false)}' would stand in for the package of that name")
-    sys.path.append(folder)
-
-
-def _app_folder(path: str) -> str:
-    """Return the folder above ``conf``; for a file that stands alone, the current one."""
-    parts = os.path.dirname(os.path.abspath(path)).split(os.sep)
-    if "conf" in parts:
-        return os.sep.join(parts[: len(parts) - 1 - parts[::-1].index("conf")]) or os.sep
-    return os.getcwd()
 
 
 def print_difference(found: Difference) -> None:

@@ -28,10 +28,12 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare the two sides and print the difference."""
     from nemo_partial_hydra.errors import ExitCode
-    from nemo_partial_hydra.listing.diff import compare, print_difference, side
+    from nemo_partial_hydra.listing.diff import compare, print_difference
+    from nemo_partial_hydra.listing.recipe_file import listing_of
 
     where = (options.config_dir, options.config_name)
-    found = compare(side(options.a, where, options.allow), side(options.b, where, options.allow))
+    a, b = (listing_of(text, where, options.allow) for text in (options.a, options.b))
+    found = compare(a, b)
     if options.json:
         print(json.dumps(found.record(), indent=1, ensure_ascii=False))
     else:
