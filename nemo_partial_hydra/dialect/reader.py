@@ -30,17 +30,7 @@ from nemo_partial_hydra.recipes.tree import (
     rebuild,
     walk,
 )
-from nemo_partial_hydra.recipes.values import (
-    BYTES,
-    EXACT,
-    MAKERS,
-    MAPS,
-    NONE,
-    PATH_TARGETS,
-    SEQUENCES,
-    STRIP,
-    VALUE_FORMS,
-)
+from nemo_partial_hydra.recipes.values import BY_TARGET, MAPS, NONE, SEQUENCES
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
@@ -48,7 +38,6 @@ from .scalars import REFERENCE, unescape_interpolation
 from .writer import Lookup, item_spec
 
 Nodes = dict[Path, tuple[Path, Tree]]
-_LEAF_MAKERS: dict[str, Any] = {**EXACT, **PATH_TARGETS, BYTES: bytes.fromhex, STRIP: str.strip}
 
 
 def from_data(data: Any, signature: Lookup, problems: Problems, *, place: Path = ()) -> Tree:
@@ -159,7 +148,7 @@ class _Reader:
                 self.fail(doc, f"{CALL_KEY}: false names an object and takes no '{rest[0]}'")
             return None if target == NONE else Ref(target)  # what an object is, only importing it tells
         kept = {key: value for key, value in data.items() if key not in (TARGET, CALL_KEY, *IGNORED)}
-        if target in VALUE_FORMS and set(kept) == {ARGS} and isinstance(kept[ARGS], (list, tuple)):
+        if target in BY_TARGET and set(kept) == {ARGS} and isinstance(kept[ARGS], (list, tuple)):
             return self.explicit(target, list(kept[ARGS]), spec, doc, path)
         return self.call(target, kept, doc, path)
 
@@ -213,19 +202,20 @@ class _Reader:
                 return None
             self.moved[_texts(below)] = path
             return self.sequence(first or [], SEQUENCES[target], ANY, below, path)
-        if target in MAPS and isinstance(first, (list, tuple)):
+        if target in MAPS:
+            if not isinstance(first, (list, tuple)):
+                self.fail((*doc, ARGS), f"{target} takes one list of [key, value] pairs, got {args!r}")
+                return None
             return self.pairs(target, first, doc, path)
         if target == "builtins.str" and len(args) == 3:  # a text that is no UTF-8, by its bytes
             args = [self.read(args[0], ANY, below), *args[1:]]
         plain: tuple[Any, ...] = tuple(unescape_interpolation(arg) if isinstance(arg, str) else arg for arg in args)
         try:
-            made: Tree = _LEAF_MAKERS[target](*plain) if target in _LEAF_MAKERS else Value(target, plain)
-            if isinstance(made, Value):
-                MAKERS[target](*plain)
+            made = BY_TARGET[target].make(*plain)
         except (TypeError, ValueError, ArithmeticError, KeyError) as error:
             self.fail(doc, f"{target}({', '.join(map(repr, args))}): {error}")
             return None
-        return made
+        return Value(target, plain) if BY_TARGET[target].held == "value" else made
 
     def pairs(self, target: str, pairs: Any, doc: Path, path: Path) -> Tree:
         items = []

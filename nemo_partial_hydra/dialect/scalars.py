@@ -64,14 +64,6 @@ def _write_float(value: float) -> str:
     return repr(value)
 
 
-def read_bool(text: str) -> bool | None:
-    """Read a boolean as OmegaConf does on the command line; None if it is none."""
-    low = text.lower()
-    if low in ("true", "yes", "on", "y", "1"):
-        return True
-    return False if low in ("false", "no", "off", "n", "0") else None
-
-
 _OPENING = re.compile(r"(\\*)\$\{")
 
 

@@ -29,11 +29,14 @@ from nemo_partial_hydra.recipes.tree import (
     walk,
 )
 from nemo_partial_hydra.recipes.values import (
+    BY_TARGET,
+    BY_TYPE,
     BYTES,
-    MAPS,
-    NONE,
+    CONTAINERS,
     STRIP,
     VALUE_FORMS,
+    is_utf8,
+    write_duration,
 )
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
@@ -111,13 +114,13 @@ class Writer:
         below = (*doc, ARGS, 0)
         if isinstance(tree, Seq):
             inner = [self.write(v, ANY, (*path, i), (*below, i)) for i, v in enumerate(tree.items)]
-            return {TARGET: f"builtins.{tree.kind}", ARGS: [inner]}
+            return {TARGET: CONTAINERS[tree.kind].target, ARGS: [inner]}
         if isinstance(tree, Map):
             pairs = [
                 [self.write(k, ANY, (), ()), self.write(v, ANY, (*path, k), (*below, i, 1))]
                 for i, (k, v) in enumerate(tree.items)
             ]
-            return {TARGET: next(name for name, kind in MAPS.items() if kind == tree.kind), ARGS: [pairs]}
+            return {TARGET: CONTAINERS[tree.kind].target, ARGS: [pairs]}
         return explicit_leaf(tree)
 
     def call(self, tree: Call, path: Path, doc: Path) -> dict[str, Any]:
@@ -147,7 +150,7 @@ def short_form(tree: Tree) -> Tree:
     if isinstance(tree, Ref):
         return tree.target.rpartition(".")[2]
     if isinstance(tree, Value):
-        return duration(tree) if tree.target == "datetime.timedelta" else NO_SHORT
+        return write_duration(*tree.args) if tree.target == "datetime.timedelta" else NO_SHORT
     if isinstance(tree, PATHS):
         return str(tree)
     if isinstance(tree, str):
@@ -160,30 +163,20 @@ def _short_key(key: Any) -> bool:
     return len(key) <= 160 and is_utf8(key) if isinstance(key, str) else isinstance(key, (int, float))
 
 
-def is_utf8(text: str) -> bool:
-    """Whether a text can be written at all (a lone surrogate cannot)."""
-    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
-
-
 def explicit_leaf(tree: Tree) -> dict[str, Any]:
     """Write a leaf so that no annotation is needed to read it."""
     if isinstance(tree, Ref):
         return {TARGET: tree.target, CALL_KEY: False}
     if isinstance(tree, Value):
         return {TARGET: tree.target, ARGS: list(tree.args)}
-    if isinstance(tree, PATHS):
-        return {TARGET: f"pathlib.{type(tree).__name__}", ARGS: [escape_interpolation(str(tree))]}
-    if isinstance(tree, bytes):
-        return {TARGET: BYTES, ARGS: [tree.hex()]}
-    if tree is None:
-        return {TARGET: NONE, CALL_KEY: False}
-    if tree == MISSING:
-        return {TARGET: STRIP, ARGS: [f" {MISSING}"]}
     if isinstance(tree, str) and not is_utf8(tree):
         hexed = {TARGET: BYTES, ARGS: [tree.encode("utf-8", "surrogatepass").hex()]}
-        return {TARGET: "builtins.str", ARGS: [hexed, "utf-8", "surrogatepass"]}
-    text = escape_interpolation(tree) if isinstance(tree, str) else tree
-    return {TARGET: f"builtins.{type(tree).__name__}", ARGS: [text]}
+        return {TARGET: BY_TYPE[str].target, ARGS: [hexed, "utf-8", "surrogatepass"]}
+    row = BY_TARGET[STRIP] if tree == MISSING else BY_TYPE[type(tree)]
+    if row.held == "name":
+        return {TARGET: row.target, CALL_KEY: False}
+    args = [escape_interpolation(arg) if isinstance(arg, str) else arg for arg in row.arguments(tree)]
+    return {TARGET: row.target, ARGS: args}
 
 
 def call_head(tree: Call) -> dict[str, Any]:
@@ -221,12 +214,6 @@ def _item(spec: TypeSpec, key: Any) -> TypeSpec:
     if spec.kind == "tuple" and not spec.variadic:
         return spec.args[key] if isinstance(key, int) and 0 <= key < len(spec.args) else ANY
     return spec.args[-1] if spec.args else ANY
-
-
-def duration(value: Value) -> str:
-    days, seconds, micro = value.args
-    clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}" + (f".{micro:06}" if micro else "")
-    return f"{days} days, {clock}" if days else clock
 
 
 def relative(path: Path, target: Path) -> str:

@@ -18,6 +18,7 @@ from nemo_partial_hydra.libraries import library
 from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.names import public, resolve
 from nemo_partial_hydra.recipes.tree import Path, Tree
+from nemo_partial_hydra.recipes.values import HARMLESS
 
 from .rules import (
     ARGUMENTS,
@@ -25,7 +26,6 @@ from .rules import (
     DENIED,
     DENIED_LAST,
     FOREIGN,
-    HARMLESS,
     HYDRA_PARTS,
     OWN_MODULES,
     POWERFUL,

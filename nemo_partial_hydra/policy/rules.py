@@ -58,16 +58,6 @@ BUILT_IN = (
     "PIL.Image.Resampling",
 )
 
-# Standard-library and builtin names that only make values.
-HARMLESS = frozenset(
-    "builtins.None builtins.bool builtins.bytes builtins.bytes.fromhex builtins.complex builtins.dict builtins.float "
-    "builtins.frozenset builtins.int builtins.list builtins.range builtins.set builtins.str builtins.str.strip "
-    "builtins.tuple collections.OrderedDict decimal.Decimal datetime.timedelta datetime.datetime datetime.date "
-    "datetime.time datetime.datetime.fromisoformat datetime.date.fromisoformat datetime.time.fromisoformat "
-    "fractions.Fraction uuid.UUID pathlib.Path pathlib.PosixPath pathlib.PurePath pathlib.PurePosixPath "
-    "pathlib.PureWindowsPath".split()
-)
-
 PICKLE = "reads pickles, which run code"
 CODE = "imports or runs what its arguments name"
 SHELL = "starts processes"

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nemo_partial_hydra.dialect.scalars import read_bool
 from nemo_partial_hydra.recipes.data import Kept, KeptSeq
 from nemo_partial_hydra.recipes.keys import ARGS
 from nemo_partial_hydra.recipes.tree import Call, Map, Opaque, Path, Ref, Seq
-from nemo_partial_hydra.recipes.values import EXACT, SEQUENCES
+from nemo_partial_hydra.recipes.values import EXACT, SEQUENCES, read_bool
 
 from .rules import ARGUMENTS, ENVIRONMENT, MUST_BE_OFF, MUST_BE_UNSET, NAMING
 

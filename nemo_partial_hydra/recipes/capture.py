@@ -6,13 +6,7 @@ buildable cannot exist without it.
 
 from __future__ import annotations
 
-import collections
-import copyreg
-import dataclasses
-import datetime
 import enum
-import functools
-import inspect
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -22,6 +16,7 @@ from typing import Any
 from nemo_partial_hydra.errors import CaptureError
 from nemo_partial_hydra.messages import placed
 
+from .constructor import how_made, is_default
 from .keys import ARGS, RESERVED
 from .names import name_of, resolves_to
 from .tree import (
@@ -30,7 +25,6 @@ from .tree import (
     FIDDLE_CONFIG,
     FIDDLE_PARTIAL,
     PARTIAL,
-    PATHS,
     SCALARS,
     Call,
     Link,
@@ -42,7 +36,7 @@ from .tree import (
     Tree,
     Value,
 )
-from .values import VALUE_TYPES
+from .values import BY_TYPE
 
 WAYS_OUT = "wrap what makes it in run.Config(...), or keep it as it is with nph.raw(...)"
 _CODE = (
@@ -143,22 +137,20 @@ class _Capture:
     def node(self, obj: Any, path: Path) -> Tree:
         if isinstance(obj, self.buildable):
             return self.call(obj, path)
-        kind = type(obj)
-        if kind in (list, tuple):
-            return Seq(tuple(self.tree(item, (*path, i)) for i, item in enumerate(obj)), kind.__name__)
-        if kind in (set, frozenset):
-            return Seq(tuple(self.tree(item, (*path, i)) for i, item in enumerate(_ordered(obj))), kind.__name__)
-        if kind is dict or kind is collections.OrderedDict:
-            return self.map(obj, path)
-        if kind in PATHS:
-            path_leaf: Tree = obj
-            return path_leaf
-        if kind in VALUE_TYPES:
-            target, args = VALUE_TYPES[kind], made_with(obj)
-            return Value(target, args)
-        if kind is Raw:
+        if isinstance(obj, Raw):
             return Opaque(obj.value)
-        return self.other(obj, path)
+        row = BY_TYPE.get(type(obj))
+        if row is None:
+            return self.other(obj, path)
+        if row.held == "sequence":
+            items = _ordered(obj) if row.cls in (set, frozenset) else obj
+            return Seq(tuple(self.tree(item, (*path, i)) for i, item in enumerate(items)), row.cls.__name__)
+        if row.held == "map":
+            return self.map(obj, path)
+        if row.held == "value":
+            return Value(row.target, row.arguments(obj))
+        leaf: Tree = obj
+        return leaf
 
     def map(self, obj: dict[Any, Any], path: Path) -> Tree:
         for key in obj:
@@ -229,7 +221,7 @@ class _Capture:
             try:
                 named[name] = self.tree(value, (*path, name))
             except CaptureError:
-                if not _is_default(obj, name, value):  # if it is (a lambda), leaving it out says the same
+                if not is_default(obj, name, value):  # if it is (a lambda), leaving it out says the same
                     raise
         return Call(target, named, positional, buildable)
 
@@ -285,83 +277,3 @@ def buildable_name(obj: Any, path: Path) -> str:
     if name in (CONFIG, PARTIAL, FIDDLE_CONFIG, FIDDLE_PARTIAL, ARG_FACTORY):
         return name
     raise CaptureError(placed(path, f"a buildable of the class {kind.__module__}.{kind.__qualname__} is not supported"))
-
-
-def made_with(obj: Any) -> tuple[Any, ...]:
-    """Return the constructor arguments of a standard-library value."""
-    if isinstance(obj, datetime.timedelta):
-        return (obj.days, obj.seconds, obj.microseconds)
-    if isinstance(obj, complex):
-        return (obj.real, obj.imag)
-    if isinstance(obj, range):
-        return (obj.start, obj.stop, obj.step)
-    if isinstance(obj, (datetime.datetime, datetime.date, datetime.time)):
-        return (obj.isoformat(),)
-    return (str(obj),)
-
-
-How = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
-
-
-def how_made(obj: Any) -> Any:
-    """Return the buildable, or (callable, args, kwargs, buildable class), that makes an object; None if unknown."""
-    io = getattr(obj, "__io__", None)  # NeMo's IOMixin keeps how an object was made
-    if io is not None and hasattr(io, "__fn_or_cls__"):
-        return io
-    if isinstance(obj, functools.partial):
-        return (obj.func, obj.args, dict(obj.keywords), PARTIAL)
-    if dataclasses.is_dataclass(obj):
-        fields = _fields(obj)
-        return None if fields is None else (type(obj), (), fields, CONFIG)
-    if isinstance(obj, tuple) and hasattr(obj, "_fields"):
-        return (type(obj), (), {name: getattr(obj, name) for name in obj._fields}, CONFIG)
-    return _reduced(obj)
-
-
-def _fields(obj: Any) -> dict[str, Any] | None:
-    """Return the constructor's arguments of a dataclass instance; None if its fields do not tell them all."""
-    needed = inspect.signature(type(obj)).parameters
-    anything = any(p.kind is p.VAR_KEYWORD for p in needed.values())  # a constructor of its own, which passes them on
-    own = {field.name: field for field in dataclasses.fields(obj)}
-    fields = [name for name, field in own.items() if field.init and (anything or name in needed)]
-    named = [p for p in needed.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    if any(p.default is p.empty and p.name not in fields for p in named):
-        return None  # an InitVar, or an argument that no field keeps
-    if not hasattr(obj, "__post_init__"):
-        made_later = [name for name in own if name not in fields and not _as_made(own[name], getattr(obj, name, None))]
-        if made_later or any(name not in own for name in getattr(obj, "__dict__", {})):
-            return None  # someone changed it after it was made: the constructor would not
-    return {name: getattr(obj, name) for name in fields if hasattr(obj, name)}
-
-
-def _as_made(field: dataclasses.Field[Any], value: Any) -> bool:
-    """Whether a field that nobody gives has the value that it always starts with."""
-    if field.default_factory in (list, dict, set):
-        return type(value) is field.default_factory and not value
-    return field.default is value
-
-
-def _is_default(obj: Any, name: str, value: Any) -> bool:
-    """Whether an argument of a dataclass is its field's own default."""
-    fields = dataclasses.fields(obj) if dataclasses.is_dataclass(obj) else ()
-    return any(field.name == name and field.default is value for field in fields)
-
-
-def _reduced(obj: Any) -> How | None:
-    """Ask the pickle protocol (no pickle is read or written) for a constructor and its arguments."""
-    if isinstance(obj, (types.ModuleType, type(sys.stdout), types.GeneratorType)):
-        return None
-    try:
-        reduced = obj.__reduce_ex__(2)
-    except Exception:  # a foreign class may raise anything to say that it cannot tell
-        return None
-    if not isinstance(reduced, tuple) or len(reduced) < 2 or any(part is not None for part in reduced[2:]):
-        return None
-    maker, args = reduced[:2]
-    if maker is getattr(copyreg, "__newobj__", None):
-        maker, args = args[0], args[1:]
-        if not args and maker.__init__ is not object.__init__:
-            return None
-    if not callable(maker) or getattr(maker, "__module__", "") in ("copyreg", "builtins", "operator"):
-        return None  # getattr and its like reach anything: they say nothing about how the object was made
-    return (maker, tuple(args), {}, CONFIG)

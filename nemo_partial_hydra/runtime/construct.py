@@ -6,7 +6,6 @@ the meaning of ``fiddle.build`` and runs where there is only Python and what the
 
 from __future__ import annotations
 
-import collections
 import functools
 import inspect
 import types
@@ -33,10 +32,7 @@ from nemo_partial_hydra.recipes.tree import (
     at,
     walk,
 )
-from nemo_partial_hydra.recipes.values import MAKERS
-
-_KINDS: dict[str, Callable[[Iterable[Any]], Any]] = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
-_MAPS: dict[str, Callable[[Iterable[Any]], Any]] = {"dict": dict, "OrderedDict": collections.OrderedDict}
+from nemo_partial_hydra.recipes.values import BY_TARGET, CONTAINERS
 
 
 class _Builder:
@@ -68,9 +64,9 @@ class _Builder:
         if isinstance(tree, Call):
             made = self.call(tree, path)
         elif isinstance(tree, Seq):
-            made = _KINDS[tree.kind](self.value(item, (*path, i)) for i, item in enumerate(tree.items))
+            made = CONTAINERS[tree.kind].make(self.value(item, (*path, i)) for i, item in enumerate(tree.items))
         elif isinstance(tree, Map):
-            made = _MAPS[tree.kind]((key, self.value(item, (*path, key))) for key, item in tree.items)
+            made = CONTAINERS[tree.kind].make((key, self.value(item, (*path, key))) for key, item in tree.items)
         elif isinstance(tree, Ref):
             made = self.loaded[tree.target]
             if isinstance(made, types.MethodType):
@@ -78,7 +74,7 @@ class _Builder:
         elif isinstance(tree, Link):
             return self.linked(tree, path)
         elif isinstance(tree, Value):
-            made = MAKERS[tree.target](*tree.args)
+            made = BY_TARGET[tree.target].make(*tree.args)
         elif isinstance(tree, Opaque):
             made = tree.value
         else:

@@ -11,10 +11,9 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-from nemo_partial_hydra.dialect.scalars import read_bool
 from nemo_partial_hydra.messages import nearest, one_of
 from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Ref, Seq, Tree, Value
-from nemo_partial_hydra.recipes.values import EXACT, PATH_TARGETS, read_duration
+from nemo_partial_hydra.recipes.values import PATH_TYPES, read_bool, read_duration
 
 from .types import TypeSpec
 
@@ -42,8 +41,6 @@ def convert(value: Tree, spec: TypeSpec) -> Tree:
         return value
     if isinstance(value, int) and value.bit_length() >= MAX_BITS and spec.kind not in ("int", "float", "union"):
         raise _expected(value, spec)
-    if isinstance(value, Value) and value.target in EXACT:
-        return value  # written out on purpose: it stays what it is
     if spec.kind == "union":
         return _union(value, spec)
     return _CONVERTERS.get(spec.kind, _object)(value, spec)
@@ -171,7 +168,7 @@ def _str(value: Tree, spec: TypeSpec) -> Tree:
         return value
     if isinstance(value, (bool, int, float)) and (isinstance(value, float) or value.bit_length() < MAX_BITS):
         return str(value)
-    if type(value) in PATH_TARGETS.values():
+    if type(value) in PATH_TYPES.values():
         return str(value)
     raise _expected(value, spec)
 
@@ -183,12 +180,12 @@ def _bytes(value: Tree, spec: TypeSpec) -> Tree:
 
 
 def _path(value: Tree, spec: TypeSpec) -> Tree:
-    if isinstance(value, tuple(PATH_TARGETS.values())):
+    if isinstance(value, tuple(PATH_TYPES.values())):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)  # a directory named 2026 is a number to the command line
     if isinstance(value, str):
-        path: Tree = PATH_TARGETS.get(spec.target, PATH_TARGETS["pathlib.Path"])(value)
+        path: Tree = PATH_TYPES.get(spec.target, PATH_TYPES["pathlib.Path"])(value)
         return path
     raise _expected(value, spec)
 

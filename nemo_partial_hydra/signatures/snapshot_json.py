@@ -13,7 +13,6 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from nemo_partial_hydra.dialect.writer import is_utf8
 from nemo_partial_hydra.recipes.tree import (
     BUILDABLES,
     PATHS,
@@ -28,6 +27,7 @@ from nemo_partial_hydra.recipes.tree import (
     Value,
     walk,
 )
+from nemo_partial_hydra.recipes.values import BY_TARGET, CONTAINERS, is_utf8
 
 from .signature import Default, Required, Unknown
 
@@ -124,7 +124,9 @@ def _leaf(data: Any) -> Any:
     return leaf
 
 
-def _seq(kind: str, body: Any) -> Seq:
+def _container(kind: str, body: Any) -> Seq | Map:
+    if CONTAINERS[kind].held == "map":
+        return Map(_pairs(body, _leaf), kind)
     return Seq(tuple(map(read, list_in(body))), kind)
 
 
@@ -140,9 +142,10 @@ def words_in(data: Any, what: str = "it") -> str:
 
 def _value(body: Any) -> Value:
     target, *args = [_leaf(arg) for arg in list_in(body)] or [None]
-    if [type(arg) for arg in args] != _VALUES.get(target, [str]):
+    row = BY_TARGET.get(target) if isinstance(target, str) else None
+    if row is None or row.held != "value" or tuple(map(type, args)) != row.argument_types:
         raise ValueError(f"{brief(body)} is no value of the standard library")
-    return Value(text_in(target), tuple(args))
+    return Value(target, tuple(args))
 
 
 def _pairs(body: Any, key: Callable[[Any], Any]) -> tuple[tuple[Any, Tree], ...]:
@@ -159,11 +162,6 @@ def _call(body: Any) -> Call:
 
 
 _SPELLED = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
-_VALUES: dict[Any, list[type]] = {  # the arguments of values that are not made of one text
-    "datetime.timedelta": [int] * 3,
-    "builtins.range": [int] * 3,
-    "builtins.complex": [float] * 2,
-}
 _READERS: dict[Any, Callable[[Any], Tree]] = {
     "ref": lambda body: Ref(text_in(body)),
     "str": lambda body: "".join(map(text_in, list_in(body))),
@@ -173,8 +171,6 @@ _READERS: dict[Any, Callable[[Any], Tree]] = {
     "value": _value,
     "call": _call,
     "link": lambda body: Link(tuple(map(_leaf, list_in(body)))),
-    "dict": lambda body: Map(_pairs(body, _leaf)),
-    "OrderedDict": lambda body: Map(_pairs(body, _leaf), "OrderedDict"),
-    **{kind: functools.partial(_seq, kind) for kind in ("tuple", "set", "frozenset")},
+    **{kind: functools.partial(_container, kind) for kind in CONTAINERS if kind != "list"},  # which is an array
     **{kind.__name__: functools.partial(_path, kind) for kind in PATHS},
 }

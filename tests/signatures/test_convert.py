@@ -15,9 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemo_partial_hydra.dialect.writer import duration
 from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Ref, Seq, Tree, Value
-from nemo_partial_hydra.recipes.values import read_duration
+from nemo_partial_hydra.recipes.values import read_duration, write_duration
 from nemo_partial_hydra.runtime.workspace import captured
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, fits, same
 from nemo_partial_hydra.signatures.types import parse
@@ -384,7 +383,7 @@ def test_a_value_that_fits_one_alternative_is_left_alone(value: Any, annotation:
 @settings(max_examples=200, deadline=None)
 def test_durations_are_read_as_they_are_written(value: datetime.timedelta) -> None:
     parts = (value.days, value.seconds, value.microseconds)
-    assert read_duration(duration(Value("datetime.timedelta", parts))) == parts
+    assert read_duration(write_duration(*parts)) == parts
     assert read_duration(str(value)) == parts
 
 
