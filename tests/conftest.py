@@ -1,9 +1,24 @@
-"""What holds for all tests."""
+"""What holds for all tests: what they need, what may not run at once, and what is put back after each.
+
+Skips are named here and nowhere else: a test says what it needs with a marker of ``NEEDS`` or with ``left_out``; where
+that is missing it is skipped with the reason, or fails if ``NPH_REQUIRE_ALL=1`` says that no part may be left out.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import pytest
+from hypothesis import settings
+
+from tests.support import laws  # noqa: F401 - it registers the profiles
+
+# ``--hypothesis-profile=few`` is read later and wins.
+settings.load_profile("full")
 
 # A shell starts what runs in its background with SIGINT ignored, and children inherit that: a test that interrupts a
 # process would wait for ever. A handler of our own is not inherited, but the default action is then.
@@ -14,3 +29,56 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
+
+
+class Need(NamedTuple):
+    """What a machine or an environment must have for a test, and why the test is left out where it has not."""
+
+    met: bool
+    reason: str
+
+
+NEEDS = {
+    "nemo": Need(importlib.util.find_spec("nemo") is not None, "NeMo is not installed in this environment"),
+    "root": Need(os.geteuid() == 0, "this needs root"),
+    "devices": Need(all(map(os.path.exists, ("/dev/full", "/dev/zero"))), "there is no /dev/full or /dev/zero here"),
+}
+"""By marker.  Whether there can be a cluster is asked by its fixture, since to ask takes a while."""
+
+ONE_AT_A_TIME = ("cluster", "nemo")
+"""Markers of tests that are kept together in one process of pytest-xdist, so that none runs beside another: they
+share one SLURM, or import 2 GB of NeMo."""
+
+
+def left_out(reason: str) -> NoReturn:
+    """Skip the test for this reason, or fail where every part is required."""
+    if os.environ.get("NPH_REQUIRE_ALL") == "1":
+        pytest.fail(f"no part may be left out here, but: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what this machine or environment cannot run."""
+    asked = {name for name in NEEDS if item.get_closest_marker(name) is not None}
+    if item.get_closest_marker("cluster") is not None:
+        asked.discard("nemo")  # the jobs' image has it; the fixture of that image asks
+    for name in sorted(asked):
+        if not NEEDS[name].met:
+            left_out(NEEDS[name].reason)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group what must not run at once for ``--dist loadgroup``."""
+    for item in items:
+        group = next((name for name in ONE_AT_A_TIME if item.get_closest_marker(name) is not None), None)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture
+def weird_tmp_path(tmp_path: Path) -> Path:
+    """A directory whose name breaks whatever is not quoted: quotes, a newline, a semicolon, ``$(...)``."""
+    made = tmp_path / 'it\'s "odd";\n$(touch broken) é * & {a} %j'
+    made.mkdir()
+    return made

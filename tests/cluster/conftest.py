@@ -1,8 +1,8 @@
 """The cluster as fixtures: brought up once a session, cleaned after each test, its logs shown when one fails.
 
 A lab that is up already is used and stays up; one that this session started is brought down at its end.  Where the
-machine cannot host one the tests are skipped with the reason, or fail if NPH_REQUIRE_ALL=1 says that none may be left
-out.  Everything is loaded here in environments without a cluster too, so it imports pytest and the lab alone.
+machine cannot host one the tests are left out.  All of this is loaded in environments without a cluster too, so it
+imports pytest and the lab alone.
 """
 
 from __future__ import annotations
@@ -12,20 +12,13 @@ import os
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from tests.cluster import images
 from tests.cluster.host import LabError
 from tests.cluster.lab import Lab
-
-
-def left_out(reason: str) -> NoReturn:
-    """Skip for this reason, or fail where every part is required."""
-    if os.environ.get("NPH_REQUIRE_ALL") == "1":
-        pytest.fail(f"no part may be left out here, but: {reason}", pytrace=False)
-    pytest.skip(reason)
+from tests.conftest import NEEDS, left_out
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +59,7 @@ def image_nemo(lab: Lab) -> images.Bound:
     """An image with the NeMo environment bound into it: the one of NPH_NEMO_VENV, else the one that runs the tests."""
     named = os.environ.get("NPH_NEMO_VENV")
     if named is None and importlib.util.find_spec("nemo") is None:
-        left_out("NeMo is not installed in this environment, and NPH_NEMO_VENV names no other")
+        left_out(f"{NEEDS['nemo'].reason}, and NPH_NEMO_VENV names no other")
     return lab.nemo(Path(named or sys.prefix))
 
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import read_job, write_job
 from nemo_partial_hydra.jobs.metadata import image_of

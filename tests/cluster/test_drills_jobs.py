@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-
 from nemo_partial_hydra.jobs import status as states
 from tests.cluster.drills import WAITED, Command, Drill
 from tests.cluster.host import run

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-
 from nemo_partial_hydra.jobs.layout import sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
 from tests.cluster.drills import ALLOW, WAITED, Drill

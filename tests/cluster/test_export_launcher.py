@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-
 from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.libraries import manifest
 from tests.cluster.lab import Lab

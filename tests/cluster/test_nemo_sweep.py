@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import find_jobs
 from nemo_partial_hydra.jobs.outcome import read_result

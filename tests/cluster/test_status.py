@@ -15,8 +15,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-
 from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, job_paths

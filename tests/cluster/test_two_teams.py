@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-
 from tests.cluster.lab import Lab
 from tests.support.sweeps import ROOT
 

@@ -21,6 +21,7 @@ from nemo_partial_hydra.composition.error_text import explain
 from nemo_partial_hydra.composition.job_configs import Composer
 from nemo_partial_hydra.composition.nodes import Leaf
 from nemo_partial_hydra.runtime import session
+from tests.support import laws
 from tests.support.apps import CONF, VERSION_BASE, App
 
 pytestmark = pytest.mark.matrix
@@ -162,8 +163,7 @@ JOBS = st.lists(st.lists(st.sampled_from(OVERRIDES), min_size=0, max_size=4, uni
 
 
 @settings(
-    max_examples=15,
-    deadline=None,
+    max_examples=laws.tries(15),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # the failing job is in the message already
 )

@@ -16,11 +16,11 @@ from omegaconf import OmegaConf
 
 import nemo_partial_hydra as nph
 from nemo_partial_hydra.composition.registry import REGISTRY
+from tests.support import laws
 from tests.support.apps import CONF, App
 
 QUICK = settings(
-    max_examples=40,
-    deadline=None,
+    max_examples=laws.tries(40),
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],  # an example is small as drawn; making it smaller takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -528,7 +528,7 @@ def files(draw: Any) -> tuple[dict[str, str], list[str]]:
     return conf, draw(st.lists(st.sampled_from(["steps=9", "model.config.layers=9", "opt.lr=0.5"]), max_size=2))
 
 
-@settings(QUICK, max_examples=60)
+@settings(QUICK, max_examples=laws.tries(60))
 @given(drawn=files())
 def test_typed_files_set_what_plain_hydra_sets(
     tmp_path_factory: pytest.TempPathFactory, drawn: tuple[dict[str, str], list[str]]

@@ -19,6 +19,7 @@ from nemo_partial_hydra.dialect.yaml import dump, load
 from nemo_partial_hydra.errors import DialectError, PolicyError, RecipeError, ValidationError
 from nemo_partial_hydra.recipes.tree import Call, Link, Map, Ref, Seq, Tree, Value
 from nemo_partial_hydra.runtime.workspace import read_tree
+from tests.support import laws
 from tests.support.strategies import TRICKY
 
 T = "tests.support.targets"
@@ -40,7 +41,6 @@ def typed(body: str) -> Any:
 
 
 def built(text: str) -> Any:
-    pytest.importorskip("nemo_run")
     import nemo_partial_hydra as nph
 
     return nph.from_yaml(textwrap.dedent(text), allow=ALLOW)
@@ -73,7 +73,7 @@ def test_nemo_run_style() -> None:
 
 
 def test_nemo_runs_own_yaml_is_read() -> None:
-    run = pytest.importorskip("nemo_run")
+    import nemo_run as run
     from nemo_run.core.serialization.yaml import YamlSerializer
 
     from tests.support import targets as t
@@ -387,7 +387,7 @@ NUMBERS = st.one_of(
 
 
 @given(NUMBERS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=laws.tries(400))
 def test_the_scalar_table_is_omegaconfs(text: str) -> None:
     try:
         expected = OmegaConf.select(OmegaConf.load(io.StringIO(f"a: {text}\n")), "a")
@@ -419,13 +419,13 @@ data = st.recursive(
 @given(data)
 @example({"a": [[[]], {}, [{}], [[1, 2], {"b": []}]]})
 @example({"": "", " ": " ", "a\nb": "c\nd"})
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=laws.tries(250))
 def test_what_is_dumped_is_loaded_again_exactly(value: Any) -> None:
     assert _spelled(load(dump(value))) == _spelled(value)
 
 
 @given(st.dictionaries(st.sampled_from("abc"), data, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=laws.tries(100))
 def test_what_is_dumped_is_the_same_to_omegaconf(value: Any) -> None:
     """Other programs read our files: OmegaConf and plain PyYAML agree with us on what is written."""
     try:
@@ -449,7 +449,7 @@ def _spelled(value: Any) -> Any:
 
 
 @given(st.one_of(st.text(alphabet="${}\\ab.:", max_size=10), st.sampled_from(TRICKY)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=laws.tries(300))
 def test_escaped_text_is_read_back_and_means_the_same_to_omegaconf(text: str) -> None:
     escaped = escape_interpolation(text)
     assert unescape_interpolation(escaped) == text

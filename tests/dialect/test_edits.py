@@ -186,7 +186,6 @@ def test_reserved_keys_in_a_plain_dict_are_not_edits() -> None:
 
 
 def _built(**values: Any) -> Any:
-    pytest.importorskip("nemo_run")
     from nemo_partial_hydra.api import build
 
     return build({"_target_": "tests.support.targets.untyped", **values}, allow=["tests.support"])

@@ -12,15 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytest.importorskip("fiddle")
-pytest.importorskip("nemo_run")
-
 import fiddle as fdl
 import hydra.errors
 import hydra.utils
 import nemo_run as run
+import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -32,13 +28,14 @@ from nemo_partial_hydra.dialect.interop import adopted
 from nemo_partial_hydra.signatures.introspect import read
 from nemo_partial_hydra.signatures.signature import Signature
 from tests.support import bridge as b
+from tests.support import laws
 from tests.support import strategies as make
 from tests.support import targets as t
 from tests.support.apps import App
 
 ALLOW = ["tests.support"]
 B = "tests.support.bridge"
-QUICK = settings(max_examples=80, deadline=None)
+QUICK = settings(max_examples=laws.tries(80))
 
 # Objects that are equal though Python compares partials by identity -----------------------------------------------
 

@@ -10,11 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import jsonschema
 import pytest
-
-jsonschema = pytest.importorskip("jsonschema")
-pytest.importorskip("nemo_run")
-
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +29,7 @@ from nemo_partial_hydra.signatures.introspect import doc_of, live
 from nemo_partial_hydra.signatures.signature import Parameter, Signature
 from nemo_partial_hydra.signatures.types import TypeSpec, parse
 from tests.signatures.test_convert import ANNOTATIONS, TABLE, WRONG
+from tests.support import laws
 from tests.support.apps import ROOT
 from tests.support.strategies import TARGETS, TRICKY, atoms, recipes
 
@@ -229,7 +227,7 @@ def test_what_an_editor_reads_as_a_text(made: dict[str, Any]) -> None:
     read_tree(load(plain), ALLOW)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(recipes())
 def test_what_is_written_is_valid(recipe: Any) -> None:
     try:
@@ -270,7 +268,7 @@ plain_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=laws.tries(400))
 @given(st.sampled_from(ANNOTATIONS), plain_values)
 @example(tuple[()], [])
 @example(dict[int, str], {0: "a", True: "b", "2": "c"})
@@ -510,7 +508,6 @@ print("RESULT", json.dumps({"bad": bad, "typos": typos, "seen": seen}))
 
 @pytest.mark.nemo
 def test_nemos_recipes_and_the_shipped_files_are_valid(tmp_path: Path) -> None:
-    pytest.importorskip("nemo", reason="NeMo is not installed in this environment")
     env = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-c", VALIDATE_RECIPES, str(ROOT), *NEMO_RECIPES]
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)

@@ -22,6 +22,7 @@ from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.jobs.placeholders import Marks, expanded, is_secret
 from nemo_partial_hydra.jobs.status import Status, read_status, write_status
 from nemo_partial_hydra.runtime.workspace import read_tree
+from tests.support import laws
 from tests.support.apps import CONF, SCRIPT, App
 from tests.support.jobs import frozen, recipe
 
@@ -175,7 +176,7 @@ def test_names_of_what_is_none(name: str) -> None:
 TEXTS = st.text(st.sampled_from("ab\\${}:., \n\"'é"), max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=laws.tries(200))
 @given(before=TEXTS, after=TEXTS, value=TEXTS, default=st.one_of(st.none(), st.text("abc é.", max_size=5)))
 def test_any_text_around_what_is_left_open_comes_back(before: str, after: str, value: str, default: str | None) -> None:
     from nemo_partial_hydra.dialect.scalars import escape_interpolation, unescape_interpolation
@@ -369,7 +370,7 @@ DATA = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=laws.tries(200))
 @given(data=DATA, overrides=st.lists(st.text(max_size=20), max_size=3))
 def test_any_job_is_read_back_as_it_was_written(data: Any, overrides: list[str]) -> None:
     recipe_ = {"_target_": "a.b", "x": data}

@@ -19,6 +19,7 @@ from nemo_partial_hydra.jobs.job import job_text, read_job
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.jobs.status import Status, read_status, write_status
+from tests.conftest import left_out
 from tests.support.apps import ROOT, App
 from tests.support.jobs import bare_folder, command, environment, frozen, recipe, run, start, until
 
@@ -335,13 +336,13 @@ def fill(path: Path) -> None:
             pass
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+@pytest.mark.root
 def test_a_full_disk_keeps_the_status(bare: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=False)
     if mounted.returncode:
-        pytest.skip("mounting is not allowed here")
+        left_out("mounting is not allowed here")
     try:
         go = tmp_path / "go"
         paths = frozen(disk / "0", recipe("once", ready=str(tmp_path / "ready"), go=str(go)))
@@ -358,7 +359,7 @@ def test_a_full_disk_keeps_the_status(bare: Path, tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.devices
 def test_a_job_whose_result_and_log_are_lost_has_failed(bare: Path, tmp_path: Path) -> None:
     paths = frozen(tmp_path / "0", recipe("add", a=1, note="n" * 5000))
     with open("/dev/full", "wb") as full:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -140,10 +141,11 @@ def test_the_settings_are_those_of_hydra_submitit_launcher_and_ours() -> None:
         }  # fmt: skip
 
 
-@pytest.mark.skipif(hydra.__version__ >= "1.4", reason="hydra-submitit-launcher 1.4 has three fields more")
 def test_the_page_has_the_parameters_as_they_are(app: App) -> None:
     page = (ROOT / "docs" / "launcher.md").read_text(encoding="utf-8")
     shown = app.run(SLURM, "--cfg", "hydra", "-p", "hydra.launcher").out.partition("\n")[2]
+    if hydra.__version__ >= "1.4":  # hydra-submitit-launcher has three fields more there
+        shown = re.sub(r"^(python|srun_args|use_srun): .*\n", "", shown, flags=re.MULTILINE)
     assert f"```yaml\n{shown.strip()}\n```" in page
 
 

@@ -13,7 +13,6 @@ from nemo_partial_hydra.libraries import library, manifest
 from tests.support.apps import ROOT
 
 pytestmark = pytest.mark.nemo
-pytest.importorskip("nemo", reason="NeMo is not installed in this environment")
 
 
 def run(*arguments: str) -> str:

@@ -30,7 +30,6 @@ LLM = (
 @pytest.mark.nemo
 @pytest.mark.parametrize("name", LLM.split())
 def test_every_path_of_a_nemo_recipe_can_be_overridden_as_listed(name: str, monkeypatch: Any) -> None:
-    pytest.importorskip("nemo")
     from nemo.collections import llm
 
     monkeypatch.setattr(registry, "REGISTRY", registry.Registry())

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from nemo_partial_hydra.listing.override_text import key_text, override, shell, value_text
+from tests.support import laws
 from tests.support.apps import App
 
 pytestmark = pytest.mark.matrix
@@ -127,7 +128,7 @@ def test_nasty_strings(text: str) -> None:
         check_value(data)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=laws.tries(250))
 @given(data=data_of(STRINGS))
 def test_hydra_reads_the_same_data(data: Any) -> None:
     check_value(data)
@@ -167,7 +168,7 @@ def test_values_without_a_text(data: Any) -> None:
     assert override(("a",), data) is None
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=laws.tries(250))
 @given(key=STRINGS)
 def test_a_refused_dict_key_has_no_spelling(key: str) -> None:
     if value_text({key: 0}) is not None:
@@ -241,7 +242,7 @@ SEGMENTS = st.one_of(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=laws.tries(250))
 @given(path=st.lists(SEGMENTS, max_size=4).map(tuple))
 def test_a_key_is_written_where_the_shared_grammar_names_it(path: tuple[Any, ...]) -> None:
     key = key_text(path)
@@ -293,7 +294,7 @@ def test_composing_sets_nasty_strings(tmp_path: Path) -> None:
     assert same(composed(tmp_path, values), values)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=laws.tries(8))
 @given(values=st.lists(data_of(LITERAL), min_size=5, max_size=20))
 def test_composing_sets_the_same_data(tmp_path_factory: pytest.TempPathFactory, values: list[Any]) -> None:
     assert same(composed(tmp_path_factory.mktemp("composed"), values), values)

@@ -124,8 +124,10 @@ def test_a_module_is_no_value() -> None:
         load("tests.support.targets", ALLOW)
 
 
+@pytest.mark.nemo
 def test_a_denied_thing_under_another_name_of_its_package_is_refused() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     assert torch.load.__module__ == "torch.serialization"
     for name in ("torch.load", "torch.serialization.os.system", "torch.functional.torch.load"):
         with pytest.raises(PolicyError):
@@ -137,7 +139,8 @@ def test_a_denied_thing_under_another_name_of_its_package_is_refused() -> None:
 
 
 def test_capturing_a_live_object_trusts_its_package_in_this_process() -> None:
-    run = pytest.importorskip("nemo_run")
+    import nemo_run as run
+
     text = {"_target_": f"{T}.Plain"}
     with pytest.raises(PolicyError):
         read(text, ())
@@ -151,7 +154,8 @@ def test_capturing_a_live_object_trusts_its_package_in_this_process() -> None:
     ids=lambda v: str(v)[:20],
 )
 def test_a_function_or_member_of_the_standard_library_is_trusted_by_that_name_only(value: Any) -> None:
-    run = pytest.importorskip("nemo_run")
+    import nemo_run as run
+
     import nemo_partial_hydra as nph
 
     p = run.Partial(t.untyped, a=value)
@@ -163,8 +167,9 @@ def test_a_function_or_member_of_the_standard_library_is_trusted_by_that_name_on
 
 
 def test_a_reference_to_another_package_is_trusted_too(module: Modules) -> None:
-    run = pytest.importorskip("nemo_run")
     import importlib
+
+    import nemo_run as run
 
     import nemo_partial_hydra as nph
 
@@ -179,7 +184,8 @@ def test_a_reference_to_another_package_is_trusted_too(module: Modules) -> None:
     "value", [str.upper, "abc".upper, [].append, {}.get, (1).bit_length], ids=lambda v: str(v)[:16]
 )
 def test_capturing_never_trusts_getattr(value: Any) -> None:
-    run = pytest.importorskip("nemo_run")
+    import nemo_run as run
+
     with contextlib.suppress(RecipeError):
         captured(run.Partial(t.untyped, a=value))
     with pytest.raises(PolicyError):
@@ -192,7 +198,8 @@ def test_capturing_never_trusts_getattr(value: Any) -> None:
     ids=lambda v: type(v).__name__,
 )
 def test_capturing_an_object_trusts_no_more_than_what_makes_it(value: Any) -> None:
-    run = pytest.importorskip("nemo_run")
+    import nemo_run as run
+
     with contextlib.suppress(RecipeError):
         captured(run.Partial(t.untyped, a=value))
     for name in (
@@ -207,7 +214,6 @@ def test_capturing_an_object_trusts_no_more_than_what_makes_it(value: Any) -> No
 
 
 def test_yaml_and_config_are_read_by_the_same_rules(module: Modules) -> None:
-    pytest.importorskip("nemo_run")
     import nemo_partial_hydra as nph
 
     evil = module("class C: ...\n")

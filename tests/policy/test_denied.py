@@ -133,7 +133,6 @@ def test_the_lists_are_tidy() -> None:
 
 def test_a_method_needs_an_object_and_is_no_target() -> None:
     name = "nemo_run.core.execution.slurm.SlurmExecutor.package"
-    pytest.importorskip("nemo_run")
     with pytest.raises(PolicyError, match="is a method"):
         load(name)
     assert load(name, [name]) is not None
@@ -252,7 +251,8 @@ def test_an_edit_cannot_hide_one() -> None:
 
 
 def test_a_captured_recipe_may_have_it_where_it_has_it() -> None:
-    run = pytest.importorskip("nemo_run")
+    import nemo_run as run
+
     import nemo_partial_hydra as nph
 
     p = run.Partial(t.untyped, a=run.Config(t.keywords, trust_remote_code=True), b={"_target_": "os.system"})
@@ -288,9 +288,9 @@ def test_a_text_that_the_called_code_imports_is_a_name_too(argument: Any) -> Non
 # NeMo's own recipes -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.nemo
 def test_every_name_in_nemos_own_recipes_is_allowed() -> None:
     """Targets, references and the references among the unset defaults, looked at as objects too."""
-    pytest.importorskip("nemo")
     from nemo_partial_hydra.recipes.capture import capture
     from nemo_partial_hydra.signatures.introspect import read as read_signature
     from tests.support import nemo_recipes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import sys
 import time
@@ -144,7 +143,7 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path, reader: Calla
         tracemalloc.stop()
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device")
+@pytest.mark.devices
 def test_a_device_without_a_size_is_read_no_further_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(yamltext, "MAX_BYTES", MB)
     with pytest.raises(DialectError, match="its content is more than"):
@@ -170,7 +169,6 @@ def test_a_mapping_that_another_has_merged_is_no_duplicate() -> None:
 @pytest.mark.parametrize("form", ["[{}]", "{{a: {}}}", f"{{{{_target_: {T}.untyped, a: {{}}}}}}"])
 @pytest.mark.parametrize("way", ["text", "config", "file"])
 def test_a_deep_recipe_is_read_or_refused_with_one_message(tmp_path: Path, levels: int, form: str, way: str) -> None:
-    pytest.importorskip("nemo_run")
     import nemo_partial_hydra as nph
 
     value = "1"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from nemo_partial_hydra.errors import PolicyError
 from nemo_partial_hydra.policy.policy import allowed_prefixes, refusal
 from nemo_partial_hydra.policy.rules import BUILT_IN, DENIED
+from tests.support import laws
 from tests.support.evil import fresh_policy, read
 
 T = "tests.support.targets"
@@ -66,7 +67,7 @@ def watch() -> Iterator[_Watch]:
     sys.meta_path.remove(watching)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=laws.tries(200))
 @given(tree=_trees, evil=_evil_names, data=st.data())
 def test_a_denied_name_anywhere_is_refused_and_nothing_is_imported(
     watch: _Watch, tree: Any, evil: str, data: Any
@@ -93,7 +94,7 @@ def test_a_denied_name_anywhere_is_refused_and_nothing_is_imported(
     assert watch.tried == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=laws.tries(300))
 @given(st.lists(st.text("aZ_.9 é", max_size=5) | st.sampled_from(("os", "torch", "nemo", "load")), max_size=4))
 def test_no_text_breaks_the_check_and_its_line_allows_what_it_names(parts: list[str]) -> None:
     name = ".".join(parts)

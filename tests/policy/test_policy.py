@@ -219,7 +219,8 @@ def test_an_override_inside_a_container_of_a_structured_config_is_checked_before
     module: Modules, held: str
 ) -> None:
     """A tuple remembers in the composed config that it is one: the check must look into it as well."""
-    run = pytest.importorskip("nemo_run")
+    import nemo_run as run
+
     import nemo_partial_hydra as nph
 
     evil = module("def f(): ...\n")
@@ -234,7 +235,8 @@ def test_an_override_inside_a_container_of_a_structured_config_is_checked_before
 
 
 def test_a_tuple_in_a_structured_config_is_checked_before_the_first_import(module: Modules) -> None:
-    run = pytest.importorskip("nemo_run")
+    import nemo_run as run
+
     import nemo_partial_hydra as nph
 
     good, evil = module(), module()

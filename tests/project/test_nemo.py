@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -15,14 +14,6 @@ import pytest
 from tests.support.apps import ROOT
 
 pytestmark = pytest.mark.nemo
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _nemo() -> None:
-    if importlib.util.find_spec("nemo") is None:
-        if os.environ.get("NPH_REQUIRE_ALL") == "1":
-            pytest.fail("NeMo is not installed here, and no part may be left out")
-        pytest.skip("NeMo is not installed in this environment")
 
 
 # In a process of its own: importing NeMo's whole library leaves its traces in the interpreter.

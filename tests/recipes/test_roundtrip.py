@@ -18,20 +18,19 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+import fiddle
+import nemo_run as run
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from omegaconf import OmegaConf
 
-fiddle = pytest.importorskip("fiddle")
-run = pytest.importorskip("nemo_run")
-
-from hypothesis import HealthCheck, assume, given, settings  # noqa: E402
-from omegaconf import OmegaConf  # noqa: E402
-
-import nemo_partial_hydra as nph  # noqa: E402
-from nemo_partial_hydra.errors import CaptureError, RecipeError  # noqa: E402
-from nemo_partial_hydra.runtime.workspace import captured  # noqa: E402
-from nemo_partial_hydra.signatures.convert import same  # noqa: E402
-from tests.support import targets as t  # noqa: E402
-from tests.support.strategies import difference, fiddle_equal, nested, recipes  # noqa: E402
+import nemo_partial_hydra as nph
+from nemo_partial_hydra.errors import CaptureError, RecipeError
+from nemo_partial_hydra.runtime.workspace import captured
+from nemo_partial_hydra.signatures.convert import same
+from tests.support import laws
+from tests.support import targets as t
+from tests.support.strategies import difference, fiddle_equal, nested, recipes
 
 T = "tests.support.targets"
 Way = Callable[[Any], Any]
@@ -73,7 +72,7 @@ def check(way: Way, p: Any) -> Any:
 
 def law(examples: int) -> Callable[[Any], Any]:
     def decorate(test: Any) -> Any:
-        wanted = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+        wanted = settings(max_examples=laws.tries(examples), suppress_health_check=list(HealthCheck))
         return wanted(given(recipes())(test))
 
     return decorate
@@ -134,7 +133,7 @@ def _set_arguments(value: Any) -> Any:
 
 
 @given(recipes(depth=2))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=laws.tries(40), suppress_health_check=list(HealthCheck))
 def test_the_oracle_sees_a_changed_argument(p: Any) -> None:
     """The tests above can fail: a change anywhere makes a difference."""
     q = copy.deepcopy(p)
@@ -522,7 +521,7 @@ def test_tags_are_kept_or_refused() -> None:
             assert fiddle.get_tags(q, "i") == {ATag}
 
 
-class ATag(fiddle.Tag):  # type: ignore[misc,name-defined]
+class ATag(fiddle.Tag):  # type: ignore[misc]
     """A tag of the tests."""
 
 
@@ -831,8 +830,10 @@ def test_the_config_is_a_config_of_every_parameter() -> None:
     assert cfg.max_steps == -1
 
 
+@pytest.mark.nemo
 def test_dtypes() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     p = run.Partial(t.untyped, a=torch.bfloat16, b=[torch.float32, (torch.int8,)], c={"d": torch.bfloat16})
     for way in WAYS:
         check(way, p)

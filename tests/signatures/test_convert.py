@@ -20,6 +20,7 @@ from nemo_partial_hydra.recipes.values import read_duration, write_duration
 from nemo_partial_hydra.runtime.workspace import captured
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, fits, same
 from nemo_partial_hydra.signatures.types import parse
+from tests.support import laws
 from tests.support import targets as t
 from tests.support.strategies import durations, leaves, texts
 
@@ -271,8 +272,10 @@ def test_many_choices_are_cut() -> None:
     assert len(info.value.text) < 1500
 
 
+@pytest.mark.nemo
 def test_a_dtype_by_its_short_or_full_name() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     spec = parse(torch.dtype)
     assert convert("bfloat16", spec) == convert("torch.bfloat16", spec) == Ref("torch.bfloat16")
     assert convert(Ref("torch.bfloat16"), spec) == Ref("torch.bfloat16")
@@ -360,7 +363,7 @@ trees: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(trees, st.sampled_from(ANNOTATIONS))
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=laws.tries(800))
 def test_converting_twice_changes_nothing_more(value: Any, annotation: Any) -> None:
     spec = parse(annotation)
     try:
@@ -372,7 +375,7 @@ def test_converting_twice_changes_nothing_more(value: Any, annotation: Any) -> N
 
 
 @given(trees, st.sampled_from(ANNOTATIONS))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=laws.tries(400))
 def test_a_value_that_fits_one_alternative_is_left_alone(value: Any, annotation: Any) -> None:
     spec = parse(Optional[annotation])
     if fits(value, parse(annotation)):
@@ -380,7 +383,7 @@ def test_a_value_that_fits_one_alternative_is_left_alone(value: Any, annotation:
 
 
 @given(durations)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=laws.tries(200))
 def test_durations_are_read_as_they_are_written(value: datetime.timedelta) -> None:
     parts = (value.days, value.seconds, value.microseconds)
     assert read_duration(write_duration(*parts)) == parts
@@ -388,7 +391,7 @@ def test_durations_are_read_as_they_are_written(value: datetime.timedelta) -> No
 
 
 @given(st.floats(-1e9, 1e9))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=laws.tries(200))
 def test_a_number_of_seconds_is_a_duration(seconds: float) -> None:
     made = convert(seconds, parse(datetime.timedelta))
     assert isinstance(made, Value)
@@ -399,7 +402,7 @@ def test_a_number_of_seconds_is_a_duration(seconds: float) -> None:
 
 
 @given(trees)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=laws.tries(200))
 def test_same_is_equality_with_types(value: Any) -> None:
     assert same(value, value)
     assert not same(Seq((value,)), Seq((value, value)))

@@ -409,8 +409,9 @@ def test_a_default_that_contains_itself_is_unknown() -> None:
     assert isinstance(signature(target).parameters["a"].default, Unknown)
 
 
+@pytest.mark.nemo
 def test_an_array_as_a_default() -> None:
-    numpy = pytest.importorskip("numpy")
+    import numpy
 
     array, number = numpy.array([1, 2]), numpy.float64(0.5)
 
@@ -558,8 +559,10 @@ def test_sources_are_asked_in_order_and_once() -> None:
     assert list(added.parameters) == ["needed", "optional"]
 
 
+@pytest.mark.nemo
 def test_torch_and_lightning_hints() -> None:
-    torch = pytest.importorskip("torch")
+    import torch
+
     assert parse(torch.dtype).kind == "dtype"
 
     tensor = torch.tensor([1, 2])

@@ -18,10 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("fiddle")
-pytest.importorskip("nemo_run")
-
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -35,6 +31,7 @@ from nemo_partial_hydra.signatures.signature import REQUIRED, Parameter, Signatu
 from nemo_partial_hydra.signatures.snapshot import Snapshot, load, save
 from nemo_partial_hydra.signatures.snapshot_text import encode
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, parse
+from tests.support import laws
 from tests.support import strategies as make
 from tests.support import targets as t
 
@@ -118,7 +115,7 @@ def signatures(draw: st.DrawFn) -> Signature:
 
 
 @given(st.lists(signatures(), max_size=3, unique_by=lambda signature: signature.target), st.randoms())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=laws.tries(60), suppress_health_check=[HealthCheck.too_slow])
 def test_every_signature_comes_back_exactly_and_their_order_changes_nothing(all_of: list[Signature], rng: Any) -> None:
     text = encode(all_of, {}, {})
     text.encode("ascii")
@@ -149,7 +146,6 @@ def test_every_signature_comes_back_exactly_and_their_order_changes_nothing(all_
 @example(pathlib.Path("/a/\udcff"))
 @example(Value("builtins.complex", (math.nan, -0.0)))
 @example(Seq((Map(((1, 1), (True, 2), (1.0, 3), (None, Seq((), "set"))), "OrderedDict"),), "tuple"))
-@settings(deadline=None)
 def test_every_default_comes_back_exactly(default: Any) -> None:
     assert_exact(reread(with_default(default)).get("a.b"), with_default(default))
 
@@ -545,7 +541,7 @@ PLACES = len(list(_places(RICH)))
 
 
 @given(st.integers(0, PLACES - 1), json_values)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=laws.tries(300))
 def test_whatever_is_wrong_in_a_file_is_one_of_our_errors(place: int, value: Any) -> None:
     data = copy.deepcopy(RICH)
     holder, key = list(_places(data))[place]
