@@ -18,7 +18,7 @@ from nemo_partial_hydra.composition import yaml_files
 from nemo_partial_hydra.dialect import yaml as yamltext
 from nemo_partial_hydra.dialect.yaml import load
 from nemo_partial_hydra.errors import DialectError, PolicyError, RecipeError, UsageError
-from nemo_partial_hydra.listing import diff
+from nemo_partial_hydra.listing import recipe_file
 from nemo_partial_hydra.policy.policy import check_file
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import docs_of, from_yaml
@@ -129,7 +129,7 @@ def _read_config(path: str) -> Any:
     return yaml_files.read_file(path, "large.yaml", primary=False)
 
 
-@pytest.mark.parametrize("reader", [_read_config, diff.read_recipe_file])
+@pytest.mark.parametrize("reader", [_read_config, recipe_file.read_recipe_file])
 def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path, reader: Callable[[str], Any]) -> None:
     path = tmp_path / "large.yaml"
     with path.open("wb") as file:
@@ -212,10 +212,10 @@ def test_a_folder_of_recipes_cannot_stand_in_for_the_stack(tmp_path: Path, monke
         (tmp_path / name / "conf/a.yaml").write_text("_target_: torch.nn.Linear\n")
     (tmp_path / "honest/shop.py").write_text("")
     (tmp_path / "false/torch.py").write_text("")
-    diff.allow_folder(str(tmp_path / "honest/conf/a.yaml"))
+    recipe_file.allow_folder(str(tmp_path / "honest/conf/a.yaml"))
     assert sys.path[-1] == str(tmp_path / "honest"), "what is installed goes first"
     with pytest.raises(UsageError, match="its 'torch' would stand in for the package of that name"):
-        diff.allow_folder(str(tmp_path / "false/conf/a.yaml"))
+        recipe_file.allow_folder(str(tmp_path / "false/conf/a.yaml"))
     assert str(tmp_path / "false") not in sys.path
 
 
