@@ -13,34 +13,46 @@ from .errors import JobError
 
 
 def write_atomic(path: Path, data: str | bytes, *, mode: int | None = None, durable: bool = True) -> None:
-    """Write a file so that it is the old or the new one, never half; on a full disk the old one stays whole.
-
-    Parameters
-    ----------
-    path : the file; its directory exists.
-    data : its content; text is written as UTF-8.
-    mode : its permissions; by default those of any new file.
-    durable : whether it is on the disk when this returns, and so there after a power cut too.
+    """Write a file of a job as :func:`replace_file` does.
 
     Raises
     ------
     JobError
         If it cannot be written.
     """
-    temporary = f"{path.parent}{os.sep}.{path.name}.{os.getpid()}.{os.urandom(4).hex()}"
     try:
-        try:
-            with open(temporary, "xb") as stream:  # not mkstemp, whose file nobody else could read
-                stream.write(data.encode() if isinstance(data, str) else data)
-                stream.flush()
-                if durable:
-                    os.fsync(stream.fileno())
-                if mode is not None:
-                    os.fchmod(stream.fileno(), mode)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
+        replace_file(path, data.encode() if isinstance(data, str) else data, mode=mode, durable=durable)
     except OSError as error:
         raise JobError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
+    """Write a file so that it is the old or the new one, never half; on a full disk the old one stays whole.
+
+    Parameters
+    ----------
+    path : the file; its directory exists.
+    data : its content.
+    mode : its permissions; by default those of any new file.
+    durable : whether it is on the disk when this returns, and so there after a power cut too.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    folder, name = os.path.split(os.fspath(path))
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        with open(temporary, "xb") as stream:  # not mkstemp, whose file nobody else could read
+            stream.write(data)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+            if mode is not None:
+                os.fchmod(stream.fileno(), mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -7,7 +7,7 @@ no default of a parameter ever hides what a chosen group option sets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -19,14 +19,13 @@ from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, PA
 from nemo_partial_hydra.recipes.tree import SCALARS, Path, Seq
 from nemo_partial_hydra.recipes.values import SEQUENCES, VALUE_FORMS
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
-from nemo_partial_hydra.signatures.signature import Signature
+from nemo_partial_hydra.signatures.signature import Lookup, Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .compat import NO_COPY, detached
 from .encode import EXACT_SEQ, default_node, reference_node, remember
 from .nodes import RECIPE, Leaf, node_class, overlay_class
 
-Lookup = Callable[[str], "Signature | None"]
 SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
 _HEAD = (TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS, "_convert_", "_recursive_")
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, TARGET
-
-from .writer import Lookup
+from nemo_partial_hydra.signatures.signature import Lookup
 
 _MEMBER = {TARGET, CALL_KEY, ARGS, "_name_"}
 

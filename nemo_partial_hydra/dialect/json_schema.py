@@ -20,8 +20,7 @@ from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, IG
 from nemo_partial_hydra.recipes.tree import BUILDABLES, Call, Ref, Tree
 from nemo_partial_hydra.recipes.values import VALUE_FORMS
 from nemo_partial_hydra.signatures.convert import shown
-from nemo_partial_hydra.signatures.introspect import Source
-from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown
+from nemo_partial_hydra.signatures.signature import Lookup, Parameter, Required, Signature, Unknown
 from nemo_partial_hydra.signatures.types import TypeSpec
 
 from . import writer
@@ -68,7 +67,7 @@ _HYDRA: Schema = {
 }
 
 
-def schema(targets: Iterable[str], signature: Source, docs: Callable[[str], Mapping[str, str]]) -> Schema:
+def schema(targets: Iterable[str], signature: Lookup, docs: Callable[[str], Mapping[str, str]]) -> Schema:
     """Make the JSON Schema (draft 7) of YAML recipe files, an app's config files included.
 
     Parameters

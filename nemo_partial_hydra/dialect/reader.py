@@ -32,10 +32,11 @@ from nemo_partial_hydra.recipes.tree import (
 )
 from nemo_partial_hydra.recipes.values import BY_TARGET, MAPS, NONE, SEQUENCES
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
+from nemo_partial_hydra.signatures.signature import Lookup, Signature, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .scalars import REFERENCE, unescape_interpolation
-from .writer import Lookup, item_spec
+from .writer import item_spec
 
 Nodes = dict[Path, tuple[Path, Tree]]
 
@@ -165,32 +166,36 @@ class _Reader:
         if not isinstance(args, (list, tuple)):
             self.fail((*doc, ARGS), f"expected a list of positional arguments, got {args!r}")
             args = []
-        try:
-            signature = self.signature(target)
-        except SignatureError as error:
-            self.fail(doc, str(error))
-            signature = None
+        signature = self.signature_of(target, doc)
         name = target.rpartition(".")[2]
         positional = []
         for index, value in enumerate(args):
-            spec = signature.type_at(index) if signature else ANY
+            spec = signature.type_at(index)
             if spec is None:
                 self.fail((*doc, ARGS, index), f"{name} takes {len(signature.positional)} positional arguments at most")
             positional.append(self.read(value, spec or ANY, (*doc, ARGS, index), (*path, ARGS, index)))
         kwargs = {}
         for key, value in data.items():
-            spec = signature.type_of(key) if signature else ANY
             if not isinstance(key, str):
                 self.fail(doc, f"the argument name {key!r} is no text")
                 continue
+            spec = signature.type_of(key)
             if spec is None:
                 hint = nearest(key, [n for n, p in signature.parameters.items() if not p.positional])
                 hint = "; it computes that field itself" if key in signature.computed else hint
                 self.fail((*doc, key), f"{name} has no parameter '{key}'{hint}")
-            elif signature and len(args) > 0 and key in [p.name for p in signature.positional[: len(args)]]:
+            elif key in [p.name for p in signature.positional[: len(args)]]:
                 self.fail((*doc, key), f"given twice: by name and in {ARGS}")
             kwargs[key] = self.read(value, spec or ANY, (*doc, key), (*path, key))
         return Call(target, kwargs, tuple(positional), buildable)
+
+    def signature_of(self, target: str, doc: Path) -> Signature:
+        """Return what a target accepts; everything where that is not known."""
+        try:
+            return self.signature(target) or opaque_signature(target)
+        except SignatureError as error:
+            self.fail(doc, str(error))
+            return opaque_signature(target)
 
     def explicit(self, target: str, args: list[Any], spec: TypeSpec, doc: Path, path: Path) -> Tree:
         """Read an explicit form: the value is what it says, whatever the annotation."""

@@ -7,7 +7,6 @@ exactly, and the explicit form where it would not; ``reading`` reads both. Neith
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 from nemo_partial_hydra.errors import CaptureError
@@ -39,11 +38,11 @@ from nemo_partial_hydra.recipes.values import (
     write_duration,
 )
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
+from nemo_partial_hydra.signatures.signature import Lookup
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .scalars import escape_interpolation
 
-Lookup = Callable[[str], Any]  # target -> Signature | None
 _SIMPLE_KEY = re.compile(r"^[^${}:.\[\]'\"\s()\\@?=,~+]+$")
 
 

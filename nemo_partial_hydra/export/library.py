@@ -21,10 +21,10 @@ from nemo_partial_hydra.messages import Problems, nearest
 from nemo_partial_hydra.recipes.names import name_of, resolve
 from nemo_partial_hydra.runtime import workspace
 from nemo_partial_hydra.signatures.convert import same
-from nemo_partial_hydra.signatures.distributions import docs_of, read_packages
-from nemo_partial_hydra.signatures.introspect import read
+from nemo_partial_hydra.signatures.distributions import read_packages
+from nemo_partial_hydra.signatures.introspect import docs_of, read
 from nemo_partial_hydra.signatures.signature import Signature
-from nemo_partial_hydra.signatures.snapshot_text import encode
+from nemo_partial_hydra.signatures.snapshot import encode
 
 from . import places as naming
 from .arguments import OPEN, Arguments

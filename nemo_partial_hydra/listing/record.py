@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,11 @@ from nemo_partial_hydra.dialect.writer import Writer
 from nemo_partial_hydra.recipes.data import Kept, KeptSeq
 from nemo_partial_hydra.recipes.tree import SCALARS, Call, Link, Map, Opaque, Ref, Seq, Tree, Value
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, fits, same
-from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown
+from nemo_partial_hydra.signatures.signature import Lookup, Parameter, Required, Unknown
 from nemo_partial_hydra.signatures.types import TypeSpec
 
 GROUP = "config group"
 KWARGS = "**kwargs"
-Lookup = Callable[[str], "Signature | None"]
 
 
 @dataclass(frozen=True)

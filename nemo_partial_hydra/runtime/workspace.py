@@ -22,8 +22,8 @@ from nemo_partial_hydra.recipes.capture import capture
 from nemo_partial_hydra.recipes.names import resolve
 from nemo_partial_hydra.recipes.tree import Call, Path, Tree, walk
 from nemo_partial_hydra.signatures import drift
-from nemo_partial_hydra.signatures.distributions import docs_of as live_docs
 from nemo_partial_hydra.signatures.introspect import Signatures, live
+from nemo_partial_hydra.signatures.introspect import docs_of as live_docs
 from nemo_partial_hydra.signatures.signature import Signature
 
 from . import signature_store

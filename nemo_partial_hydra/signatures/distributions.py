@@ -1,6 +1,6 @@
-"""What is installed here: which distribution, in which version, a target comes from; its docs.
+"""Which installed distribution, in which version, a target comes from.
 
-May import: the standard library; docstring_parser when docs are read. Nothing is imported to find out.
+May import: the standard library only. Nothing is imported to find out.
 """
 
 from __future__ import annotations
@@ -10,21 +10,12 @@ import os
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from .introspect import doc_of
-
 
 class Package(NamedTuple):
     """The installed distribution that a package comes from."""
 
     distribution: str
     version: str
-
-
-def docs_of(obj: Any) -> dict[str, str]:
-    """Return the docs of a live callable: of each parameter, and the first line of its own under ``""``."""
-    lines = str(obj.__doc__ or "").strip().splitlines()
-    generated = bool(lines) and lines[0].startswith(f"{getattr(obj, '__name__', '')}(")  # by @dataclass
-    return {**doc_of(obj), **({"": lines[0].strip()} if lines and not generated else {})}
 
 
 def read_packages(targets: Iterable[str]) -> dict[str, Package | None]:

@@ -20,12 +20,10 @@ from nemo_partial_hydra.recipes.tree import Call, Path, Ref, Tree, walk
 
 from .compatible import accepts, read_text, text_of
 from .convert import fits
-from .signature import Signature, Unknown
+from .signature import Lookup, Signature, Unknown
 from .types import TypeSpec
 
 VANISHED, REQUIRED, TYPE, TARGET = "vanished", "required", "type", "target"
-
-Lookup = Callable[[str], Signature | None]
 
 
 @dataclass(frozen=True)

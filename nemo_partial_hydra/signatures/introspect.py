@@ -1,6 +1,6 @@
 """What each target accepts: name, type, default and doc of every parameter, set or not.
 
-May import: the standard library; docstring_parser only when a doc is asked for. A signature is data without
+May import: the standard library; docstring_parser only when docs are asked for. A signature is data without
 live objects, so it can come from the live target or from a snapshot file alike. A default is never evaluated:
 what cannot be written down is kept as the text that Python shows for it.
 """
@@ -14,15 +14,15 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from nemo_partial_hydra.errors import RecipeError
 from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.names import resolve
-from nemo_partial_hydra.signatures.signature import REQUIRED, Default, Parameter, Signature, Unknown, opaque_signature
 
 from .convert import fits
+from .signature import REQUIRED, Default, Lookup, Parameter, Signature, Unknown, opaque_signature
 from .types import ANY, TypeSpec, parse
 
 
@@ -151,14 +151,11 @@ def _namespace(scope: Any) -> dict[str, Any]:
     return {**vars(typing), **(vars(module) if module else {}), **getattr(scope, "__globals__", {})}
 
 
-Source = Callable[[str], "Signature | None"]
-
-
 class Signatures:
     """Signatures by target name, from the first source that has them, kept once read."""
 
-    def __init__(self, *sources: Source) -> None:
-        self.sources: list[Source] = list(sources)
+    def __init__(self, *sources: Lookup) -> None:
+        self.sources: list[Lookup] = list(sources)
         self._known: dict[str, Signature | None] = {}
 
     def get(self, target: str) -> Signature | None:
@@ -190,8 +187,15 @@ def live(target: str) -> Signature | None:
     return read(obj, target) if callable(obj) else None
 
 
-def doc_of(obj: Any) -> dict[str, str]:
-    """Return the first line that a docstring gives to each parameter."""
+def docs_of(obj: Any) -> dict[str, str]:
+    """Return the docs of a live callable: of each parameter, and the first line of its own under ``""``."""
+    lines = str(obj.__doc__ or "").strip().splitlines()
+    generated = bool(lines) and lines[0].startswith(f"{getattr(obj, '__name__', '')}(")  # by @dataclass
+    return {**parameter_docs(obj), **({"": lines[0].strip()} if lines and not generated else {})}
+
+
+def parameter_docs(obj: Any) -> dict[str, str]:
+    """Return the first paragraph that a docstring gives to each parameter."""
     return dict(_docs(obj))
 
 

@@ -7,7 +7,7 @@ a snapshot alike.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nemo_partial_hydra.recipes.tree import Tree
@@ -89,6 +89,10 @@ class Signature:
         """Return the type of a positional argument, or None if the target does not accept it."""
         names = self.positional
         return names[index].type if index < len(names) else self.rest
+
+
+Lookup = Callable[[str], Signature | None]
+"""Gives the signature of a target, or None where it is not known."""
 
 
 def opaque_signature(target: str) -> Signature:

@@ -10,22 +10,31 @@ In a default, a plain JSON value is itself, an array is a list, and an object ha
 
 from __future__ import annotations
 
-import contextlib
+import collections
 import gzip
 import io
 import json
 import os
-import types
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
+from nemo_partial_hydra.atomic import replace_file
 from nemo_partial_hydra.errors import SignatureError
 
 from .distributions import Package, compared
 from .signature import REQUIRED, Parameter, Signature
-from .snapshot_json import brief, list_in, need, read, read_default, text_in, words_in
-from .types import TypeSpec
+from .snapshot_json import (
+    TypeReader,
+    TypeWriter,
+    brief,
+    list_in,
+    need,
+    read_default,
+    text_in,
+    write_default,
+)
 
 FORMAT = 1
 NAME = "signatures.json"
@@ -33,6 +42,9 @@ LIMIT = 64 * 2**20  # bytes of JSON text; all of NeMo takes about two million of
 
 _GZIP = b"\x1f\x8b"
 _Path = str | os.PathLike[str]
+
+
+# Reading -----------------------------------------------------------------------------------------------------------
 
 
 class Snapshot:
@@ -51,12 +63,12 @@ class Snapshot:
             if version < FORMAT:
                 raise ValueError(f"there is no format {version}")
             parts = (need(data.get(key), dict, key) for key in ("packages", "types", "docs", "targets"))
-            packages, self._types, self._docs, targets = parts
+            packages, types, self._docs, targets = parts
+            self._types = TypeReader(types)
             self._targets: dict[str, Any] = targets
             self.packages: Mapping[str, Package | None] = {name: _package(name, p) for name, p in packages.items()}
         except ValueError as error:
             raise SignatureError(f"{path}: this is no snapshot of signatures: {error}") from None
-        self._specs: dict[str, TypeSpec] = {}
         self._signatures: dict[str, Signature] = {}
         self._verdicts: dict[str, tuple[bool, str | None]] = {}
 
@@ -86,7 +98,7 @@ class Snapshot:
             docs = {name: text_in(text, f"the doc of '{name}'") for name, text in docs.items() if text is not None}
         except (ValueError, RecursionError) as error:
             raise SignatureError(f"{self._path}: the docs of '{target}' are broken: {error}") from None
-        return types.MappingProxyType(docs)
+        return MappingProxyType(docs)
 
     def usable(self, target: str) -> bool:
         """Whether the snapshot tells the truth here: the target's package is absent, or the one that was read."""
@@ -137,29 +149,12 @@ class Snapshot:
         positional, keyword_only = (list_in(data.get(key, []), key) for key in ("positional", "keyword_only"))
         parameters: dict[str, Parameter] = {}
         for row in list_in(data.get("parameters"), "parameters"):
-            name, spec = _row(row)[0], self._spec(row[1])
+            name, spec = _row(row)[0], self._types.read(row[1])
             default = read_default(row[2]) if len(row) == 3 else REQUIRED
             parameters[name] = Parameter(name, spec, default, name in positional, name in keyword_only)
-        extra, rest = (self._spec(data[key]) if key in data else None for key in ("extra", "rest"))
+        extra, rest = (self._types.read(data[key]) if key in data else None for key in ("extra", "rest"))
         known, computed = need(data.get("known", True), bool, "known"), list_in(data.get("computed", []), "computed")
         return Signature(target, parameters, extra, rest, known, tuple(text_in(name, "computed") for name in computed))
-
-    def _spec(self, key: Any) -> TypeSpec:
-        if text_in(key, "the name of a type") not in self._specs:
-            if key not in self._types:
-                raise ValueError(f"the type '{key}' is not in the file")
-            self._specs[key] = self._type(key, self._types[key])
-        return self._specs[key]
-
-    def _type(self, key: str, data: Any) -> TypeSpec:
-        data = {"kind": data} if isinstance(data, str) else need(data, dict, f"the type '{key}'")
-        kind, text = text_in(data.get("kind"), f"the kind of '{key}'"), words_in(data.get("text", key), "text")
-        args = tuple(self._spec(arg) for arg in list_in(data.get("args", []), "args"))
-        choices = tuple(read(choice) for choice in list_in(data.get("choices", []), "choices"))
-        if (kind == "union" and not args) or (kind == "enum" and not all(isinstance(c, str) for c in choices)):
-            raise ValueError(f"the type '{key}' has no {'members' if kind == 'union' else 'names of members'}")
-        variadic = need(data.get("variadic", False), bool, "variadic")
-        return TypeSpec(kind, text, args, choices, text_in(data.get("target", ""), "target"), variadic)
 
 
 def _row(row: Any) -> list[Any]:
@@ -232,6 +227,79 @@ def _read(path: str) -> bytes:
             return unzipped.read(LIMIT + 1)
 
 
+# Writing -----------------------------------------------------------------------------------------------------------
+
+
+def encode(
+    signatures: Iterable[Signature],
+    docs: Mapping[str, Mapping[str, str]],
+    packages: Mapping[str, Package | None],
+    aliases: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Write signatures as the text of a snapshot; the same signatures give the same text, in whatever order.
+
+    Parameters
+    ----------
+    signatures : what the targets accept.
+    docs : of each target what :func:`.introspect.docs_of` gives.
+    packages : what :func:`.distributions.read_packages` gives for the targets.
+    aliases : further names of targets among the signatures.
+    """
+    targets = {signature.target: signature for signature in signatures}
+    types = TypeWriter(targets.values())
+    head = [
+        f'"format": {FORMAT}',
+        _block("packages", {name: p and p._asdict() for name, p in packages.items()}),
+        _block("types", types.table),
+        _block("docs", common := _common_docs(targets.values(), docs)),
+    ]
+    written = {name: _entry(targets[name], docs.get(name, {}), common, types) for name in targets}
+    written |= {name: f'{json.dumps(name)}: {{"same": {json.dumps(target)}}}' for name, target in aliases.items()}
+    lines = ",\n".join(written[name] for name in sorted(written))
+    return "{\n" + ",\n".join(head) + ',\n"targets": {\n' + lines + "\n}\n}\n"
+
+
+def _block(name: str, items: Mapping[str, Any]) -> str:
+    lines = [f"  {json.dumps(key)}: {json.dumps(items[key])}" for key in sorted(items)]
+    return f'"{name}": {{\n' + ",\n".join(lines) + "\n}"
+
+
+def _common_docs(signatures: Iterable[Signature], docs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return what most targets say of a parameter of the same name: 150 models of NeMo inherit the same fields."""
+    said: dict[str, collections.Counter[str]] = {}
+    for signature in signatures:
+        for name in signature.parameters:
+            said.setdefault(name, collections.Counter())[docs.get(signature.target, {}).get(name, "")] += 1
+    best = {name: max(sorted(texts), key=texts.__getitem__) for name, texts in said.items()}
+    return {name: text for name, text in best.items() if text and said[name][text] > 1}
+
+
+def _entry(signature: Signature, docs: Mapping[str, str], common: Mapping[str, str], types: TypeWriter) -> str:
+    parameters = signature.parameters.values()
+    own: dict[str, str | None] = {
+        name: text for name, text in docs.items() if name not in signature.parameters or common.get(name) != text
+    }
+    own |= {name: None for name in signature.parameters if name in common and name not in docs}
+    rows = []
+    for parameter in parameters:
+        row = [parameter.name, types.key(parameter.type)]
+        rows.append(row if parameter.required else [*row, write_default(parameter.default)])
+    fields: dict[str, Any] = {
+        "positional": [parameter.name for parameter in parameters if parameter.positional],
+        "keyword_only": [parameter.name for parameter in parameters if parameter.keyword_only],
+        "extra": types.key(signature.extra) if signature.extra else None,
+        "rest": types.key(signature.rest) if signature.rest else None,
+        "computed": list(signature.computed),
+    }
+    lines = [f'  "{name}": {json.dumps(value)}' for name, value in fields.items() if value not in (None, [])]
+    if not signature.known:
+        lines.append('  "known": false')
+    if own:
+        lines.append("  " + _block("docs", own).replace("\n", "\n  "))
+    lines.append('  "parameters": [\n' + ",\n".join(f"    {json.dumps(row)}" for row in rows) + "\n  ]")
+    return f"{json.dumps(signature.target)}: {{\n" + ",\n".join(lines) + "\n}"
+
+
 def save(text: str, path: _Path) -> None:
     """Write a snapshot's text, compressed if the name ends in ``.gz``; the file is the old or the new one, never half.
 
@@ -240,22 +308,10 @@ def save(text: str, path: _Path) -> None:
     OSError
         If it cannot be written; the old file is left as it was.
     """
-    name = os.fspath(path)
     data = text.encode()
-    if name.endswith(".gz"):
+    if os.fspath(path).endswith(".gz"):
         buffer = io.BytesIO()
         with gzip.GzipFile("", "wb", fileobj=buffer, mtime=0) as zipped:  # no name, no time: always the same bytes
             zipped.write(data)
         data = buffer.getvalue()
-    folder, base = os.path.split(name)
-    temporary = os.path.join(folder, f".{base}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        with open(temporary, "xb") as stream:  # not mkstemp, whose file nobody else could read
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, name)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    replace_file(path, data)

@@ -1,4 +1,4 @@
-"""Trees as JSON data, for snapshots: exact, types included, and read without evaluating anything.
+"""Defaults and types as the JSON data of a snapshot: exact, and read without evaluating anything.
 
 May import: the standard library only. A plain JSON value is itself, an array is a list, and an object with one key is
 what that key says (see ``snapshot``). What is no such data raises ``ValueError``, which says what was expected.
@@ -10,7 +10,7 @@ import functools
 import json
 import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nemo_partial_hydra.recipes.tree import (
@@ -29,10 +29,14 @@ from nemo_partial_hydra.recipes.tree import (
 )
 from nemo_partial_hydra.recipes.values import BY_TARGET, CONTAINERS, is_utf8
 
-from .signature import Default, Required, Unknown
+from .signature import Default, Required, Signature, Unknown
+from .types import TypeSpec
+
+# Defaults ----------------------------------------------------------------------------------------------------------
 
 
 def write_default(default: Default) -> Any:
+    """Write a parameter's default as JSON data."""
     if isinstance(default, Required):
         raise TypeError("a parameter without a default is written without one")
     if not isinstance(default, Unknown):
@@ -79,25 +83,30 @@ def _plain_scalar(value: Any) -> Any:
 
 
 def brief(data: Any) -> str:
+    """Spell JSON data in a message."""
     text = json.dumps(data)
     return "missing" if data is None else text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def need(data: Any, kind: type, what: str) -> Any:
+    """Return data that is of a type, or say what it is instead."""
     if type(data) is not kind:  # not isinstance: true is no number
         raise ValueError(f"{what} is {brief(data)}, expected {_SPELLED[kind]}")
     return data
 
 
 def text_in(data: Any, what: str = "it") -> str:
+    """Return data that is a text."""
     return data if type(data) is str else str(need(data, str, what))
 
 
 def list_in(data: Any, what: str = "it") -> list[Any]:
+    """Return data that is an array."""
     return data if type(data) is list else list(need(data, list, what))
 
 
 def read_default(data: Any) -> Default:
+    """Read what :func:`write_default` wrote."""
     if type(data) is dict and data.keys() == {"unknown"}:
         return Unknown(words_in(data["unknown"]))
     return read(data)
@@ -174,3 +183,86 @@ _READERS: dict[Any, Callable[[Any], Tree]] = {
     **{kind: functools.partial(_container, kind) for kind in CONTAINERS if kind != "list"},  # which is an array
     **{kind.__name__: functools.partial(_path, kind) for kind in PATHS},
 }
+
+
+# Types -------------------------------------------------------------------------------------------------------------
+
+
+class TypeWriter:
+    """The table of all types of some signatures: each once, named by how Python spells it.
+
+    Types that are spelled alike are numbered: ``Sequence[int]`` is the union of a list and a tuple, both spelled like
+    it. The one that parameters have goes first.
+    """
+
+    def __init__(self, signatures: Iterable[Signature]) -> None:
+        self._specs: dict[str, TypeSpec] = {}
+        for signature in signatures:
+            for found in (signature.extra, signature.rest, *(p.type for p in signature.parameters.values())):
+                self._add(found)
+        self._keys: dict[str, str] = {}
+        taken: set[str] = set()
+        for canonical in sorted(self._specs, key=lambda key: (self._specs[key].kind != "union", key)):
+            text, number = self._specs[canonical].text.encode("utf-8", "backslashreplace").decode(), 1
+            while (key := text if number == 1 else f"{text} #{number}") in taken:
+                number += 1
+            taken.add(key)
+            self._keys[canonical] = key
+        self.table = {key: self._row(self._specs[canonical], key) for canonical, key in self._keys.items()}
+
+    def key(self, spec: TypeSpec) -> str:
+        """Return the name of a type in the table."""
+        return self._keys[_canonical(spec)]
+
+    def _add(self, spec: TypeSpec | None) -> None:
+        if spec is not None and self._specs.setdefault(_canonical(spec), spec) is spec:
+            for arg in spec.args:
+                self._add(arg)
+
+    def _row(self, spec: TypeSpec, key: str) -> Any:
+        fields = {
+            "text": write(spec.text) if spec.text != key else None,
+            "args": [self.key(arg) for arg in spec.args],
+            "choices": [write(choice) for choice in spec.choices],
+            "target": spec.target or None,
+            "variadic": spec.variadic,
+        }
+        # What is empty is what is read where nothing stands, but for an empty text.
+        more = {name: value for name, value in fields.items() if value or value == ""}
+        return {"kind": spec.kind, **more} if more else spec.kind
+
+
+def _canonical(spec: TypeSpec) -> str:
+    """Spell a type so that equal texts are equal types: to Python's ``==`` Literal[1] is Literal[True]."""
+    return json.dumps(_whole(spec))
+
+
+def _whole(spec: TypeSpec) -> Any:
+    choices, args = [write(choice) for choice in spec.choices], [_whole(arg) for arg in spec.args]
+    return [write(spec.text), spec.kind, spec.target, spec.variadic, choices, args]
+
+
+class TypeReader:
+    """The types of a table that a :class:`TypeWriter` made, read when they are first asked for."""
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self._table = table
+        self._specs: dict[str, TypeSpec] = {}
+
+    def read(self, key: Any) -> TypeSpec:
+        """Return the type of a name in the table."""
+        if text_in(key, "the name of a type") not in self._specs:
+            if key not in self._table:
+                raise ValueError(f"the type '{key}' is not in the file")
+            self._specs[key] = self._type(key, self._table[key])
+        return self._specs[key]
+
+    def _type(self, key: str, data: Any) -> TypeSpec:
+        data = {"kind": data} if isinstance(data, str) else need(data, dict, f"the type '{key}'")
+        kind, text = text_in(data.get("kind"), f"the kind of '{key}'"), words_in(data.get("text", key), "text")
+        args = tuple(self.read(arg) for arg in list_in(data.get("args", []), "args"))
+        choices = tuple(read(choice) for choice in list_in(data.get("choices", []), "choices"))
+        if (kind == "union" and not args) or (kind == "enum" and not all(isinstance(c, str) for c in choices)):
+            raise ValueError(f"the type '{key}' has no {'members' if kind == 'union' else 'names of members'}")
+        variadic = need(data.get("variadic", False), bool, "variadic")
+        return TypeSpec(kind, text, args, choices, text_in(data.get("target", ""), "target"), variadic)

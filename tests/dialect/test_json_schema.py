@@ -25,7 +25,7 @@ from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.names import name_of, resolve
 from nemo_partial_hydra.recipes.tree import Map, Seq, Tree
 from nemo_partial_hydra.runtime.workspace import captured, read_tree, signature_of
-from nemo_partial_hydra.signatures.introspect import doc_of, live
+from nemo_partial_hydra.signatures.introspect import live, parameter_docs
 from nemo_partial_hydra.signatures.signature import Parameter, Signature
 from nemo_partial_hydra.signatures.types import TypeSpec, parse
 from tests.signatures.test_convert import ANNOTATIONS, TABLE, WRONG
@@ -45,7 +45,7 @@ NAMES = sorted(
 
 def docs(target: str) -> dict[str, str]:
     obj = resolve(target)
-    return {**doc_of(obj), "": (obj.__doc__ or "").strip().partition("\n")[0]}
+    return {**parameter_docs(obj), "": (obj.__doc__ or "").strip().partition("\n")[0]}
 
 
 def mistakes(made: dict[str, Any], data: Any) -> list[tuple[str, str]]:
@@ -477,12 +477,12 @@ import nemo_partial_hydra as nph
 from nemo_partial_hydra.runtime.workspace import signature_of
 from nemo_partial_hydra.recipes.names import resolve
 from nemo_partial_hydra.dialect.json_schema import file_targets, schema
-from nemo_partial_hydra.signatures import doc_of
+from nemo_partial_hydra.signatures.introspect import parameter_docs
 from nemo_partial_hydra.dialect.yaml import load
 from tests.support import nemo_recipes
 
 def errors(data):
-    made = schema(file_targets(data), signature_of, lambda target: doc_of(resolve(target)))
+    made = schema(file_targets(data), signature_of, lambda target: parameter_docs(resolve(target)))
     jsonschema.Draft7Validator.check_schema(made)
     json.dumps(made, allow_nan=False)
     validator = jsonschema.Draft7Validator(made)

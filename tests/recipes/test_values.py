@@ -29,8 +29,7 @@ from nemo_partial_hydra.recipes.values import BY_TYPE, HARMLESS, TABLE, VALUE_FO
 from nemo_partial_hydra.runtime.construct import make
 from nemo_partial_hydra.signatures.convert import same
 from nemo_partial_hydra.signatures.signature import Parameter, Signature
-from nemo_partial_hydra.signatures.snapshot import Snapshot
-from nemo_partial_hydra.signatures.snapshot_text import encode
+from nemo_partial_hydra.signatures.snapshot import Snapshot, encode
 from nemo_partial_hydra.signatures.types import ANY
 
 # A value of each row, and what a tree has of it.

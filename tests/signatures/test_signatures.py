@@ -22,7 +22,7 @@ import pytest
 
 from nemo_partial_hydra.errors import SignatureError
 from nemo_partial_hydra.recipes.tree import Map, Ref, Seq, Value
-from nemo_partial_hydra.signatures.introspect import Signatures, doc_of, live, read
+from nemo_partial_hydra.signatures.introspect import Signatures, live, parameter_docs, read
 from nemo_partial_hydra.signatures.signature import REQUIRED, Signature, Unknown
 from nemo_partial_hydra.signatures.types import parse, spell
 from tests.support import targets as t
@@ -451,20 +451,20 @@ def test_a_combination_of_flags_as_a_default_is_no_name_that_does_not_exist() ->
 
 @pytest.mark.parametrize("target", [t.google, t.numpydoc, t.sphinx], ids=["google", "numpy", "sphinx"])
 def test_docs_in_each_style(target: Any) -> None:
-    found = doc_of(target)
+    found = parameter_docs(target)
     assert found["alpha"].startswith("The first one")
     assert found["beta"] == "The second one."
 
 
 def test_a_doc_of_two_lines_is_one_line() -> None:
-    assert doc_of(t.google)["alpha"] == "The first one, which goes on."
+    assert parameter_docs(t.google)["alpha"] == "The first one, which goes on."
 
 
 def test_docs_of_classes_come_from_class_constructor_and_attributes() -> None:
-    assert doc_of(t.Optimizer)["lr"] == "The learning rate."
-    assert doc_of(t.SubOptimizer)["lr"] == "The learning rate."
-    assert doc_of(t.Trainer)["max_steps"] == "When to stop."
-    assert "units" in doc_of(t.Plain)["size"] or "big" in doc_of(t.Plain)["size"]
+    assert parameter_docs(t.Optimizer)["lr"] == "The learning rate."
+    assert parameter_docs(t.SubOptimizer)["lr"] == "The learning rate."
+    assert parameter_docs(t.Trainer)["max_steps"] == "When to stop."
+    assert "units" in parameter_docs(t.Plain)["size"] or "big" in parameter_docs(t.Plain)["size"]
 
 
 class Documented:
@@ -484,17 +484,17 @@ class Documented:
 
 
 def test_the_constructor_says_more_than_the_class() -> None:
-    assert doc_of(Documented) == {"a": "Said by the constructor.", "b": "Only here."}
+    assert parameter_docs(Documented) == {"a": "Said by the constructor.", "b": "Only here."}
 
 
 @pytest.mark.parametrize("target", [t.undocumented, len, datetime.timedelta, functools.partial(t.double), int])
 def test_no_docs_are_no_error(target: Any) -> None:
-    assert isinstance(doc_of(target), dict)
+    assert isinstance(parameter_docs(target), dict)
 
 
 def test_the_docs_given_out_may_be_changed_by_who_gets_them() -> None:
-    doc_of(t.google)["alpha"] = "changed"
-    assert doc_of(t.google)["alpha"] != "changed"
+    parameter_docs(t.google)["alpha"] = "changed"
+    assert parameter_docs(t.google)["alpha"] != "changed"
 
 
 # Where signatures come from ----------------------------------------------------------------------------------------

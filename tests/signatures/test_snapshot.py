@@ -25,11 +25,10 @@ from nemo_partial_hydra.errors import SignatureError
 from nemo_partial_hydra.recipes.capture import capture_default, raw
 from nemo_partial_hydra.recipes.tree import BUILDABLES, Call, Link, Map, Opaque, Ref, Seq, Value
 from nemo_partial_hydra.signatures import snapshot, snapshot_json
-from nemo_partial_hydra.signatures.distributions import Package, docs_of, read_packages
-from nemo_partial_hydra.signatures.introspect import Signatures, doc_of, read
+from nemo_partial_hydra.signatures.distributions import Package, read_packages
+from nemo_partial_hydra.signatures.introspect import Signatures, docs_of, parameter_docs, read
 from nemo_partial_hydra.signatures.signature import REQUIRED, Parameter, Signature, Unknown
-from nemo_partial_hydra.signatures.snapshot import Snapshot, load, save
-from nemo_partial_hydra.signatures.snapshot_text import encode
+from nemo_partial_hydra.signatures.snapshot import Snapshot, encode, load, save
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, parse
 from tests.support import laws
 from tests.support import strategies as make
@@ -266,7 +265,7 @@ def test_docs_come_back() -> None:
     found = Snapshot(json.loads(encode([read(obj, name) for name, obj in LIVE.items()], docs, {})), "x.json")
     for name, obj in LIVE.items():
         assert found.doc(name) == docs[name]
-        assert {key: text for key, text in found.doc(name).items() if key} == doc_of(obj)
+        assert {key: text for key, text in found.doc(name).items() if key} == parameter_docs(obj)
     assert found.doc("not.there") == {}
     with pytest.raises(TypeError):
         found.doc(f"{T}.google")["x"] = "y"  # type: ignore[index]
@@ -294,7 +293,7 @@ def test_docs_that_targets_share_are_written_once() -> None:
 # Files -------------------------------------------------------------------------------------------------------------
 
 TEXT = encode([read(t.mixed, f"{T}.mixed"), read(t.typed, f"{T}.typed")], {f"{T}.typed": {"": "Doc."}}, {"tests": None})
-ZIPPED = gzip.compress(TEXT.encode())
+ZIPPED = gzip.compress(TEXT.encode(), mtime=0)
 
 
 @pytest.mark.parametrize("name", [snapshot.NAME, f"{snapshot.NAME}.gz"])

@@ -27,8 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.runtime.workspace import docs_of
     from nemo_partial_hydra.signatures.distributions import read_packages
-    from nemo_partial_hydra.signatures.snapshot import save
-    from nemo_partial_hydra.signatures.snapshot_text import encode
+    from nemo_partial_hydra.signatures.snapshot import encode, save
 
     targets, lookup = read_targets(options.files, options.allow)
     found = [signature for signature in map(lookup, targets) if signature is not None]
