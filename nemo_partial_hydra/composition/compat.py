@@ -38,11 +38,6 @@ def own_flags(container: Container) -> list[str]:
     return [name for name, value in (container._metadata.flags or {}).items() if value]
 
 
-def set_flag(container: Container, name: str) -> None:
-    """Set a flag on a container."""
-    container._set_flag(name, True)
-
-
 def content(node: Any) -> Any:
     """Return what a leaf holds: a value, or the text of an interpolation."""
     return node._value()

@@ -27,7 +27,7 @@ from nemo_partial_hydra.runtime.workspace import read_tree
 from nemo_partial_hydra.signatures.convert import same
 
 from .compat import bounded, child_nodes, content, flag, is_absent, is_missing
-from .encode import EXACT_SEQ, KINDS, UNSET, given
+from .flags import EXACT, UNSET, hidden, kind_of
 from .nodes import DEFAULT, NOTHING, Leaf
 
 
@@ -187,9 +187,9 @@ class _Reader:
                 continue  # most of a config
             default = parameters[key].default if key in parameters else None
             shown = self.shows_default(child, default)
-            hidden = given(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
-            if hidden is not None:
-                out[key] = self.container(hidden, (*path, key))
+            beneath = hidden(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
+            if beneath is not None:
+                out[key] = self.container(ListConfig(beneath.items, key, node, flags=beneath.flags), (*path, key))
             elif self.loose and not shown and is_missing(child):
                 self.required.add((*path, key))
             elif not shown:
@@ -230,10 +230,9 @@ class _Reader:
     def container(self, node: Any, path: Path) -> Any:
         if isinstance(node, DictConfig):
             mapping = self.mapping(node, path)
-            return KeptSeq("dict", mapping, True) if flag(node, EXACT_SEQ) else mapping
+            return KeptSeq("dict", mapping, True) if flag(node, EXACT) else mapping
         items = [self.value(child, node, index, (*path, index)) for index, child in child_nodes(node)]
-        kind = next((kind for kind in KINDS if flag(node, f"nph_{kind}")), "list")
-        exact = bool(flag(node, EXACT_SEQ))
+        kind, exact = kind_of(node)
         return KeptSeq(kind, items, exact) if kind != "list" or exact else items
 
     def names_set_leaf(self, text: str, path: Path) -> bool:

@@ -22,45 +22,15 @@ from nemo_partial_hydra.dialect.writer import (
     short_form,
 )
 from nemo_partial_hydra.errors import ConfigError
-from nemo_partial_hydra.messages import dots
 from nemo_partial_hydra.recipes.keys import ARGS, TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, Call, Link, Map, Opaque, Path, Ref, Seq, Tree, Value
 from nemo_partial_hydra.runtime.workspace import captured, signature_of
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
-from .compat import NO_COPY, detached, flag, full_key, own_flags, set_flag
+from .compat import NO_COPY, detached
+from .flags import UNSET, kind_flags
 from .nodes import DEFAULT, RECIPE, Leaf, node_class
-
-KINDS = ("tuple", "set", "frozenset")
-UNSET, EXACT_SEQ, GIVEN = "nph_default", "nph_exact", "nph_given:"
-_given: list[Any] = []
-
-
-def remember(node: ListConfig | DictConfig) -> None:
-    """Mark a container that a file sets: a default merged over it later leaves the mark, by which it is found again.
-
-    Hydra merges lists as a whole and keeps the flags of both; a leaf needs no such mark (see ``Leaf._set_key``).
-    """
-    _given.append(node)
-    set_flag(node, f"{GIVEN}{len(_given) - 1}")
-
-
-def given(node: ListConfig | DictConfig) -> ListConfig | DictConfig | None:
-    """Return what a file set where a container now shows a mere default; None if no file did."""
-    if not flag(node, UNSET):
-        return None
-    marks = [name for name in own_flags(node) if name.startswith(GIVEN)]
-    if not marks:
-        return None
-    number = int(marks[-1].removeprefix(GIVEN))
-    if number >= len(_given):
-        raise ConfigError(
-            f"{dots(full_key(node))}: a file sets it, and a default of a recipe merged later hides it; "
-            "put _self_ last in the defaults list"
-        )
-    found: ListConfig | DictConfig = _given[number]
-    return found
 
 
 def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
@@ -111,11 +81,8 @@ class _Writer:
     def sequence(self, tree: Seq, spec: TypeSpec, path: Path, doc: Path, state: str) -> ListConfig:
         self.document[path] = doc
         items = [self.node(v, item_spec(spec, i), (*path, i), (*doc, i), state) for i, v in enumerate(tree.items)]
-        flags = {UNSET: state == DEFAULT}
-        if tree.kind != "list":
-            flags[f"nph_{tree.kind}"] = True
-        if not restores(Seq(tree.items, "list"), tree, spec) and not restores(tree, tree, spec):
-            flags[EXACT_SEQ] = True
+        exact = not restores(Seq(tree.items, "list"), tree, spec) and not restores(tree, tree, spec)
+        flags = {UNSET: state == DEFAULT, **kind_flags(tree.kind, exact=exact)}
         return ListConfig(items, parent=self.scratch, flags=flags)
 
     def map(self, tree: Map, spec: TypeSpec, path: Path, doc: Path, state: str) -> DictConfig:
@@ -131,7 +98,7 @@ class _Writer:
             out[ARGS].append(ListConfig(pairs))
             return out
         exact = not restores(tree, tree, spec)
-        out = DictConfig({}, flags={UNSET: state == DEFAULT, NO_COPY: True, **({EXACT_SEQ: True} if exact else {})})
+        out = DictConfig({}, flags={UNSET: state == DEFAULT, NO_COPY: True, **kind_flags(exact=exact)})
         for key, value in tree.items:
             out[key] = self.node(value, item_spec(spec, key), (*path, key), (*doc, key), state)
         return out

@@ -23,7 +23,8 @@ from nemo_partial_hydra.signatures.signature import Lookup, Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .compat import NO_COPY, detached
-from .encode import EXACT_SEQ, default_node, reference_node, remember
+from .encode import default_node, reference_node
+from .flags import kind_flags, set_by_file
 from .nodes import RECIPE, Leaf, node_class, overlay_class
 
 SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
@@ -76,9 +77,7 @@ class _Typer:
         if isinstance(data, (list, tuple)):
             self.check_shape(data, spec, path)
             items = [self.full().node(v, item_spec(spec, i), (*path, i)) for i, v in enumerate(data)]
-            made = ListConfig(items, parent=self.scratch)
-            remember(made)
-            return made
+            return ListConfig(items, parent=self.scratch, flags=set_by_file(data, {}))
         return self.leaf(data, spec, path)
 
     def full(self) -> _Typer:
@@ -143,12 +142,8 @@ class _Typer:
         """In a composed config the elements of a tuple are plain paths; one that contradicts its annotation says so."""
         inner = args[0] if isinstance(args, list) and args and isinstance(args[0], list) else []
         items = [self.full().node(v, ANY, (*path, i)) for i, v in enumerate(inner)]
-        flags = {} if kind == "list" else {f"nph_{kind}": True}
-        if not _fits(Seq((None,) * len(inner), kind), spec):
-            flags[EXACT_SEQ] = True
-        made = ListConfig(items, parent=self.scratch, flags=flags)
-        remember(made)
-        return made
+        flags = kind_flags(kind, exact=not _fits(Seq((None,) * len(inner), kind), spec))
+        return ListConfig(items, parent=self.scratch, flags=set_by_file(inner, flags))
 
     def call(self, data: Mapping[Any, Any], signature: Signature, path: Path) -> DictConfig:
         parameters = signature.parameters
