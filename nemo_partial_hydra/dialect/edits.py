@@ -7,12 +7,11 @@ They are applied in this order: replace, delete (by the indices before the edit)
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.messages import Problems, dotted, nearest
-from nemo_partial_hydra.recipes.data import KeptSeq
+from nemo_partial_hydra.recipes.data import KeptSeq, children, mapped, walk
 from nemo_partial_hydra.recipes.keys import APPEND, DELETE, EDITS, REPLACE, TARGET
 from nemo_partial_hydra.recipes.tree import Path
 
@@ -73,19 +72,10 @@ def apply_edits(data: Any, place: Path = (), moves: list[Move] | None = None) ->
         is deleted is still referred to.
     """
     problems = Problems()
-    root = _copied(data)
+    root = mapped(data, lambda leaf: leaf)  # two places may share one list (YAML's aliases), an edit means one of them
     _Editor(root, place, problems, [] if moves is None else moves).node(root, ())
     problems.check()
     return root
-
-
-def _copied(data: Any) -> Any:
-    """Copy the containers: two places may share one list (YAML's aliases), an edit means one of them."""
-    if isinstance(data, dict):
-        return {key: _copied(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_copied(value) for value in data]
-    return KeptSeq(data.kind, _copied(data.items), data.exact) if isinstance(data, KeptSeq) else data
 
 
 class _Editor:
@@ -97,18 +87,13 @@ class _Editor:
 
     def node(self, data: Any, doc: Path) -> None:
         """Apply the edits in and below the node at a path of the document."""
-        if isinstance(data, dict):
-            if TARGET in data:
-                edits = {key: data.pop(key) for key in EDITS if key in data}
-                self.replace(data, edits.get(REPLACE), doc)
-                self.delete(data, edits.get(DELETE), doc)
-                self.append(data, edits.get(APPEND), doc)
-            for key, value in data.items():
-                self.node(value, (*doc, key))
-        elif isinstance(data, (list, KeptSeq)):
-            inner = data.items if isinstance(data, KeptSeq) else data
-            for key, value in inner.items() if isinstance(inner, dict) else enumerate(inner):
-                self.node(value, (*doc, key))
+        if isinstance(data, dict) and TARGET in data:
+            edits = {key: data.pop(key) for key in EDITS if key in data}
+            self.replace(data, edits.get(REPLACE), doc)
+            self.delete(data, edits.get(DELETE), doc)
+            self.append(data, edits.get(APPEND), doc)
+        for key, value in children(data):
+            self.node(value, (*doc, key))
 
     def replace(self, data: dict[Any, Any], edit: Any, doc: Path) -> None:
         path = (*self.place, *doc, REPLACE)
@@ -184,17 +169,11 @@ class _Editor:
             kept = index - sum(1 for other in gone if other < index)
             return "${" + ".".join([*place, str(kept), *target[len(place) + 1 :]]) + "}"
 
-        _rewrite(self.root, (), moved)
-
-
-def _rewrite(data: Any, doc: Path, change: Callable[[str, Path], str]) -> None:
-    """Change the texts of a document in place."""
-    inner = data.items if isinstance(data, KeptSeq) else data
-    for key, value in list(inner.items() if isinstance(inner, dict) else enumerate(inner)):
-        if isinstance(value, str):
-            inner[key] = change(value, (*doc, key))
-        elif isinstance(value, (dict, list, KeptSeq)):
-            _rewrite(value, (*doc, key), change)
+        for doc, node in walk(self.root):
+            inner = node.items if isinstance(node, KeptSeq) else node
+            for key, value in [*children(inner)] if isinstance(inner, (dict, list)) else ():
+                if isinstance(value, str):
+                    inner[key] = moved(value, (*doc, key))
 
 
 def _is_index(key: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from nemo_partial_hydra.errors import CaptureError
+from nemo_partial_hydra.recipes.data import walk
 from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, IGNORED, PARTIAL_KEY, RESERVED, TARGET
 from nemo_partial_hydra.recipes.tree import BUILDABLES, Call, Ref, Tree
 from nemo_partial_hydra.recipes.values import VALUE_FORMS
@@ -107,18 +108,13 @@ def file_targets(data: Any) -> list[str]:
     """
     if isinstance(data, Mapping):
         data = {key: value for key, value in data.items() if key not in _HYDRA}
-    return list(dict.fromkeys(_called(data)))
+    return list(dict.fromkeys(node[TARGET] for _, node in walk(data) if isinstance(node, Mapping) and _is_called(node)))
 
 
-def _called(data: Any) -> Iterator[str]:
-    if isinstance(data, Mapping):
-        target, rest = data.get(TARGET), set(data) - {TARGET, CALL_KEY, *IGNORED}
-        value = data.get(CALL_KEY) is False or (str(target) in VALUE_FORMS and rest == {ARGS})
-        if isinstance(target, str) and "${" not in target and not value:
-            yield target
-    if isinstance(data, (Mapping, list, tuple)):
-        for part in data.values() if isinstance(data, Mapping) else data:
-            yield from _called(part)
+def _is_called(node: Mapping[Any, Any]) -> bool:
+    target, rest = node.get(TARGET), set(node) - {TARGET, CALL_KEY, *IGNORED}
+    value = node.get(CALL_KEY) is False or (str(target) in VALUE_FORMS and rest == {ARGS})
+    return isinstance(target, str) and "${" not in target and not value
 
 
 def _ref(*keys: str) -> Schema:

@@ -18,6 +18,8 @@ from nemo_partial_hydra.dialect.yaml import dump, load
 from nemo_partial_hydra.errors import RecipeError, UsageError
 from nemo_partial_hydra.libraries.manifest import Entry, Manifest, digest
 from nemo_partial_hydra.messages import Problems, nearest
+from nemo_partial_hydra.recipes.data import mapped
+from nemo_partial_hydra.recipes.keys import MISSING
 from nemo_partial_hydra.recipes.names import name_of, resolve
 from nemo_partial_hydra.runtime import workspace
 from nemo_partial_hydra.signatures.convert import same
@@ -170,19 +172,10 @@ def recipe_data(factory: Factory, arguments: Arguments) -> Any:
         raise _NoRecipe(str(error)) from None
     if not same(tree, back):
         raise _NoRecipe("its YAML reads back as another recipe: please report it")
-    data = _opened(data)
+    data = mapped(data, lambda leaf: MISSING if leaf == OPEN else leaf)
     if OPEN in str(data):
         raise _NoRecipe("an argument that was left open (???) is part of another text in it: give it a value")
     return data
-
-
-def _opened(data: Any) -> Any:
-    """Put ``???`` in the places of arguments that were left open."""
-    if isinstance(data, dict):
-        return {key: _opened(value) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_opened(value) for value in data]
-    return "???" if data == OPEN else data
 
 
 def _signatures(targets: Iterable[str], also: Iterable[str]) -> tuple[dict[str, Signature], dict[str, str]]:

@@ -18,6 +18,7 @@ from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.dialect.yaml import dump, load
 from nemo_partial_hydra.errors import DialectError, JobError, RefusedError
 from nemo_partial_hydra.messages import dotted
+from nemo_partial_hydra.recipes.keys import TARGET
 
 from .layout import JobPaths
 
@@ -177,7 +178,7 @@ def read_job(paths: JobPaths, *, verify: bool = True) -> Job:
     """
     data = _mapping(paths, _read(paths))
     recipe = data.get("recipe")
-    if not isinstance(recipe, dict) or "_target_" not in recipe:
+    if not isinstance(recipe, dict) or TARGET not in recipe:
         raise JobError(f"{paths.job}: the file is damaged: 'recipe' is no recipe")
     job = Job(**_head(paths, data), recipe=recipe, signatures=data.get("signatures"))
     if verify:

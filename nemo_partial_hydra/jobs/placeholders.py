@@ -21,6 +21,7 @@ from typing import Any
 from nemo_partial_hydra.dialect.scalars import escape_interpolation, unescape_interpolation
 from nemo_partial_hydra.errors import JobError
 from nemo_partial_hydra.messages import Problems
+from nemo_partial_hydra.recipes.data import mapped
 
 JOB_DIRECTORY, SWEEP_DIRECTORY = "hydra:runtime.output_dir", "hydra:sweep.dir"
 _SECRET = re.compile(
@@ -92,11 +93,7 @@ def _doubled(text: str) -> str:
 
 
 def _texts(data: Any, change: Callable[[str], Any]) -> Any:
-    if isinstance(data, str):
-        return change(data)
-    if isinstance(data, Mapping):
-        return {key: _texts(value, change) for key, value in data.items()}
-    return [_texts(value, change) for value in data] if isinstance(data, list) else data
+    return mapped(data, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf)
 
 
 def expanded(recipe: Any, directory: Path, subdir: str, environment: Mapping[str, str]) -> Any:

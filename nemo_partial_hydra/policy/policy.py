@@ -16,6 +16,7 @@ from typing import Any
 from nemo_partial_hydra.errors import PolicyError, RecipeError, ValidationError
 from nemo_partial_hydra.libraries import library
 from nemo_partial_hydra.messages import placed
+from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.recipes.names import public, resolve
 from nemo_partial_hydra.recipes.tree import Path, Tree
 from nemo_partial_hydra.recipes.values import HARMLESS
@@ -148,7 +149,7 @@ def refusals(found: Iterable[tuple[Path, Any]], prefixes: set[str]) -> list[str]
     lines: list[str] = []
     for path, what in found:
         if not isinstance(what, (str, Argument)):
-            lines.append(_Mistake(placed((*path, "_target_"), f"expected a dotted name, got {_shown(what)}")))
+            lines.append(_Mistake(placed((*path, TARGET), f"expected a dotted name, got {_shown(what)}")))
             continue
         text = _argument(what, prefixes) if isinstance(what, Argument) else refusal(what, prefixes)
         if text is not None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nemo_partial_hydra.recipes.data import Kept, KeptSeq
-from nemo_partial_hydra.recipes.keys import ARGS
+from nemo_partial_hydra.recipes.data import Kept, KeptSeq, walk
+from nemo_partial_hydra.recipes.keys import ARGS, MISSING, TARGET
 from nemo_partial_hydra.recipes.tree import Call, Map, Opaque, Path, Ref, Seq
 from nemo_partial_hydra.recipes.values import EXACT, SEQUENCES, read_bool
 
 from .rules import ARGUMENTS, ENVIRONMENT, MUST_BE_OFF, MUST_BE_UNSET, NAMING
 
-TARGET = "_target_"
 _SPEAKING = {TARGET, *ARGUMENTS, *NAMING}
 _PLAIN_VALUES = (str, int, float, bool, type(None))
 Parameters = Callable[[str], Sequence[str]]
@@ -129,7 +128,7 @@ def plain(value: Any) -> Any:
 
 def _harmless(name: str, value: Any) -> bool:
     value = plain(value)
-    if value is None or value == "???":
+    if value is None or value == MISSING:
         return True
     if isinstance(value, str) and value.startswith("${"):
         return True  # what it becomes is looked at once it is resolved
@@ -140,9 +139,7 @@ def _harmless(name: str, value: Any) -> bool:
 
 def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield what Hydra's own settings name: targets, what ``logging`` is to make, and risky environment variables."""
-    stack: list[tuple[Path, Any]] = [(path, data)]
-    while stack:
-        here, node = stack.pop()
+    for here, node in walk(data, path):
         if isinstance(node, Mapping):
             for key, value in node.items():
                 made = key == "class" and any(part in ("handlers", "formatters", "loggers", "filters") for part in here)
@@ -150,9 +147,6 @@ def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
                     yield (*here, key), value
                 if key in ENVIRONMENT and here[-2:] == ("job", "env_set"):
                     yield (*here, key), Argument(str(key), "hydra.job.env_set", "decides what other programs load")
-            stack += [((*here, key), value) for key, value in reversed(list(node.items()))]
-        elif isinstance(node, (list, tuple)):
-            stack += [((*here, index), value) for index, value in reversed(list(enumerate(node)))]
         elif isinstance(node, str) and node.startswith("ext://") and not node.startswith("ext://sys.std"):
             yield here, node.removeprefix("ext://")
 

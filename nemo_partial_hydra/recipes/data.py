@@ -1,14 +1,15 @@
-"""Plain data with parts that are trees already: what a composed config is read into, and the dialect's reader reads.
+"""Plain data (dict, list, scalars, as YAML gives them), parts of which may be trees already, and its one walker.
 
-May import: the standard library only.
+May import: the standard library only. A composed config is read into such data, of which the reader makes a tree.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .tree import Tree
+from .tree import Path, Tree
 
 
 @dataclass(frozen=True)
@@ -28,3 +29,34 @@ class KeptSeq:
     kind: str
     items: Any
     exact: bool = False
+
+
+def children(data: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the keys and values directly below a container; nothing for a leaf."""
+    inner = data.items if isinstance(data, KeptSeq) else data
+    if isinstance(inner, Mapping):
+        yield from inner.items()
+    elif isinstance(inner, list) or type(inner) is tuple:  # a Ref is a tuple too, and a leaf
+        yield from enumerate(inner)
+
+
+def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield every container and leaf with its path, parents before children, in order."""
+    stack: list[tuple[Path, Any]] = [(path, data)]
+    while stack:
+        here, node = stack.pop()
+        yield here, node
+        stack += reversed([((*here, key), child) for key, child in children(node)])
+
+
+def mapped(data: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a copy of plain data with ``change(leaf)`` in the place of each leaf; no container is shared with it."""
+    if isinstance(data, KeptSeq):
+        return KeptSeq(data.kind, mapped(data.items, change), data.exact)
+    if isinstance(data, Mapping):
+        return {key: mapped(value, change) for key, value in data.items()}
+    if isinstance(data, list):
+        return [mapped(value, change) for value in data]
+    if type(data) is tuple:
+        return tuple(mapped(value, change) for value in data)
+    return change(data)
