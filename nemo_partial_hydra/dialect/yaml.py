@@ -8,11 +8,14 @@ reference loops are refused; an expansion of aliases that is out of proportion t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
 from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
 from nemo_partial_hydra.errors import DialectError
 from nemo_partial_hydra.recipes.tree import Path
@@ -25,19 +28,41 @@ MAX_DEPTH = 200
 MAX_NUMBER = 4300  # characters of a decimal number: what Python reads
 MAX_SEXAGESIMAL = 64  # characters of one like 1:30:00, which takes time in the square of its length
 
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_EVENTS: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 
 
-class _Loader(Composer, _Base):  # type: ignore[misc]  # the base is chosen at run time
+def _scalar_tags() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """Return what plain scalars are by their first character: PyYAML's table without timestamps, OmegaConf's floats."""
+    table = {
+        first: [(tag, regexp) for tag, regexp in tags if not tag.endswith((":timestamp", ":value"))]
+        for first, tags in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for first in "-+0123456789.":
+        table.setdefault(first, []).append((_FLOAT, FLOAT))
+    return table
+
+
+class _Loader(Composer, SafeConstructor, Resolver):
     """A safe loader with OmegaConf's float table and no timestamps, which gives up early on what is too large."""
 
-    def __init__(self, text: str) -> None:
-        _Base.__init__(self, text)
+    yaml_implicit_resolvers = _scalar_tags()
+
+    def __init__(self) -> None:
         Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
         self.depth = 0
         self.nodes = 0
+        self.events: Any = None
         self.at: Any = None  # the node that is being constructed, for messages
+
+    def root(self, text: str) -> Any:
+        """Return the node of the document in a text; None if there is none."""
+        self.events = _EVENTS(text)
+        self.check_event, self.get_event = self.events.check_event, self.events.get_event
+        self.peek_event = self.events.peek_event
+        return self.get_single_node()
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         self.at = node
@@ -66,13 +91,6 @@ class _Loader(Composer, _Base):  # type: ignore[misc]  # the base is chosen at r
 
 def _problem(node: Any, text: str) -> yaml.constructor.ConstructorError:
     return yaml.constructor.ConstructorError(None, None, text, node.start_mark)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in table if not tag.endswith((":timestamp", ":value"))]
-    for first, table in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+0123456789."))
 
 
 def read_text(path: str | os.PathLike[str], source: str = "") -> str:
@@ -117,9 +135,9 @@ def load(text: str, source: str = "", lines: dict[Path, int] | None = None) -> A
     name = source or "YAML text"
     if len(text) > MAX_BYTES:
         raise DialectError(f"{name}: {len(text)} characters are more than a recipe can have ({MAX_BYTES})")
-    loader = _Loader(text)
+    loader = _Loader()
     try:
-        node = loader.get_single_node()
+        node = loader.root(text)
         if node is None:
             return None
         _bounded(loader, node)
@@ -140,8 +158,6 @@ def load(text: str, source: str = "", lines: dict[Path, int] | None = None) -> A
         raise DialectError(f"{name}{_place(loader.at)}: {what}") from None
     except RecursionError:
         raise DialectError(f"{name}: nested more than {MAX_DEPTH} levels deep") from None
-    finally:
-        loader.dispose()
 
 
 def _character(char: Any) -> str:

@@ -138,9 +138,10 @@ def _all_hints(obj: Any) -> dict[str, Any]:
 
 def _scopes(obj: Any) -> list[Any]:
     """Return what holds the annotations of a callable: a function, or a dataclass and its bases."""
+    holder: Any = obj
     if not isinstance(obj, type):
         return [inspect.unwrap(obj)]
-    init: Any = inspect.unwrap(obj.__init__)  # type: ignore[misc]  # the class's own, not an instance's
+    init = inspect.unwrap(holder.__init__)
     code = getattr(init, "__code__", None)
     generated = code is None or code.co_filename == "<string>"  # what @dataclass writes
     return list(obj.__mro__[:-1]) if generated else [init]

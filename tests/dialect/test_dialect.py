@@ -281,6 +281,30 @@ def test_depth_out_of_proportion_is_refused() -> None:
     assert load("[" * 100 + "]" * 100)
 
 
+def read_or_refused(text: str) -> Any:
+    try:
+        return load(text, "f.yaml")
+    except DialectError as error:
+        return str(error).partition(": ")[0]  # the two parsers word a problem differently
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [1, 2.5, 1e-3, yes, 2020-01-01]\nb: !!set {x, y}\nc: &q {d: 'ä'}\ne: *q\nf: |\n  text\n",
+        "",
+        "a: 1\nb: [",
+        "a: 1\na: 2",
+        "a: !!python/name:os.system x",
+        "a: \x01",
+    ],
+)
+def test_a_text_is_read_alike_where_pyyaml_has_no_libyaml(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read_or_refused(text)
+    monkeypatch.setattr("nemo_partial_hydra.dialect.yaml._EVENTS", yaml.SafeLoader)
+    assert read_or_refused(text) == found
+
+
 @pytest.mark.parametrize(
     "text",
     [
