@@ -1,15 +1,18 @@
 # Needs make, pip and Python 3.10, 3.11 or 3.12; everything else goes into .venv and .venvs here.
 #
 #   PYTHON=/path/to/python   the interpreter of .venv (default: the best that runs)
+#   JOBS=N                   processes that tests run in (default: a processor each, at most 8)
 #   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS   passed on
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint matrix bench library clean
+.PHONY: help run quick test lint matrix environments bench library clean
 
 PYTHON ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
+JOBS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
+PARALLEL = -n $(JOBS) --dist loadgroup
 VENV_PYTHON := .venv/bin/python
 LINTED := $(wildcard nemo_partial_hydra hydra_plugins tiny_llama import.py examples tests benchmarks tools)
 
@@ -23,22 +26,28 @@ define boot
 endef
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run:  ## two Hugging Face checkpoints to NeMo on CPU, every tensor compared
 	$(boot)
 	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
 	$(VENV_PYTHON) -m tiny_llama.demo
 
+# It needs no NeMo: the environment is small. Its last lines say what it leaves out.
+quick:  ## the light tests, in one or two minutes: no NeMo, no cluster, no test that starts a process
+	$(boot)
+	@$(BOOT) -m tools.venvs quick --python "$(PYTHON)"
+	.venvs/quick/bin/python -m pytest $(PARALLEL) -m "not nemo and not cluster" --quick --hypothesis-profile=few -rfE $(PYTEST_ARGS)
+
 test:  ## all tests, in the NeMo environment
 	$(boot)
 	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
 	@echo "not in this run, but in make matrix:"; $(BOOT) -m tools.matrix --list | sed 's/^/  /'
-	$(VENV_PYTHON) -m pytest $(PYTEST_ARGS)
+	$(VENV_PYTHON) -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 matrix:  ## the tests without NeMo, under each supported Python and Hydra
 	$(boot)
-	@$(BOOT) -m tools.matrix $(MATRIX_ARGS)
+	@$(BOOT) -m tools.matrix --jobs $(JOBS) $(MATRIX_ARGS)
 
 lint:  ## ruff, its formatter, and mypy --strict
 	$(boot)
@@ -46,6 +55,11 @@ lint:  ## ruff, its formatter, and mypy --strict
 	.venvs/lint/bin/ruff check $(LINTED) setup.py
 	.venvs/lint/bin/ruff format --check $(LINTED) setup.py
 	.venvs/lint/bin/mypy $(LINTED)
+
+environments:  ## those of make test and make matrix, made beforehand
+	$(boot)
+	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
+	@$(BOOT) -m tools.matrix --prepare
 
 bench:  ## the benchmarks, in the NeMo environment
 	$(boot)

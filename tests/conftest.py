@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -50,6 +51,11 @@ ONE_AT_A_TIME = ("cluster", "nemo")
 share one SLURM, or import 2 GB of NeMo."""
 
 
+STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn")
+"""Audit events of a process that starts another.  To wait for one takes longer than a hundred other tests."""
+STARTED = "it starts a process, and --quick was given"
+
+
 def left_out(reason: str) -> NoReturn:
     """Skip the test for this reason, or fail where every part is required."""
     if os.environ.get("NPH_REQUIRE_ALL") == "1":
@@ -65,6 +71,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in sorted(asked):
         if not NEEDS[name].met:
             left_out(NEEDS[name].reason)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out each test that starts a process, as it does so")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("quick"):
+        sys.addaudithook(_start_no_process)
+
+
+def _start_no_process(event: str, arguments: tuple[object, ...]) -> None:
+    if event in STARTS and "PYTEST_CURRENT_TEST" in os.environ:  # pytest sets it while a test or its fixtures run
+        pytest.skip(STARTED)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what a quick run has left out, in two lines instead of one for each."""
+    if config.getoption("quick"):
+        started = [report for report in terminalreporter.getreports("skipped") if STARTED in str(report.longrepr)]
+        terminalreporter.write_line(f"left out here and run by make test: {len(started)} tests that start a process,")
+        terminalreporter.write_line("those that need NeMo or the cluster, and nine tenths of the laws' examples")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,17 +4,19 @@
     python -m tools.matrix --require-all   # a missing interpreter is a failure
     python -m tools.matrix --list
 
-Each cell has an environment of its own under ``.venvs``, kept for the next time.
+Each cell has an environment of its own under ``.venvs``, kept for the next time. Laws are tried with a tenth of their
+examples: ``make test`` tries them in full.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -67,8 +69,13 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run(cell: Cell, pytest_arguments: Sequence[str]) -> Outcome:
-    """Set up one cell and run its tests."""
+def default_jobs() -> int:
+    """Return the number of processors that this process may use, at most eight."""
+    return min(8, len(os.sched_getaffinity(0)))
+
+
+def prepare(cell: Cell) -> Outcome | None:
+    """Make a cell's environment; return why it cannot be had, or None."""
     started = time.monotonic()
     python = find_python(cell.python)
     if python is None:
@@ -77,12 +84,18 @@ def run(cell: Cell, pytest_arguments: Sequence[str]) -> Outcome:
         made = ensure(cell.venv, python, quiet=True)
     except SetupError as error:
         return Outcome(cell, "broken", str(error), time.monotonic() - started)
-    set_up = time.monotonic() - started
     if made:
-        print(f"  {cell.name}: environment ready after {set_up:.0f} s", flush=True)
+        print(f"  {cell.name}: environment ready after {time.monotonic() - started:.0f} s", flush=True)
+    return None
+
+
+def test(cell: Cell, jobs: int, pytest_arguments: Sequence[str]) -> Outcome:
+    """Run a cell's tests in that many processes."""
+    started = time.monotonic()
     log = VENVS / f"{cell.name}.pytest.log"
-    cache = f"cache_dir={VENVS / cell.name / '.pytest_cache'}"  # cells run at the same time
-    command = [str(cell.venv.python), "-m", "pytest", "-m", cell.tests, "-o", cache, *pytest_arguments]
+    cache = f"cache_dir={VENVS / cell.name / '.pytest_cache'}"
+    spread = ["-n", str(jobs), "--dist", "loadgroup", "--hypothesis-profile=few"]
+    command = [str(cell.venv.python), "-m", "pytest", "-m", cell.tests, "-o", cache, *spread, *pytest_arguments]
     with log.open("w") as file:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT, check=False)
     text = log.read_text(errors="replace")
@@ -95,12 +108,21 @@ def run(cell: Cell, pytest_arguments: Sequence[str]) -> Outcome:
     return Outcome(cell, state, detail, time.monotonic() - started)
 
 
+def outcomes_of(cells: Sequence[Cell], jobs: int, pytest_arguments: Sequence[str]) -> Iterator[Outcome]:
+    """Test one cell after the other on all processors, while the environment of the next one is made."""
+    with ThreadPoolExecutor(1) as pool:
+        ready = [pool.submit(prepare, cell) for cell in cells]
+        for cell, waiting in zip(cells, ready, strict=True):
+            yield waiting.result() or test(cell, jobs, pytest_arguments)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cells; return 0 only if every one that could run passed."""
     parser = argparse.ArgumentParser(prog="python -m tools.matrix", description="Test every supported version pair.")
     parser.add_argument("--require-all", action="store_true", help="a missing interpreter is a failure")
-    parser.add_argument("--jobs", type=int, default=2, help="cells at a time (default 2)")
+    parser.add_argument("--jobs", type=int, default=default_jobs(), help="processes that a cell's tests run in")
     parser.add_argument("--only", default="", help="only cells whose name contains this")
+    parser.add_argument("--prepare", action="store_true", help="make the environments, and run no tests")
     parser.add_argument("--list", action="store_true", help="say which cells this machine can run")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args(arguments)
@@ -109,11 +131,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for cell in cells:
             print(f"{cell.name:<22} {find_python(cell.python) or 'left out: no such interpreter'}")
         return 0
-    print(f"matrix: {len(cells)} cells, {options.jobs} at a time", flush=True)
-    with ThreadPoolExecutor(options.jobs) as pool:
-        outcomes = list(pool.map(lambda cell: run(cell, options.pytest), cells))
-    for outcome in outcomes:
-        print(f"{outcome.cell.name:<22} {outcome.state:<8} {outcome.seconds:4.0f} s  {outcome.detail}")
+    if options.prepare:
+        lacking = [outcome for outcome in map(prepare, cells) if outcome is not None]
+        for outcome in lacking:
+            print(f"{outcome.cell.name:<22} {outcome.state:<8} {outcome.detail}")
+        return int(any(outcome.state == "broken" for outcome in lacking))
+    print(f"matrix: {len(cells)} cells, one after the other in {options.jobs} processes", flush=True)
+    outcomes = []
+    for outcome in outcomes_of(cells, options.jobs, options.pytest):
+        outcomes.append(outcome)
+        print(f"{outcome.cell.name:<22} {outcome.state:<8} {outcome.seconds:4.0f} s  {outcome.detail}", flush=True)
     bad = {"failed", "broken", "missing"} if options.require_all else {"failed", "broken"}
     left_out = [outcome.cell.name for outcome in outcomes if outcome.state == "missing"]
     if left_out:

@@ -1,6 +1,7 @@
 """Makes the virtual environments that ``make`` works in, once.
 
     python -m tools.venvs nemo      # .venv: the whole NeMo stack, for make run and make test
+    python -m tools.venvs quick     # .venvs/quick: the tests that need no NeMo, for make quick
     python -m tools.venvs lint      # .venvs/lint: ruff, mypy and what they read types from
 
 Needs only the standard library and pip; uv, where pip can bring it, makes it quick. An environment carries a stamp
@@ -58,6 +59,7 @@ class Venv:
 
 NAMED = {
     "nemo": (Venv(ROOT / ".venv", "nemo,run,test"), NEMO_PYTHONS, "2.5 GB, up to 5 minutes; more with a CUDA torch"),
+    "quick": (Venv(VENVS / "quick", "run,test"), ANY_PYTHONS, "small"),
     "lint": (Venv(VENVS / "lint", "test,lint"), ANY_PYTHONS, "small"),
 }
 
