@@ -15,7 +15,12 @@ from pathlib import Path
 REQUIREMENT = "uv>=0.9,<1"  # 0.13 was tried; uv has no stable command line before 1
 # Settings of pip that do not change what is installed.
 HARMLESS = {"cache-dir", "default-timeout", "disable-pip-version-check", "no-input", "progress-bar", "timeout"}
-FLAGS = {"index-url": "--default-index", "extra-index-url": "--index", "find-links": "--find-links"}
+FLAGS = {
+    "index-url": "--default-index",
+    "extra-index-url": "--index",
+    "find-links": "--find-links",
+    "constraint": "--constraint",
+}
 
 
 def find_uv(home: Path, python: str) -> str | None:

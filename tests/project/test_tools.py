@@ -1,0 +1,51 @@
+"""What ``make`` is made of: uv takes pip's settings or is not used; every supported Python is in the matrix."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.apps import ROOT
+from tools import matrix, uv, venvs
+
+
+def told(folder: Path, *lines: str) -> list[str] | None:
+    """Return the flags of uv where ``pip config list`` says these lines."""
+    (folder / "said").write_text("".join(f"{line}\n" for line in lines))
+    python = folder / "python"
+    python.write_text(f"#!/bin/sh\nexec cat '{folder / 'said'}'\n")
+    python.chmod(0o755)
+    found = uv.settings(python)
+    return None if found is None else found[0]
+
+
+def test_uv_takes_what_pip_is_told(tmp_path: Path) -> None:
+    plain = told(tmp_path)
+    assert plain is not None
+    lines = ("global.index-url='https://a/simple'", ":env:.find-links='/one /two'", "global.constraint='/c.txt'")
+    assert told(tmp_path, *lines) == [
+        *plain, "--constraint", "/c.txt", "--find-links", "/one", "--find-links", "/two",
+        "--default-index", "https://a/simple",
+    ]  # fmt: skip
+    assert told(tmp_path, "global.timeout='60'", "download.index-url='https://b'") == plain
+
+
+@pytest.mark.parametrize("line", ["global.proxy='http://p'", "install.no-binary=':all:'", "global.index-url=what"])
+def test_uv_is_not_used_where_pip_is_told_something_else(tmp_path: Path, line: str) -> None:
+    assert told(tmp_path, line) is None
+
+
+def test_every_supported_python_and_hydra_is_in_the_matrix() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    supported = set(re.findall(r"Python :: (3\.\d+)", text))
+    assert {cell.python for cell in matrix.CELLS} == supported == set(venvs.ANY_PYTHONS)
+    assert {cell.hydra[:3] for cell in matrix.CELLS} == {"1.3", "1.4"}
+    whole = {(cell.python, cell.hydra[:3]) for cell in matrix.CELLS if cell.tests == matrix.ALL}
+    assert {hydra for _, hydra in whole} == {"1.3", "1.4"}, "each Hydra has a cell that leaves nothing out"
+
+
+def test_an_interpreter_that_does_not_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(venvs.SetupError, match="does not run"):
+        venvs.choose_python(venvs.ANY_PYTHONS, str(tmp_path / "python3.11"))
