@@ -293,7 +293,7 @@ def read_or_refused(text: str) -> Any:
     [
         "a: [1, 2.5, 1e-3, yes, 2020-01-01]\nb: !!set {x, y}\nc: &q {d: 'ä'}\ne: *q\nf: |\n  text\n",
         "",
-        "a: 1\nb: [",
+        "a: !!int x",
         "a: 1\na: 2",
         "a: !!python/name:os.system x",
         "a: \x01",
