@@ -73,7 +73,7 @@ def by_fiddle() -> Trip:
 
 def survivors(name: str, trip: Trip, found: list[tuple[str, Any]]) -> Tally:
     """Count the recipes that come back equal for fiddle, and with the same set fields, types and sharing."""
-    from nemo_partial_hydra.runtime.workspace import captured
+    from nemo_partial_hydra.runtime.workspace import WORKSPACE
     from nemo_partial_hydra.signatures.convert import same
 
     tally = Tally(f"equal after {name} and back (fiddle's ==; set fields, exact types and sharing)")
@@ -86,7 +86,11 @@ def survivors(name: str, trip: Trip, found: list[tuple[str, Any]]) -> Tally:
         if not (type(back) is type(partial) and back == partial):
             tally.add(case, False, "not equal")
         else:
-            tally.add(case, same(captured(back), captured(partial)), "equal, but not in set fields, types or sharing")
+            tally.add(
+                case,
+                same(WORKSPACE.captured(back), WORKSPACE.captured(partial)),
+                "equal, but not in set fields, types or sharing",
+            )
     return tally
 
 
@@ -96,11 +100,11 @@ def count(partials: list[Any]) -> tuple[int, int]:
 
     from nemo_partial_hydra import to_config
     from nemo_partial_hydra.recipes.tree import Call, Map, Seq, walk
-    from nemo_partial_hydra.runtime.workspace import captured
+    from nemo_partial_hydra.runtime.workspace import WORKSPACE
 
     set_leaves = all_leaves = 0
     for partial in partials:
-        set_leaves += sum(not isinstance(node, (Call, Map, Seq)) for _, node in walk(captured(partial)))
+        set_leaves += sum(not isinstance(node, (Call, Map, Seq)) for _, node in walk(WORKSPACE.captured(partial)))
         all_leaves += leaves(without_heads(OmegaConf.to_container(to_config(partial))))
     return set_leaves, all_leaves
 

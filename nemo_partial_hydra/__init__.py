@@ -15,8 +15,8 @@ _HOME = {
     "run": "api",
     "freeze": "launchers.freeze",
     "Job": "jobs.job",
-    "to_yaml": "runtime.workspace",
-    "from_yaml": "runtime.workspace",
+    "to_yaml": "api",
+    "from_yaml": "api",
     "to_config": "composition.encode",
     "store": "composition.registry",
     "recipe": "composition.registry",
@@ -41,7 +41,9 @@ __all__ = ["__version__", *_HOME]  # noqa: PLE0604  # the names are those of the
 
 if TYPE_CHECKING:
     from .api import build as build
+    from .api import from_yaml as from_yaml
     from .api import run as run
+    from .api import to_yaml as to_yaml
     from .app.main import main as main
     from .composition.encode import to_config as to_config
     from .composition.registry import recipe as recipe
@@ -63,8 +65,6 @@ if TYPE_CHECKING:
     from .listing.record import PathInfo as PathInfo
     from .listing.walk import paths as paths
     from .recipes.capture import raw as raw
-    from .runtime.workspace import from_yaml as from_yaml
-    from .runtime.workspace import to_yaml as to_yaml
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,20 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 
+def _workspace() -> Any:
+    """Return what the running app knows and allows."""
+    from nemo_partial_hydra.runtime import session
+
+    return session.workspace()
+
+
+def _served() -> Any:
+    """Return the recipe files that the running app reads."""
+    from nemo_partial_hydra.composition.yaml_files import ServedFiles
+
+    return _workspace().of(ServedFiles)
+
+
 class RecipeSearchPath(SearchPathPlugin):
     """Adds registered recipes and libraries to the search path of apps that use nemo_partial_hydra, and no others."""
 
@@ -58,9 +72,9 @@ class RegisteredRecipes(ConfigSource):
             raise ConfigLoadError(f"Config not found : {config_path}")
         config = self._registry().config(path)
         if "/" not in path:
-            from nemo_partial_hydra.composition import root_keys
+            from nemo_partial_hydra.composition.root_keys import RootKeys
 
-            root_keys.note(self._registry().prototype(path).keys(), [])
+            _workspace().of(RootKeys).note(self._registry().prototype(path).keys(), [])
         return ConfigResult(
             provider=self.provider,
             path=f"{self.scheme()}://{entry.origin}",
@@ -100,8 +114,6 @@ class RecipeFiles(ConfigSource):
         return os.path.isdir(self.path)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        from nemo_partial_hydra.composition import yaml_files
-
         name = self._normalize_file_name(config_path).lstrip("/")
         inner = self._skeleton_of(name)
         full = os.path.join(self.path, inner or name)
@@ -110,19 +122,18 @@ class RecipeFiles(ConfigSource):
         with open(full, encoding="utf-8", errors="replace") as file:
             header = self._get_header_dict(file.read(512))
         if inner is not None:
-            config = yaml_files.read_skeleton(full, inner)
+            config = _served().read_skeleton(full, inner)
             return ConfigResult(self.provider, self.full_path(), config, {"package": None})
         self._refuse_clash(name)
-        config = yaml_files.read_file(full, name, primary="/" not in name)
+        config = _served().read(full, name, primary="/" not in name)
         return ConfigResult(self.provider, self.full_path(), config, header)
 
     def _refuse_clash(self, name: str) -> None:
         """An option of a library on the search path must not hide that of another; the app's own configs may."""
-        from nemo_partial_hydra.libraries import library as libraries
         from nemo_partial_hydra.libraries import manifest
 
         if self.provider != "main" and manifest.is_library(self.path):
-            libraries.the_one(name)
+            _workspace().catalog.the_one(name)
 
     def is_group(self, config_path: str) -> bool:
         return os.path.isdir(os.path.join(self.path, config_path.lstrip("/")))
@@ -159,33 +170,26 @@ class RecipeLibraries(ConfigSource):
         return True
 
     def load_config(self, config_path: str) -> ConfigResult:
-        from nemo_partial_hydra.composition import yaml_files
-        from nemo_partial_hydra.libraries import library as libraries
-
         name = self._normalize_file_name(config_path).lstrip("/")
-        library = libraries.the_one(name)
+        library = _workspace().catalog.the_one(name)
         if library is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
         with open(library.file(name), encoding="utf-8", errors="replace") as file:
             header = self._get_header_dict(file.read(512))
-        config = yaml_files.read_file(library.file(name), name, primary=False)
+        config = _served().read(library.file(name), name, primary=False)
         return ConfigResult(self.provider, self.full_path(), config, header)
 
     def is_group(self, config_path: str) -> bool:
-        from nemo_partial_hydra.composition import root_keys
-        from nemo_partial_hydra.libraries import library as libraries
+        from nemo_partial_hydra.composition.root_keys import RootKeys
 
-        return libraries.is_group(config_path) and not root_keys.is_value(config_path.strip("/"))
+        workspace = _workspace()
+        return workspace.catalog.is_group(config_path) and not workspace.of(RootKeys).is_value(config_path.strip("/"))
 
     def is_config(self, config_path: str) -> bool:
-        from nemo_partial_hydra.libraries import library as libraries
-
-        return bool(libraries.having(config_path))
+        return bool(_workspace().catalog.having(config_path))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        from nemo_partial_hydra.libraries import library as libraries
-
-        groups, options = libraries.below(config_path)
+        groups, options = _workspace().catalog.below(config_path)
         if results_filter is None:
             return sorted({*groups, *options})
         return sorted(groups if results_filter == ObjectType.GROUP else options)

@@ -20,8 +20,6 @@ from nemo_partial_hydra.composition.multirun import left_to_jobs
 from nemo_partial_hydra.composition.registry import REGISTRY
 from nemo_partial_hydra.dialect.scalars import REFERENCE
 from nemo_partial_hydra.errors import ExitCode, FilePolicyError, UsageError
-from nemo_partial_hydra.libraries import library
-from nemo_partial_hydra.policy import policy
 from nemo_partial_hydra.runtime import session
 
 _CALLBACK = "+hydra.callbacks.nemo_partial_hydra={_target_:nemo_partial_hydra.composition.checks.CheckRecipe}"
@@ -69,7 +67,6 @@ def main(
                 return function(cfg_passthrough)
             known = frozenset(REGISTRY.entries)
             app = session.Session((*allow, *own_packages(function)), recipe, registered=known)
-            policy.trust(app.allow)
             return _run(task, app, config_path, config_name, version_base)
 
         return entry
@@ -92,7 +89,7 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
             if answers:
                 while_it_runs.enter_context(_uncollected())
             args = prepared(rest, app, checked=listing is None)
-            while_it_runs.enter_context(session.running(app))
+            while_it_runs.enter_context(session.running(app, remembered=True))
             while_it_runs.enter_context(session.plain_exceptions())
             while_it_runs.enter_context(_all_refusals(lambda: opened(args, others=True)))
             if listing is not None:
@@ -112,7 +109,7 @@ def _run(task: Any, app: session.Session, config_path: str | None, config_name: 
             from nemo_partial_hydra.composition.compat import main_arguments
 
             sys.argv = [argv[0], *args]
-            hydra.main(config_path, config_name, **main_arguments(version_base, app.allow))(task)()
+            hydra.main(config_path, config_name, **main_arguments(version_base))(task)()
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
@@ -199,8 +196,9 @@ def prepared(args: list[str], app: session.Session, *, checked: bool = True) -> 
             out.append(arg)
     refuse_below_references(out)
     out = left_to_jobs(out)
-    groups, _ = library.below("")
-    app.values = frozenset(g for g in groups if root_keys.values_in(out, library.below(g)[1], g))
+    libraries = session.workspace().catalog
+    groups, _ = libraries.below("")
+    app.values = frozenset(g for g in groups if root_keys.values_in(out, libraries.below(g)[1], g))
     if checked and not any(arg in _SILENT or arg.startswith(("--cfg=", "--info=")) for arg in out):
         out.append(_CALLBACK)
     return out

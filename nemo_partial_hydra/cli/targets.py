@@ -14,14 +14,14 @@ def read_targets(files: Sequence[str], allow: Sequence[str]) -> tuple[list[str],
     """Return the targets that recipe files name and can be read here, with their signatures; say which cannot."""
     from nemo_partial_hydra.dialect.json_schema import file_targets
     from nemo_partial_hydra.listing.recipe_file import allow_folder, folder_modules, read_recipe_file
-    from nemo_partial_hydra.runtime.workspace import Lookups
+    from nemo_partial_hydra.runtime import session
 
     found: set[str] = set()
     for name in files:
         allow_folder(name)
         found.update(file_targets(read_recipe_file(name)))
     own = (name for file in files for name in folder_modules(file))
-    lookup = Lookups((*allow, *own))
+    lookup = session.workspace().lookups((*allow, *own))
     targets = [target for target in sorted(found) if lookup(target) is not None]
     for target, why in lookup.unreadable.items():
         print(f"{target} is left out: {why}", file=sys.stderr)

@@ -14,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import ConfigError, RecipeError, ValidationError
 from nemo_partial_hydra.messages import Problems, dotted
-from nemo_partial_hydra.runtime import session, signature_store
-from nemo_partial_hydra.runtime.workspace import RE_EXPORT, drifted, missing, read_tree
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import RE_EXPORT
 from nemo_partial_hydra.signatures import drift
 
 from . import error_text
@@ -74,22 +74,23 @@ def check_config(config: DictConfig) -> None:
         if name is not None:
             raise
         return
-    tree = read_tree(data, session.allowed(), place=place)
+    workspace = session.workspace()
+    tree = workspace.read_tree(data, place=place)
     problems = Problems()
-    problems.messages += missing(tree, place)
+    problems.messages += workspace.missing(tree, place)
     problems.check(ValidationError)
 
 
 def drift_of(config: DictConfig) -> str:
     """Say what changed under the recipe of a composed config since its snapshot; empty if nothing did."""
     app = session.current()
-    if not signature_store.differ():
+    if not session.workspace().signatures.differ():
         return ""
     try:
         data, place = recipe_data(config, app.recipe if app is not None else None, before_run=True)
     except RecipeError:
         return ""  # a listing shows what a run would refuse for other reasons
-    found = drifted(data, session.allowed(), place=place)
+    found = session.workspace().drifted(data, place=place)
     return drift.report(found, RE_EXPORT) if found else ""
 
 

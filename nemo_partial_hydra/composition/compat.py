@@ -152,7 +152,7 @@ def full_key(container: Container) -> str:
     return str(container._get_full_key(None))
 
 
-def main_arguments(version_base: str | None, allow: tuple[str, ...]) -> dict[str, Any]:
+def main_arguments(version_base: str | None) -> dict[str, Any]:
     """Return what ``hydra.main`` takes in this version besides the config's path and name.
 
     Before 1.4 that is ``version_base``; from 1.4 on it is deprecated, and Hydra wants to know which targets it may
@@ -164,16 +164,16 @@ def main_arguments(version_base: str | None, allow: tuple[str, ...]) -> dict[str
 
     if "execution_whitelist" not in inspect.signature(hydra.main).parameters:
         return {"version_base": version_base}
-    from nemo_partial_hydra.policy.policy import allowed_prefixes
+    from nemo_partial_hydra.runtime import session
 
-    prefixes = [*sorted(allowed_prefixes(allow)), *HYDRA_OWN]
+    prefixes = [*sorted(session.workspace().policy.prefixes()), *HYDRA_OWN]
     out: dict[str, Any] = {"execution_whitelist": [pattern for name in prefixes for pattern in (name, f"{name}.*")]}
     return out if version_base is None else {**out, "version_base": version_base}
 
 
 def initialize_arguments(version_base: str | None) -> dict[str, Any]:
     """Return what ``hydra.initialize`` and its like take in this version for a version base."""
-    arguments = main_arguments(version_base, ())
+    arguments = main_arguments(version_base)
     return {"version_base": version_base} if "version_base" in arguments else {}
 
 

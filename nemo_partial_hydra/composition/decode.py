@@ -23,7 +23,6 @@ from nemo_partial_hydra.recipes.data import Kept, KeptSeq
 from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Map, Opaque, Path, Seq, Tree
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.workspace import read_tree
 from nemo_partial_hydra.signatures.convert import same
 
 from .compat import bounded, child_nodes, content, flag, is_absent, is_missing
@@ -42,7 +41,7 @@ def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
         For what the targets or the runner do not accept; all mistakes at once.
     """
     data, place = recipe_data(cfg)
-    return read_tree(data, allow, place=place)
+    return session.workspace().read_tree(data, allow, place=place)
 
 
 def recipe_data(cfg: Any, name: str | None = None, *, before_run: bool = False) -> tuple[Any, Path]:

@@ -24,7 +24,7 @@ from nemo_partial_hydra.dialect.writer import (
 from nemo_partial_hydra.errors import ConfigError
 from nemo_partial_hydra.recipes.keys import ARGS, TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, Call, Link, Map, Opaque, Path, Ref, Seq, Tree, Value
-from nemo_partial_hydra.runtime.workspace import captured, signature_of
+from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
@@ -46,7 +46,7 @@ def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
     CaptureError
         With the path, for a value that has no form in the dialect.
     """
-    return tree_to_config(captured(partial, auto=auto))
+    return tree_to_config(session.workspace().captured(partial, auto=auto))
 
 
 def tree_to_config(tree: Tree) -> DictConfig:
@@ -59,6 +59,7 @@ def tree_to_config(tree: Tree) -> DictConfig:
 class _Writer:
     def __init__(self, scratch: DictConfig | None = None, linked: frozenset[Path] = frozenset()) -> None:
         self.linked = linked
+        self.signature_of = session.workspace().signature_of
         self.document: dict[Path, Path] = {}
         # The parent while nodes are made: with its flag, children are put in place instead of copied.
         self.scratch = DictConfig({}, flags={NO_COPY: True}) if scratch is None else scratch
@@ -105,7 +106,7 @@ class _Writer:
 
     def call(self, tree: Call, path: Path, doc: Path) -> DictConfig:
         self.document[path] = doc
-        signature = signature_of(tree.target) or opaque_signature(tree.target)
+        signature = self.signature_of(tree.target) or opaque_signature(tree.target)
         head = call_head(tree)
         parameters = signature.parameters
         extras = [name for name in head if name != TARGET]

@@ -170,9 +170,9 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
     kind = OmegaConf.get_type(parent)
     signature = getattr(kind, "signature_", None)
     if signature is None and isinstance(parent.get("_target_"), str):
-        from nemo_partial_hydra.runtime.workspace import SIGNATURES
+        from nemo_partial_hydra.runtime import session
 
-        signature = SIGNATURES.known(parent["_target_"])
+        signature = session.workspace().signatures.known(parent["_target_"])
     if signature is None:
         hint = nearest(key, [str(name) for name in parent])
         return f"{path}: there is no '{key}'{hint}; to add it: +{path}=..."

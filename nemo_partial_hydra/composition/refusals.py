@@ -12,7 +12,8 @@ from typing import TypeVar
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.errors import FilePolicyError, PolicyError
-from nemo_partial_hydra.policy import policy
+from nemo_partial_hydra.policy.policy import refusals
+from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime import session
 
 from .decode import loose_data
@@ -34,7 +35,7 @@ def whole(error: E, compose: Callable[[], contextlib.AbstractContextManager[Dict
         # Of what is left, the overrides may name something; what is wrong otherwise is told another time.
         left = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         if session.current() is not None:  # who runs a plain Hydra app knows what that allows
-            names = policy.names_in(loose_data(left, ()).data)
-            refused.extend(policy.refusals(names, policy.allowed_prefixes(session.allowed())))
+            names = names_in(loose_data(left, ()).data)
+            refused.extend(refusals(names, session.workspace().policy.prefixes()))
     lines = list(dict.fromkeys([str(error), *refused]))
     return PolicyError("\n".join(lines)) if len(lines) > 1 else error

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from nemo_partial_hydra.errors import RegistrationError
 from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import Workspace
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NAME = re.compile(r"^[^\s/=,{}\[\]()'\"$@~+]+$")
@@ -39,7 +40,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
-        self._prototypes: dict[str, tuple[Entry, Any]] = {}
+        self._recipes: dict[str, tuple[Entry, Any]] = {}
 
     def add(self, entry: Entry) -> None:
         """Add an entry.
@@ -105,14 +106,28 @@ class Registry:
         from .encode import to_config
 
         entry = self.entries[path]
-        known = self._prototypes.get(path)
+        configs = session.workspace().of(_Prototypes).configs
+        known = configs.get(path)
         if known is None or known[0] is not entry:
             try:
-                known = (entry, to_config(entry.make()))
+                known = configs[path] = (entry, to_config(self._recipe(entry)))
             except RecipeError as error:
                 raise type(error)(f"the recipe '{path}' (registered at {entry.origin}): {error}") from error
-            self._prototypes[path] = known
         return known[1]
+
+    def _recipe(self, entry: Entry) -> Any:
+        """Return the recipe of an entry; a factory is called the first time only, whatever app asks."""
+        known = self._recipes.get(entry.path)
+        if known is None or known[0] is not entry:
+            known = self._recipes[entry.path] = (entry, entry.make())
+        return known[1]
+
+
+class _Prototypes:
+    """The structured configs of the entries that an app has chosen, by config path."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.configs: dict[str, tuple[Entry, Any]] = {}
 
 
 REGISTRY = Registry()

@@ -12,39 +12,57 @@ import os
 import re
 from collections.abc import Iterable
 
+from nemo_partial_hydra.libraries.library import package_folder
 from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import Workspace
 
 _KEY = re.compile(r"^([A-Za-z_]\w*)[ ]*:", re.MULTILINE)
 _DEFAULT = re.compile(r"^\s*-\s+(?:override\s+|optional\s+)*/?([\w/]+)(?:@[\w.]*)?\s*:", re.MULTILINE)
 
-_keys: set[str] = set()
-_groups: set[str] = set()
 
+class RootKeys:
+    """The root of the primary config that was loaded last."""
 
-def note(keys: Iterable[object], defaults: object) -> None:
-    """Remember the root of the primary config that was loaded last.
+    def __init__(self, workspace: Workspace) -> None:
+        self._keys: frozenset[str] = frozenset()
+        self._groups: frozenset[str] = frozenset()
 
-    Parameters
-    ----------
-    keys : the names at its root.
-    defaults : its defaults list.
-    """
-    _keys.clear()
-    _keys.update(str(key) for key in keys)
-    _groups.clear()
-    for entry in defaults if isinstance(defaults, list) else []:
-        for name in entry if isinstance(entry, dict) else ():
-            _groups.add(str(name).split()[-1].partition("@")[0].strip("/"))
+    def note(self, keys: Iterable[object], defaults: object) -> None:
+        """Remember the root of a primary config.
 
+        Parameters
+        ----------
+        keys : the names at its root.
+        defaults : its defaults list.
+        """
+        self._keys = frozenset(str(key) for key in keys)
+        entries = defaults if isinstance(defaults, list) else []
+        names = (name for entry in entries if isinstance(entry, dict) for name in entry)
+        self._groups = frozenset(str(name).split()[-1].partition("@")[0].strip("/") for name in names)
 
-def is_value(name: str) -> bool:
-    """Whether a name is a value of the app's config and no config group, whatever the libraries have."""
-    app = session.current()
-    if app is None:
-        return name in _plain_keys()
-    if name in _groups:
-        return False
-    return name in _keys or name in app.values
+    def is_value(self, name: str) -> bool:
+        """Whether a name is a value of the app's config and no config group, whatever the libraries have."""
+        app = session.current()
+        if app is None:
+            return name in self._of_plain_app()
+        if name in self._groups:
+            return False
+        return name in self._keys or name in app.values
+
+    def _of_plain_app(self) -> frozenset[str]:
+        """Return the root's keys of a plain Hydra app: of all its primary configs, since nothing says which it is."""
+        from hydra.core.global_hydra import GlobalHydra
+
+        if not GlobalHydra.instance().is_initialized():
+            return frozenset()
+        keys, groups = set(self._keys), set(self._groups)
+        for source in GlobalHydra.instance().config_loader().get_sources():
+            if source.provider == "main":
+                folder = package_folder(source.path) if source.scheme() == "pkg" else source.path
+                for text in _texts(folder):
+                    groups.update(_DEFAULT.findall(text))
+                    keys.update(_KEY.findall(text))
+        return frozenset(keys - groups)
 
 
 def values_in(args: Iterable[str], options: Iterable[str], name: str) -> bool:
@@ -53,22 +71,6 @@ def values_in(args: Iterable[str], options: Iterable[str], name: str) -> bool:
     given = [arg.partition("=")[2] for arg in args if arg.startswith(f"{name}=")]
     words = [word.strip(" '\"") for text in given for word in re.split(r"[,()\[\]]", text)]
     return bool(given) and not known.intersection(words) and "glob" not in words
-
-
-def _plain_keys() -> set[str]:
-    """Return the root's keys of a plain Hydra app: of all its primary configs, since nothing says which is meant."""
-    from hydra.core.global_hydra import GlobalHydra
-
-    if not GlobalHydra.instance().is_initialized():
-        return set()
-    keys, groups = set(_keys), set(_groups)
-    for source in GlobalHydra.instance().config_loader().get_sources():
-        if source.provider == "main":
-            folder = session.package_folder(source.path) if source.scheme() == "pkg" else source.path
-            for text in _texts(folder):
-                groups.update(_DEFAULT.findall(text))
-                keys.update(_KEY.findall(text))
-    return keys - groups
 
 
 def _texts(folder: str | None) -> Iterable[str]:

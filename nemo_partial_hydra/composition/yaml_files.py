@@ -1,11 +1,12 @@
-"""Recipe files in YAML: read once a process, served to Hydra as typed configs.
+"""Recipe files in YAML: read once, served to Hydra as typed configs.
 
-May import: OmegaConf. Used by the plugin's config source only.
+May import: OmegaConf. Used by the plugin's config sources, and to check libraries.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import re
 from collections.abc import Callable
@@ -25,14 +26,15 @@ from nemo_partial_hydra.errors import (
     ValidationError,
 )
 from nemo_partial_hydra.messages import Problems
-from nemo_partial_hydra.policy import policy
-from nemo_partial_hydra.runtime import session, signature_store
-from nemo_partial_hydra.runtime.workspace import approved, differs, either
+from nemo_partial_hydra.policy.scan import Argument, names_in
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import Workspace
 from nemo_partial_hydra.signatures.signature import Signature
 
-from . import root_keys
+from .root_keys import RootKeys
 from .typed import is_node, skeleton, typed_config
 
+Lookup = Callable[[str], Signature | None]
 SKELETON = "nph_signature"  # the group under which the skeletons of files with a defaults list are served
 
 
@@ -47,28 +49,106 @@ class Served:
 
 
 _NEVER = (-1, -1)  # the stamp of what stands for a file but is not it
-_served: dict[tuple[str, bool], Served] = {}
 
 
-def read_file(path: str, name: str, *, primary: bool) -> DictConfig:
-    """Return a fresh config of a recipe file.
+class ServedFiles:
+    """The recipe files that an app reads, each once; one is read anew when it has changed.
 
     Parameters
     ----------
-    path : the file.
-    name : its config path, like ``model/llama_tiny.yaml``, as messages name it.
-    primary : whether it is the app's primary config, whose search path is made typed too.
-
-    Raises
-    ------
-    RecipeError
-        If the file is no YAML, names what is not allowed, or sets what its targets do not accept.
+    workspace : says what the files may name, and what their targets accept.
     """
-    served = _serve(path, name, primary)
-    if primary:
-        shown = served.skeleton if served.skeleton is not None else served.config
-        root_keys.note(shown.keys(), served.defaults)
-    return fresh(served.config)
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._served: dict[tuple[str, bool], Served] = {}
+
+    def read(self, path: str, name: str, *, primary: bool) -> DictConfig:
+        """Return a fresh config of a recipe file.
+
+        Parameters
+        ----------
+        path : the file.
+        name : its config path, like ``model/llama_tiny.yaml``, as messages name it.
+        primary : whether it is the app's primary config, whose search path is made typed too.
+
+        Raises
+        ------
+        RecipeError
+            If the file is no YAML, names what is not allowed, or sets what its targets do not accept.
+        """
+        served = self._serve(path, name, primary)
+        if primary:
+            shown = served.skeleton if served.skeleton is not None else served.config
+            self._workspace.of(RootKeys).note(shown.keys(), served.defaults)
+        return fresh(served.config)
+
+    def read_skeleton(self, path: str, name: str) -> DictConfig:
+        """Return a fresh typed skeleton of a file with a defaults list."""
+        served = self._serve(path, name, False)
+        return copy.deepcopy(served.skeleton) if served.skeleton is not None else OmegaConf.create({})
+
+    def _serve(self, path: str, name: str, primary: bool) -> Served:
+        self._workspace.signatures.use(path.removesuffix(name).rstrip(os.sep) or os.sep)
+        status = os.stat(path)
+        stamp = (status.st_mtime_ns, status.st_size)
+        known = self._served.get((path, primary))
+        if known is None or known.stamp != stamp:
+            try:
+                known = self._make(path, name, stamp, primary)
+            except RecursionError:  # OmegaConf takes several calls a level
+                raise DialectError(f"{name}: it is nested too deeply for a config") from None
+            self._served[(path, primary)] = known
+        return known
+
+    def _make(self, path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served:
+        data, text = _read(path, name)
+        try:
+            self._workspace.policy.check_file(data, hydra=_is_settings(name, text))
+        except PolicyError as error:
+            text = f"{name}: {error}"
+            if not session.collects(text):
+                raise FilePolicyError(text) from None
+            return Served(_NEVER, _plain({"defaults": data.get("defaults", [])}), None, data.get("defaults"))
+        if not _has_node(data):
+            defaults = data.get("defaults")
+            return Served(stamp, _plain(_with_search_path(data) if primary else data), None, defaults)
+        defaults = data.pop("defaults", None)
+        hydra = data.pop("hydra", None)
+        lookup: Lookup = functools.partial(self._lookup, name)
+        problems = Problems()
+        data = adopted(data, lookup)
+        config = typed_config(data, lookup, problems, defaults=defaults is None)
+        if problems.messages and self._workspace.differs(data):
+            # What it was written for is said to have changed before the run.
+            problems, lookup = Problems(), functools.partial(self._lookup_as_written, name)
+            config = typed_config(data, lookup, problems, defaults=defaults is None)
+        _check(problems, name)
+        base = None
+        if defaults is not None:
+            base = skeleton(data, lookup)
+            config = _sparse(data, lookup)
+            stem = name.removesuffix(".yaml")
+            config.defaults = OmegaConf.create([f"/{SKELETON}/{stem}@_here_", *defaults])
+        if hydra is not None:
+            typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
+            config.hydra = OmegaConf.create(typed["hydra"])
+        return Served(stamp, config, base, defaults)
+
+    def _lookup(self, name: str, target: str) -> Signature | None:
+        """Return the signature of a file's target; during completion nothing is imported for it."""
+        if session.completing() and not self._workspace.signatures.covers(target):
+            return None
+        try:
+            return self._workspace.approved(target)
+        except SignatureError as error:
+            session.note_unreadable(target, f"{name}: {error}")
+            return None
+        except RecipeError as error:
+            raise type(error)(f"{name}: {error}") from None
+
+    def _lookup_as_written(self, name: str, target: str) -> Signature | None:
+        return self._workspace.either(target, self._lookup(name, target))
 
 
 def fresh(config: DictConfig) -> DictConfig:
@@ -78,27 +158,8 @@ def fresh(config: DictConfig) -> DictConfig:
     return OmegaConf.create({"defaults": copy.deepcopy(config.defaults)} if "defaults" in config else {})
 
 
-def read_skeleton(path: str, name: str) -> DictConfig:
-    """Return a fresh typed skeleton of a file with a defaults list."""
-    served = _serve(path, name, False)
-    return copy.deepcopy(served.skeleton) if served.skeleton is not None else OmegaConf.create({})
-
-
-def _serve(path: str, name: str, primary: bool) -> Served:
-    signature_store.use(path.removesuffix(name).rstrip(os.sep) or os.sep)
-    status = os.stat(path)
-    stamp = (status.st_mtime_ns, status.st_size)
-    known = _served.get((path, primary))
-    if known is None or known.stamp != stamp:
-        try:
-            known = _make(path, name, stamp, primary)
-        except RecursionError:  # OmegaConf takes several calls a level
-            raise DialectError(f"{name}: it is nested too deeply for a config") from None
-        _served[(path, primary)] = known
-    return known
-
-
-def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served:
+def _read(path: str, name: str) -> tuple[dict[Any, Any], str]:
+    """Return the data of a file and its text."""
     try:
         text = read_text(path, name)
     except (OSError, UnicodeDecodeError) as error:
@@ -109,41 +170,13 @@ def _make(path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served
     if not isinstance(data, dict):
         raise DialectError(f"{name}: a config file is a mapping, got a {type(data).__name__}")
     problems = Problems()
-    for place, target in policy.names_in(data):
-        if not isinstance(target, (str, policy.Argument)):
+    for place, target in names_in(data):
+        if not isinstance(target, (str, Argument)):
             problems.add((*place, "_target_"), f"expected a dotted name, got {target!r}")
     if not isinstance(data.get("defaults", []), list):
         problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
     _check(problems, name)
-    try:
-        policy.check_file(data, session.allowed(), hydra=_is_settings(name, text))
-    except PolicyError as error:
-        text = f"{name}: {error}"
-        if not session.collects(text):
-            raise FilePolicyError(text) from None
-        return Served(_NEVER, _plain({"defaults": data.get("defaults", [])}), None, data.get("defaults"))
-    if not _has_node(data):
-        defaults = data.get("defaults")
-        return Served(stamp, _plain(_with_search_path(data) if primary else data), None, defaults)
-    defaults = data.pop("defaults", None)
-    hydra = data.pop("hydra", None)
-    lookup = signature_lookup(name)
-    data = adopted(data, lookup)
-    config = typed_config(data, lookup, problems, defaults=defaults is None)
-    if problems.messages and differs(data):  # what it was written for is said to have changed before the run
-        problems, lookup = Problems(), _as_written(lookup)
-        config = typed_config(data, lookup, problems, defaults=defaults is None)
-    _check(problems, name)
-    base = None
-    if defaults is not None:
-        base = skeleton(data, lookup)
-        config = _sparse(data, lookup)
-        stem = name.removesuffix(".yaml")
-        config.defaults = OmegaConf.create([f"/{SKELETON}/{stem}@_here_", *defaults])
-    if hydra is not None:
-        typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
-        config.hydra = OmegaConf.create(typed["hydra"])
-    return Served(stamp, config, base, defaults)
+    return data, text
 
 
 _PACKAGE = re.compile(r"^#\s*@package\s+hydra\b", re.MULTILINE)
@@ -170,7 +203,7 @@ def _plain(data: dict[Any, Any]) -> DictConfig:
     return made
 
 
-def _sparse(data: dict[Any, Any], lookup: Callable[[str], Signature | None]) -> DictConfig:
+def _sparse(data: dict[Any, Any], lookup: Lookup) -> DictConfig:
     """Make what a file says without its nodes' unset parameters; elements of lists are complete."""
     out: dict[Any, Any] = {}
     for key, value in data.items():
@@ -189,27 +222,6 @@ def _has_node(data: Any) -> bool:
     if isinstance(data, dict):
         return any(_has_node(value) for key, value in data.items() if key not in ("hydra", "defaults"))
     return isinstance(data, list) and any(map(_has_node, data))
-
-
-def signature_lookup(name: str) -> Callable[[str], Signature | None]:
-    """Return how a file's targets are looked up: not at all during completion, which must import nothing."""
-
-    def lookup(target: str) -> Signature | None:
-        if session.completing() and not signature_store.covers(target):
-            return None
-        try:
-            return approved(target, session.allowed())
-        except SignatureError as error:
-            session.note_unreadable(target, f"{name}: {error}")
-            return None
-        except RecipeError as error:
-            raise type(error)(f"{name}: {error}") from None
-
-    return lookup
-
-
-def _as_written(lookup: Callable[[str], Signature | None]) -> Callable[[str], Signature | None]:
-    return lambda target: either(target, lookup(target))
 
 
 def _with_search_path(data: dict[Any, Any]) -> dict[Any, Any]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 from nemo_partial_hydra.errors import LibraryError, PolicyError, RecipeError, UsageError
-from nemo_partial_hydra.libraries import library as libraries
 from nemo_partial_hydra.libraries import manifest
 from nemo_partial_hydra.libraries.library import Library
 from nemo_partial_hydra.runtime import session
@@ -67,7 +66,7 @@ def chosen(folders: Sequence[str], more: Sequence[str]) -> tuple[list[Library], 
             session.add_library(app, folder, "named here")
         named.append(Library(os.path.abspath(folder), "named here"))
     with session.running(app):
-        return named or libraries.in_use(), app.libraries
+        return named or list(app.workspace.catalog.in_use()), app.libraries
 
 
 def check(
@@ -150,12 +149,12 @@ def _open(folder: str, option: str, whole: bool) -> Iterator[str]:
     from omegaconf import OmegaConf
 
     from nemo_partial_hydra.composition.decode import loose_data
-    from nemo_partial_hydra.composition.yaml_files import read_file
-    from nemo_partial_hydra.runtime.workspace import read_tree
+    from nemo_partial_hydra.composition.yaml_files import ServedFiles
 
     group, _, name = option.rpartition("/")
     if group and not whole:  # an option of an app's own group is a part of some recipe
-        read_file(os.path.join(folder, f"{option}.yaml"), f"{option}.yaml", primary=False)
+        served = session.workspace().of(ServedFiles)
+        served.read(os.path.join(folder, f"{option}.yaml"), f"{option}.yaml", primary=False)
         return
     config = compose(overrides=[f"+{group}={name}"]) if group else compose(name)
     node = OmegaConf.select(config, group.replace("/", ".")) if group else config
@@ -163,7 +162,7 @@ def _open(folder: str, option: str, whole: bool) -> Iterator[str]:
         node = config
     loose = loose_data(node, ())
     yield from (".".join(map(str, path)) for path in sorted(loose.required, key=str))
-    read_tree(_without(loose.data), session.allowed())
+    session.workspace().read_tree(_without(loose.data))
 
 
 def _without(data: object) -> object:

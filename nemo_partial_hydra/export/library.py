@@ -21,7 +21,7 @@ from nemo_partial_hydra.messages import Problems, nearest
 from nemo_partial_hydra.recipes.data import mapped
 from nemo_partial_hydra.recipes.keys import MISSING
 from nemo_partial_hydra.recipes.names import name_of, resolve
-from nemo_partial_hydra.runtime import workspace
+from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import same
 from nemo_partial_hydra.signatures.distributions import read_packages
 from nemo_partial_hydra.signatures.introspect import docs_of, read
@@ -163,6 +163,7 @@ def recipe_data(factory: Factory, arguments: Arguments) -> Any:
     if fiddle is not None and not isinstance(made, fiddle.Buildable):
         raise _NoRecipe(f"gives a {type(made).__name__}, not a run.Partial or run.Config", guessed=True)
     try:
+        workspace = session.workspace()
         tree = workspace.captured(made)
         data = to_data(tree, workspace.signature_of)
         problems = Problems()
@@ -180,7 +181,7 @@ def recipe_data(factory: Factory, arguments: Arguments) -> Any:
 
 def _signatures(targets: Iterable[str], also: Iterable[str]) -> tuple[dict[str, Signature], dict[str, str]]:
     """Return the signatures of the targets and of what else was asked for, and further names of some of them."""
-    found = {target: workspace.signature_of(target) for target in targets}
+    found = {target: session.workspace().signature_of(target) for target in targets}
     out = {target: signature for target, signature in found.items() if signature is not None}
     aliases: dict[str, str] = {}
     for name, value in _public(also):

@@ -20,7 +20,7 @@ from typing import Any
 
 from nemo_partial_hydra import __version__
 from nemo_partial_hydra.errors import JobError
-from nemo_partial_hydra.runtime import signature_store
+from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.distributions import Package, read_packages
 
 from .status import now
@@ -122,7 +122,7 @@ def packages_of(targets: Iterable[str]) -> dict[str, str]:
     found = {"python": platform.python_version(), "nemo_partial_hydra": __version__}
     unknown = []
     for name in names:
-        package = signature_store.package(name)
+        package = session.workspace().signatures.package(name)
         if package is not None:
             found[package.distribution] = package.version
         elif _installed(name.partition(".")[0]):

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from nemo_partial_hydra.errors import ExitCode, JobError, RecipeError
-from nemo_partial_hydra.policy import policy
+from nemo_partial_hydra.policy.scan import names_in
+from nemo_partial_hydra.runtime import session
 
 from .job import Head, read_head, read_job
 from .layout import JobPaths, find_jobs
@@ -72,7 +73,8 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, roo
     try:
         head = read_head(paths)
         refuse_done(paths, force)
-        policy.check_names(policy.names_in(read_job(paths).recipe), allow)  # a word that is missing costs no attempt
+        # A word that is missing costs no attempt.
+        session.workspace().policy.check_names(names_in(read_job(paths).recipe), allow)
         attempt = next_attempt(paths, force)
     except RecipeError as error:
         return Ran(error.exit_code, f"Error: {error}")

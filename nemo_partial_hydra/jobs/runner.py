@@ -20,10 +20,10 @@ from typing import Any
 from nemo_partial_hydra.dialect.reader import from_data
 from nemo_partial_hydra.errors import ExitCode, JobError, PolicyError, RecipeError, RefusedError, ValidationError
 from nemo_partial_hydra.messages import Problems
-from nemo_partial_hydra.policy import policy
+from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.recipes.tree import Call, Tree
+from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.construct import make
-from nemo_partial_hydra.runtime.workspace import approved, missing, read_tree
 from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.signature import Signature
 
@@ -154,12 +154,13 @@ def refuse_done(paths: JobPaths, force: bool) -> None:
 def checked(paths: JobPaths, options: Options, environment: Mapping[str, str]) -> Tree:
     """Read a job and check all that can be checked before it runs: hash, policy, drift, values."""
     job = read_job(paths)
-    policy.check_names(policy.names_in(job.recipe), options.allow)
+    workspace = session.workspace()
+    workspace.policy.check_names(names_in(job.recipe), options.allow)
     data = expanded(job.recipe, paths.directory, job.subdir, environment)
     refuse_drift(job, data, options.allow)
-    tree = read_tree(data, options.allow)
+    tree = workspace.read_tree(data, options.allow)
     problems = Problems()
-    problems.messages += missing(tree)
+    problems.messages += workspace.missing(tree)
     problems.check(ValidationError)
     return tree
 
@@ -177,7 +178,7 @@ def refuse_drift(job: Job, data: Any, allow: Sequence[str]) -> None:
 
     def here(target: str) -> Signature | None:
         try:
-            return approved(target, allow)
+            return session.workspace().approved(target, allow)
         except PolicyError:
             return None  # which is said of the whole recipe at once
 
@@ -187,7 +188,7 @@ def refuse_drift(job: Job, data: Any, allow: Sequence[str]) -> None:
 
 def called(tree: Tree, allow: Sequence[str]) -> Any:
     """Make the objects of a recipe and call it, as ``nph.run`` does."""
-    made = make(tree, allow)
+    made = make(tree, session.workspace().policy, allow)
     return made() if isinstance(tree, Call) and tree.partial else made
 
 

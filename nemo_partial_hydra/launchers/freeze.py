@@ -26,7 +26,6 @@ from nemo_partial_hydra.jobs.placeholders import JOB_DIRECTORY, SWEEP_DIRECTORY,
 from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.tree import Call, Opaque, Ref, Tree, walk
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.workspace import missing, read_tree, signature_of
 from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.signature import Signature
 
@@ -100,14 +99,14 @@ def frozen(
 
     Other parameters are those of :func:`freeze` and fields of ``Job``.
     """
-    allowed = session.allowed(allow)
+    workspace = session.workspace()
     marks = Marks()
     try:
         with _left_open(marks, hydra, multirun):
             data, place = recipe_data(cfg)
-        tree = read_tree(data, allowed, place=place, known=known)
+        tree = workspace.read_tree(data, allow, place=place, known=known)
         refuse_unfreezable(tree, place)
-        recipe = marks.written(to_data(tree, signature_of))
+        recipe = marks.written(to_data(tree, workspace.signature_of))
     except RecipeError as error:
         raise type(error)(marks.text(str(error))) from None
     targets = {node.target for _, node in walk(tree) if isinstance(node, (Call, Ref))}
@@ -124,7 +123,7 @@ def frozen(
         packages=packages_of(targets),
         image=facts.image,
         recipe=recipe,
-        signatures=drift.record(tree, signature_of),
+        signatures=drift.record(tree, workspace.signature_of),
     )
 
 
@@ -137,7 +136,7 @@ def refuse_unfreezable(tree: Tree, place: Sequence[Any] = ()) -> None:
         With the path of each.
     """
     problems = Problems()
-    problems.messages += missing(tree, tuple(place))
+    problems.messages += session.workspace().missing(tree, tuple(place))
     for path, node in walk(tree):
         where = (*place, *path)
         if isinstance(node, Opaque):

@@ -18,7 +18,9 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.jobs.placeholders import is_secret
-from nemo_partial_hydra.policy import policy
+from nemo_partial_hydra.policy.rules import BUILT_IN
+from nemo_partial_hydra.policy.scan import names_in
+from nemo_partial_hydra.runtime import session
 
 from . import dry_run, send, submit
 from .container import bind
@@ -91,9 +93,9 @@ def launch(
         settings,
         code=bind.folders(
             (job.app for _, job in made.jobs),
-            (str(name) for _, job in made.jobs for _, name in policy.names_in(job.recipe)),
+            (str(name) for _, job in made.jobs for _, name in names_in(job.recipe)),
         ),
-        allow=tuple(sorted(policy.allowed_prefixes() - {*policy.BUILT_IN, "__main__"})),
+        allow=tuple(sorted(session.workspace().policy.prefixes() - {*BUILT_IN, "__main__"})),
     )
     jobs = [paths for paths, _ in made.jobs]
     if report is None:

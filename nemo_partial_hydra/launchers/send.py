@@ -129,10 +129,12 @@ def verify(jobs: Sequence[JobPaths], allow: Sequence[str] = ()) -> None:
     RefusedError, PolicyError
         Naming the jobs; nothing was submitted.
     """
-    from nemo_partial_hydra.policy import policy
+    from nemo_partial_hydra.policy.scan import names_in
+    from nemo_partial_hydra.runtime import session
 
+    policy = session.workspace().policy
     for job in jobs:
-        policy.check_names(policy.names_in(read_job(job).recipe), allow)
+        policy.check_names(names_in(read_job(job).recipe), allow)
 
 
 def verify_image(found: Sequence[Head], settings: Settings) -> None:

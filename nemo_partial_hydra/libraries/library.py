@@ -1,7 +1,6 @@
-"""The recipe libraries in use: NeMo's, which the package ships, those of installed packages, and the app's own.
+"""Recipe libraries: directories of config groups, shipped, installed with packages, or named by the user.
 
-May import: the standard library only. A library is a directory of config groups; only the options that are chosen are
-read. Hydra sees all of them through the plugin's config source ``nph-library://``.
+May import: the standard library, and from here ``policy`` and below. Which of them are in use says ``catalog``.
 """
 
 from __future__ import annotations
@@ -9,12 +8,11 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nemo_partial_hydra.errors import LibraryError
 from nemo_partial_hydra.policy.rules import STACK
-from nemo_partial_hydra.runtime import session
 
 from . import manifest
 
@@ -90,7 +88,7 @@ class Point:
     @property
     def folder(self) -> str | None:
         """Its directory; None if there is none. Nothing is imported to find it."""
-        return session.package_folder(self.value.replace(":", "."))
+        return package_folder(self.value.replace(":", "."))
 
 
 @functools.lru_cache(maxsize=1)
@@ -124,25 +122,20 @@ def _declares(folder: str) -> bool:
     return False
 
 
-def in_use() -> list[Library]:
-    """Return the libraries that options are taken from, no directory twice.
+def package_folder(path: str) -> str | None:
+    """Return the directory of a package's configs; None if it has none on disk (a zipped package)."""
+    from importlib.util import find_spec
 
-    A library that the user names takes the place of an installed one of the same name: so recipes of another NeMo
-    version, exported with ``--name nemo``, replace the shipped ones.
-    """
-    app = session.current()
-    return list(_in_use(app.libraries if app is not None else ()))
-
-
-@functools.lru_cache(maxsize=16)
-def _in_use(folders: tuple[tuple[str, str], ...]) -> tuple[Library, ...]:
-    installed = [Library(SHIPPED, "shipped")]
-    installed += [Library(point.folder, point.distribution) for point in points() if point.folder is not None]
-    named = [Library(folder, source) for folder, source in folders]
-    if named:
-        names = {library.name for library in named}
-        installed = [library for library in installed if library.name not in names]
-    return tuple({os.path.realpath(library.folder): library for library in [*named, *installed]}.values())
+    package, *below = path.replace("/", ".").strip(".").split(".")
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    for location in (spec.submodule_search_locations or []) if spec is not None else []:
+        folder = os.path.join(location, *below)
+        if os.path.isdir(folder):
+            return folder
+    return None
 
 
 def opened(folder: str, source: str) -> Library:
@@ -158,64 +151,3 @@ def opened(folder: str, source: str) -> Library:
         raise LibraryError(f"{source}: '{folder}' {manifest.why_none(full)}")
     manifest.read(full)
     return Library(full, source)
-
-
-def having(path: str, libraries: Sequence[Library] | None = None) -> list[Library]:
-    """Return the libraries that have an option; those that should have it and lost its file raise."""
-    found = []
-    for library in in_use() if libraries is None else libraries:
-        if os.path.isfile(library.file(path)):
-            found.append(library)
-        elif manifest.is_library(library.folder):
-            name = path.strip("/").removesuffix(".yaml")
-            if name in manifest.read(library.folder).recipes:
-                raise library.damaged(name)
-    return found
-
-
-def the_one(path: str) -> Library | None:
-    """Return the library that has an option; None if none has.
-
-    Raises
-    ------
-    LibraryError
-        If several have it, naming them.
-    """
-    found = having(path)
-    if len(found) > 1:
-        raise clash(path, found)
-    return found[0] if found else None
-
-
-def clash(path: str, found: Sequence[Library]) -> LibraryError:
-    """Make the error for an option that several libraries have."""
-    name = path.strip("/").removesuffix(".yaml")
-    names = " and ".join(f"{library.label} at {library.file(name)}" for library in found)
-    return LibraryError(
-        f"'{name}' is in {len(found)} libraries: {names}; leave one of them out, copy the one you mean into the app's "
-        "own config directory, which goes first, or export one under the name of the other (--name), to take its place"
-    )
-
-
-def below(path: str) -> tuple[set[str], set[str]]:
-    """Return the names of the groups and options directly below a config path."""
-    groups: set[str] = set()
-    options: set[str] = set()
-    for library in in_use():
-        try:
-            entries = list(os.scandir(os.path.join(library.folder, path.strip("/"))))
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        for entry in entries:
-            if entry.name.startswith((".", "__")):
-                continue
-            if entry.name.endswith(".yaml"):
-                options.add(entry.name.removesuffix(".yaml"))
-            elif entry.is_dir():
-                groups.add(entry.name)
-    return groups, options
-
-
-def is_group(path: str) -> bool:
-    """Whether some library has a config group."""
-    return any(os.path.isdir(os.path.join(library.folder, path.strip("/"))) for library in in_use())

@@ -13,7 +13,7 @@ from typing import Any
 
 from nemo_partial_hydra.composition.registry import REGISTRY
 from nemo_partial_hydra.errors import RecipeError
-from nemo_partial_hydra.libraries import library
+from nemo_partial_hydra.runtime import session
 
 QUERY = "query="
 Open = Callable[[list[str]], Any]
@@ -74,7 +74,8 @@ def answer(args: list[str], words: list[str], compose: Open, folders: Iterable[s
     shell, others, word = asked
     key = word.partition("=")[0]
     group = key.lstrip("+")
-    if library.is_group(group) or REGISTRY.is_group(group) or any(map(os.path.isdir, _below(folders, group))):
+    libraries = session.workspace().catalog
+    if libraries.is_group(group) or REGISTRY.is_group(group) or any(map(os.path.isdir, _below(folders, group))):
         return False  # Hydra knows the options, and nothing has to be composed for them
     found: list[str] = []
     with _silence(), compose(others) as config:

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.yaml_files import SKELETON
-from nemo_partial_hydra.libraries import library
+from nemo_partial_hydra.runtime import session
 
 from .override_text import shell
 from .provenance import Claims
@@ -34,13 +34,14 @@ def group_records(config: DictConfig, history: Claims, *, hydra: bool = False) -
         for key, choice in chosen.items()
         if key.startswith("hydra/") == hydra
     ]
+    libraries = session.workspace().catalog
     known = {key.partition("@")[0] for key in chosen}
     if not hydra:
         found += [
             _open(group, names)
             for group in options.groups()
             # What only a recipe library has is no news: nemo-hydra library lists it.
-            if group not in known and (names := options.of(group)) and not library.below(group)[1].issuperset(names)
+            if group not in known and (names := options.of(group)) and not libraries.below(group)[1].issuperset(names)
         ]
     return sorted(found, key=lambda info: info.path)
 

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.yaml_files import SKELETON
 from nemo_partial_hydra.dialect.yaml import load_marked, read_text
-from nemo_partial_hydra.libraries import library as libraries
+from nemo_partial_hydra.libraries.library import package_folder
 from nemo_partial_hydra.recipes.data import KeptSeq
 from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.recipes.tree import Path
@@ -195,12 +195,12 @@ class _Shelf:
         for scheme, folder in self.sources:
             where: str | None = folder
             if scheme == session.SHELF_SCHEME:
-                library = libraries.the_one(path)
+                library = session.workspace().catalog.the_one(path)
                 if library is None:
                     continue
                 where = library.folder
             elif scheme == "pkg":
-                where = session.package_folder(folder)
+                where = package_folder(folder)
             elif scheme not in ("file", session.FILE_SCHEME):
                 if scheme == session.REGISTRY_SCHEME and self.entry(path) is not None:
                     return None

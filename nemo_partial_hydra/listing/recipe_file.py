@@ -15,8 +15,8 @@ from nemo_partial_hydra.composition.app_modules import modules_in
 from nemo_partial_hydra.dialect.yaml import load, read_text
 from nemo_partial_hydra.errors import DialectError, UsageError
 from nemo_partial_hydra.jobs.layout import JOB
-from nemo_partial_hydra.policy import policy
-from nemo_partial_hydra.runtime import session, signature_store
+from nemo_partial_hydra.policy.rules import STACK
+from nemo_partial_hydra.runtime import session
 
 from .record import PathInfo
 from .walk import paths
@@ -52,7 +52,7 @@ def listing_of(text: str, where: Where, allow: Iterable[str] = ()) -> list[PathI
         return _composed(where[0], where[1], _words(text), allow)
     parts = text.split(".")
     if len(parts) > 1 and all(part.isidentifier() for part in parts) and not text.endswith((".yaml", ".yml")):
-        factory = policy.load(text, allow)
+        factory = session.workspace().policy.load(text, allow)
         return paths(factory(), allow=allow)
     if "=" in text or not text:
         raise UsageError(f"'{text}': overrides need --config-dir and --config-name to say what they are for")
@@ -69,7 +69,7 @@ def _words(text: str) -> list[str]:
 def _file(path: str, allow: Iterable[str]) -> list[PathInfo]:
     data = read_recipe_file(path)
     allow_folder(path)
-    signature_store.use(os.path.dirname(os.path.abspath(path)))
+    session.workspace().signatures.use(os.path.dirname(os.path.abspath(path)))
     more = (*allow, *folder_modules(path))
     if "defaults" not in data:
         return paths(data, allow=more)
@@ -136,7 +136,7 @@ def allow_folder(path: str) -> None:
     folder = _app_folder(path)
     if folder in sys.path:
         return
-    false = policy.STACK.intersection(folder_modules(path)) if folder != os.getcwd() else ()
+    false = STACK.intersection(folder_modules(path)) if folder != os.getcwd() else ()
     if false:
         raise UsageError(f"{folder}: its '{min(false)}' would stand in for the package of that name")
     sys.path.append(folder)

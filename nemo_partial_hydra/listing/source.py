@@ -21,7 +21,8 @@ from nemo_partial_hydra.dialect.writer import Writer, linked_paths
 from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.messages import Problems, dotted
 from nemo_partial_hydra.recipes.tree import Map, Opaque, Path, Tree
-from nemo_partial_hydra.runtime.workspace import Lookups, differs
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import Lookups
 from nemo_partial_hydra.signatures.introspect import read
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
@@ -122,11 +123,13 @@ def prepare(
     loose = loose_data(node, place)
     moves: list[Move] = []
     data = apply_edits(loose.data, place, moves)
-    lookup = Lookups(allow)
+    workspace = session.workspace()
+    lookup = workspace.lookups(allow)
     problems = Problems()
     tree, placed = from_data_placed(data, lookup, problems, place=place)
-    if problems.messages and differs(data):  # list what it was written for; ``cfg_paths`` says that it cannot be run
-        lookup, problems = Lookups(allow, drifted=True), Problems()
+    if problems.messages and workspace.differs(data):
+        # List what it was written for; ``cfg_paths`` says that it cannot be run.
+        lookup, problems = workspace.lookups(allow, drifted=True), Problems()
         tree, placed = from_data_placed(data, lookup, problems, place=place)
     problems.check(ValidationError)
     side = Side()

@@ -19,7 +19,6 @@ from nemo_partial_hydra.messages import dotted
 from nemo_partial_hydra.recipes.keys import ARGS
 from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Seq, Tree, at, children
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.workspace import docs_of
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
@@ -80,7 +79,7 @@ def describe(
     allow : as in :func:`paths`.
     docs : whether to read docstrings.
     """
-    tree, context = prepare(config, history, place, session.allowed(allow), docs)
+    tree, context = prepare(config, history, place, allow, docs)
     yield from _Listing(tree, context).records()
 
 
@@ -303,8 +302,9 @@ class _Listing:
         """Return what is said about a path: about the parameter, else about the target that stands there."""
         if not self.context.docs:
             return ""
-        found = docs_of(frame.owner).get(str(path[-1]), "") if frame.owner and frame.parameter is not None else ""
-        return found or (docs_of(tree.target).get("", "") if isinstance(tree, Call) else "")
+        docs = session.workspace().signatures.docs
+        found = docs(frame.owner).get(str(path[-1]), "") if frame.owner and frame.parameter is not None else ""
+        return found or (docs(tree.target).get("", "") if isinstance(tree, Call) else "")
 
     def before(self, claim: Claim | None, parameter: Parameter | None) -> Any:
         """Return the value that an override took the place of."""

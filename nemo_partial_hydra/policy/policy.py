@@ -1,8 +1,9 @@
 """What a recipe may name: default-deny, owned by the runner, checked before anything is imported.
 
-May import: the standard library only. A YAML file can name any callable; a text never adds trust. Trust comes
-from the built-in list for the NeMo stack (``denied``), entry points of installed recipe libraries, the app's own
-package, ``nph.main(allow=...)`` and ``nemo-hydra --allow``; capturing a live object trusts its package in this process.
+May import: the standard library, and from here ``dialect`` and below. A YAML file can name any callable; a text never
+adds trust. Trust comes from the built-in list for the NeMo stack (``rules``), from what the runner grants (entry points
+of installed recipe libraries, the app's own package, ``nph.main(allow=...)``, ``nemo-hydra --allow``), and from a live
+object that is captured, which trusts its package in this process. What a recipe names is found by ``scan``.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from nemo_partial_hydra.errors import PolicyError, RecipeError, ValidationError
-from nemo_partial_hydra.libraries import library
 from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.recipes.names import public, resolve
@@ -35,45 +35,86 @@ from .rules import (
 )
 from .scan import Argument, names_in, parted
 
-__all__ = ["BUILT_IN", "DENIED", "HARMLESS", "STACK", "Argument", "names_in"]
-
 _BUILT_IN = frozenset(BUILT_IN)
-_trusted: set[str] = set()
 
 
-def trust(names: Iterable[str]) -> None:
-    """Add what the runner allows in this process: dotted prefixes, and names of arguments."""
-    _trusted.update(name for name in names if name)
+class Policy:
+    """What may be named, for one app or for the process.
 
-
-def trust_live(target: str) -> None:
-    """Trust where a live object came from: its top-level package, and that very name.
-
-    Of the standard library and of the built-in packages, only that name: what else is in them stays as it was.
+    Parameters
+    ----------
+    granted : gives the dotted prefixes that the runner allows now, each time anew.
+    base : the policy with which it shares what live objects have made trusted: that counts for the whole process.
     """
-    top = target.partition(".")[0]
-    _trusted.add(target)
-    if top not in STDLIB and top not in STACK:
-        _trusted.add(top)
 
+    def __init__(self, granted: Callable[[], Iterable[str]] = tuple, base: Policy | None = None) -> None:
+        self._granted = granted
+        self._base = base
+        self._trusted: set[str] = set()
 
-def trust_arguments(tree: Tree) -> None:
-    """Trust what a captured tree's arguments name, and its dangerous arguments for the targets that have them."""
-    for _, found in names_in(tree):
-        if isinstance(found, Argument):
-            _trusted.add(f"{found.target}.{found.name}" if found.target else found.name)
-        else:
-            _trusted.add(found)
+    @property
+    def trusted(self) -> set[str]:
+        """The names that live objects have made trusted: dotted prefixes, and names of arguments."""
+        return self._trusted if self._base is None else self._base.trusted
+
+    def trust_live(self, target: str) -> None:
+        """Trust where a live object came from: its top-level package, and that very name.
+
+        Of the standard library and of the built-in packages, only that name: what else is in them stays as it was.
+        """
+        top = target.partition(".")[0]
+        self.trusted.add(target)
+        if top not in STDLIB and top not in STACK:
+            self.trusted.add(top)
+
+    def trust_arguments(self, tree: Tree) -> None:
+        """Trust what a captured tree's arguments name, and its dangerous arguments for the targets that have them."""
+        for _, found in names_in(tree):
+            if isinstance(found, Argument):
+                self.trusted.add(f"{found.target}.{found.name}" if found.target else found.name)
+            else:
+                self.trusted.add(found)
+
+    def prefixes(self, allow: Iterable[str] = ()) -> set[str]:
+        """Return every prefix that is allowed now, with those of ``allow``."""
+        return {*BUILT_IN, *self.trusted, *allow, *self._granted()}
+
+    def check_names(self, found: Iterable[tuple[Path, Any]], allow: Iterable[str] = ()) -> None:
+        """Check what :func:`names_in` gives, before anything is imported; all refusals in one report.
+
+        Raises
+        ------
+        PolicyError
+            With the path of each refused target or argument and the line that would allow it.
+        """
+        report(refusals(found, self.prefixes(allow)))
+
+    def check_file(self, data: Any, allow: Iterable[str] = (), *, hydra: bool = False) -> None:
+        """Check a config file: its recipes, and what its settings of Hydra make Hydra call.
+
+        Raises
+        ------
+        PolicyError
+            As :meth:`check_names`.
+        """
+        recipes, settings = parted(data, hydra)
+        prefixes = self.prefixes(allow)
+        report([*refusals(recipes, prefixes), *refusals(settings, {*prefixes, *HYDRA_PARTS})])
+
+    def load(self, target: str, allow: Iterable[str] = ()) -> Any:
+        """Import an allowed name and check where the object really lives (``logging.os.system`` is ``os.system``).
+
+        Raises
+        ------
+        PolicyError
+            If the object is a module, or its own module and name are not allowed.
+        """
+        return load(target, self.prefixes(allow))
 
 
 def within(name: str, prefix: str) -> bool:
     """Whether a dotted name is a prefix or stands below it, on module boundaries."""
     return name == prefix or name.startswith(prefix + ".")
-
-
-def allowed_prefixes(allow: Iterable[str] = ()) -> set[str]:
-    """Return every prefix that is allowed in this process."""
-    return {*BUILT_IN, *_trusted, *allow, *(point.package for point in library.points())}
 
 
 # One name ----------------------------------------------------------------------------------------------------------
@@ -165,30 +206,6 @@ def _argument(found: Argument, prefixes: set[str]) -> str | None:
     return f"this value of '{found.name}' is refused: it {found.why}{_allowing(line)}"
 
 
-def check_names(found: Iterable[tuple[Path, Any]], allow: Iterable[str] = ()) -> None:
-    """Check what :func:`names_in` gives, before anything is imported; all refusals in one report.
-
-    Raises
-    ------
-    PolicyError
-        With the path of each refused target or argument and the line that would allow it.
-    """
-    report(refusals(found, allowed_prefixes(allow)))
-
-
-def check_file(data: Any, allow: Iterable[str] = (), *, hydra: bool = False) -> None:
-    """Check a config file: its recipes, and what its settings of Hydra make Hydra call.
-
-    Raises
-    ------
-    PolicyError
-        As :func:`check_names`.
-    """
-    recipes, settings = parted(data, hydra)
-    prefixes = allowed_prefixes(allow)
-    report([*refusals(recipes, prefixes), *refusals(settings, {*prefixes, *HYDRA_PARTS})])
-
-
 def report(lines: Iterable[str]) -> None:
     """Raise all refusals as one error; do nothing when there is none.
 
@@ -211,15 +228,8 @@ def report(lines: Iterable[str]) -> None:
 # What a name really is ---------------------------------------------------------------------------------------------
 
 
-def load(target: str, allow: Iterable[str] = ()) -> Any:
-    """Import an allowed name and check where the object really lives (``logging.os.system`` is ``os.system``).
-
-    Raises
-    ------
-    PolicyError
-        If the object is a module, or its own module and name are not allowed.
-    """
-    prefixes = allowed_prefixes(allow)
+def load(target: str, prefixes: set[str]) -> Any:
+    """Import a name and check where the object really lives; see :meth:`Policy.load`."""
     text = refusal(target, prefixes)
     if text is not None:
         raise PolicyError(text)

@@ -14,7 +14,7 @@ from typing import Any
 
 from nemo_partial_hydra.errors import PolicyError, RecipeError, SignatureError, ValidationError
 from nemo_partial_hydra.messages import placed
-from nemo_partial_hydra.policy.policy import load, report
+from nemo_partial_hydra.policy.policy import Policy, load, report
 from nemo_partial_hydra.recipes.keys import ARGS
 from nemo_partial_hydra.recipes.names import resolve
 from nemo_partial_hydra.recipes.tree import (
@@ -38,8 +38,8 @@ from nemo_partial_hydra.recipes.values import BY_TARGET, CONTAINERS
 class _Builder:
     """One bottom-up pass; what a Call becomes is the subclass's business. Shared nodes are made once."""
 
-    def __init__(self, allow: Iterable[str]) -> None:
-        self.allow = tuple(allow)
+    def __init__(self, policy: Policy, allow: Iterable[str]) -> None:
+        self.prefixes = policy.prefixes(allow)
         self.made: dict[Path, Any] = {}
         self.loaded: dict[str, Any] = {}
         self.root: Tree = None
@@ -50,7 +50,7 @@ class _Builder:
         for path, node in walk(tree):  # every target is found and approved before the first one is called
             if isinstance(node, (Call, Ref)) and node.target not in self.loaded:
                 try:
-                    self.loaded[node.target] = load(node.target, self.allow)
+                    self.loaded[node.target] = load(node.target, self.prefixes)
                 except PolicyError as error:
                     refused.append(placed(path, str(error)))
                 except SignatureError as error:
@@ -96,8 +96,8 @@ class _Builder:
 
 
 class _Buildables(_Builder):
-    def __init__(self, allow: Iterable[str]) -> None:
-        super().__init__(allow)
+    def __init__(self, policy: Policy, allow: Iterable[str]) -> None:
+        super().__init__(policy, allow)
         self.classes = _classes()
 
     def call(self, tree: Call, path: Path) -> Any:
@@ -149,7 +149,7 @@ def _classes() -> Mapping[str, Any]:
     return {name: (cls, metadata) for name, cls in found.items()}
 
 
-def buildables(tree: Tree, allow: Iterable[str] = ()) -> Any:
+def buildables(tree: Tree, policy: Policy, allow: Iterable[str] = ()) -> Any:
     """Turn a tree into the ``run.Partial`` or ``run.Config`` that it describes.
 
     Raises
@@ -159,7 +159,7 @@ def buildables(tree: Tree, allow: Iterable[str] = ()) -> Any:
     PolicyError, SignatureError
         If a target is refused or cannot be imported.
     """
-    return _Buildables(allow).run(tree)
+    return _Buildables(policy, allow).run(tree)
 
 
 class _Objects(_Builder):
@@ -213,6 +213,6 @@ def _fresh(value: Any) -> Any:
     return type(value)(map(_fresh, value))
 
 
-def make(tree: Tree, allow: Iterable[str] = ()) -> Any:
+def make(tree: Tree, policy: Policy, allow: Iterable[str] = ()) -> Any:
     """Make the objects that a tree describes, with the meaning of ``fiddle.build``."""
-    return _Objects(allow).run(tree)
+    return _Objects(policy, allow).run(tree)

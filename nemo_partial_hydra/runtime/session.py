@@ -1,53 +1,125 @@
-"""What the running ``nph.main`` app has said: what it allows, its recipe, and whether it only completes a line.
+"""Settings of the running ``nph.main`` app: what it allows, its recipe, its libraries, and how it is being run.
 
-May import: the standard library only. Plain Hydra apps have no session: nothing here is active for them.
+May import: the standard library, and from here ``libraries`` and below. Plain Hydra apps have no session; the workspace
+of the process is theirs.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+import weakref
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nemo_partial_hydra.libraries.catalog import Named
+from nemo_partial_hydra.libraries.library import opened, package_folder
 from nemo_partial_hydra.libraries.manifest import is_library
+
+from .workspace import WORKSPACE, Workspace
 
 FILE_SCHEME, REGISTRY_SCHEME, SHELF_SCHEME = "nph-file", "nph", "nph-library"
 
 
-@dataclass
+@dataclass(eq=False)
 class Session:
-    """The settings of one ``nph.main`` app while it runs."""
+    """The settings of one ``nph.main`` app while it runs, and its workspace."""
 
     allow: tuple[str, ...] = ()
     recipe: str | None = None
     config_dirs: tuple[str, ...] = ()
-    libraries: tuple[tuple[str, str], ...] = ()  # directories, and how the user named each
+    libraries: Named = ()
     registered: frozenset[str] | None = None  # config paths of what was registered before it ran; None: all that is
     values: frozenset[str] = frozenset()  # names of library groups that the command line uses for values
     unreadable: dict[str, str] = field(default_factory=dict)
     checked: bool = False
     completes: bool = False
+    workspace: Workspace = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.workspace = Workspace(self.allow, lambda: self.libraries, base=WORKSPACE)
 
 
-_current: list[Session] = []
+# Which app it is ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What holds for the code that runs now: its apps, the innermost last, and how config sources serve files."""
+
+    apps: tuple[Session, ...] = ()
+    headers: bool = False
+    refused: list[str] | None = None
+
+
+_OUTSIDE = _Scope()
+_SCOPE: ContextVar[_Scope] = ContextVar("nemo_partial_hydra", default=_OUTSIDE)
+
+
+class _Running:
+    """The apps that run in this process, each behind those around it, with the threads that were there before it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.apps: list[tuple[tuple[Session, ...], weakref.WeakSet[threading.Thread]]] = []
+        self.plain_exceptions = 0
+
+    def of_this_thread(self) -> Session | None:
+        """Return the app that may have started this thread, if it can only be one: threads begin without a context."""
+        thread = threading.current_thread()
+        found = [apps for apps, others in self.apps if thread not in others]
+        inner = max(found, key=len, default=())
+        return inner[-1] if inner and all(apps[-1] in inner for apps in found) else None
 
 
 def current() -> Session | None:
     """Return the running app's session, or None in a plain Hydra app."""
-    return _current[-1] if _current else None
+    apps = _SCOPE.get().apps
+    if apps:
+        return apps[-1]
+    running = WORKSPACE.of(_Running)
+    return running.of_this_thread() if running.apps else None
+
+
+def workspace() -> Workspace:
+    """Return the workspace of the running app, or that of the process."""
+    app = current()
+    return app.workspace if app is not None else WORKSPACE
 
 
 @contextmanager
-def running(session: Session) -> Any:
-    """Make a session the current one."""
-    _current.append(session)
+def running(session: Session, *, remembered: bool = False) -> Iterator[Session]:
+    """Make a session the current one.
+
+    ``remembered`` has the process know afterwards what the app allowed and had learnt: its configs may be built then.
+    """
+    apps = WORKSPACE.of(_Running).apps
+    scope = _SCOPE.get()
+    entry = ((*scope.apps, session), weakref.WeakSet(threading.enumerate()))
+    apps.append(entry)
+    _SCOPE.set(replace(scope, apps=entry[0]))
     try:
         yield session
     finally:
-        _current.remove(session)
+        if remembered:
+            WORKSPACE.remember(session.workspace)
+        apps.remove(entry)
+        scope = _SCOPE.get()  # whoever began later may still run
+        _SCOPE.set(replace(scope, apps=_without(scope.apps, session)))
+
+
+def _without(apps: tuple[Session, ...], session: Session) -> tuple[Session, ...]:
+    """Return the apps but the last occurrence of one."""
+    for index in range(len(apps) - 1, -1, -1):
+        if apps[index] is session:
+            return (*apps[:index], *apps[index + 1 :])
+    return apps
+
+
+# What it was told --------------------------------------------------------------------------------------------------
 
 
 def add_library(app: Session, folder: str, source: str) -> None:
@@ -58,32 +130,9 @@ def add_library(app: Session, folder: str, source: str) -> None:
     LibraryError
         If the directory is none.
     """
-    from nemo_partial_hydra.libraries.library import opened
-
     library = opened(folder, source)
     if (library.folder, source) not in app.libraries:
         app.libraries = (*app.libraries, (library.folder, source))
-
-
-def allowed(more: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return what the running app allows, and ``more``."""
-    session = current()
-    return (*(session.allow if session else ()), *more)
-
-
-def completing() -> bool:
-    """Whether the process only answers the shell's question how a line goes on."""
-    app = current()
-    if app is not None and app.completes:
-        return True
-    return any(arg in ("-sc", "--shell-completion") for arg in sys.argv[1:])
-
-
-def note_unreadable(target: str, why: str) -> None:
-    """Remember a target whose signature cannot be read here; its node stays untyped."""
-    session = current()
-    if session is not None:
-        session.unreadable[target] = why
 
 
 def typed_entry(entry: Any, app: Session | None = None) -> Any:
@@ -102,86 +151,84 @@ def typed_entry(entry: Any, app: Session | None = None) -> Any:
     return f"{FILE_SCHEME}://{folder}"
 
 
-def package_folder(path: str) -> str | None:
-    """Return the directory of a package's configs; None if it has none on disk (a zipped package)."""
-    from importlib.util import find_spec
-
-    package, *below = path.replace("/", ".").strip(".").split(".")
-    try:
-        spec = find_spec(package)
-    except (ImportError, ValueError):
-        return None
-    for location in (spec.submodule_search_locations or []) if spec is not None else []:
-        folder = os.path.join(location, *below)
-        if os.path.isdir(folder):
-            return folder
-    return None
+def completing() -> bool:
+    """Whether the process only answers the shell's question how a line goes on."""
+    app = current()
+    if app is not None and app.completes:
+        return True
+    return any(arg in ("-sc", "--shell-completion") for arg in sys.argv[1:])
 
 
-_HEADERS: list[bool] = []
+def note_unreadable(target: str, why: str) -> None:
+    """Remember a target whose signature cannot be read here; its node stays untyped."""
+    app = current()
+    if app is not None:
+        app.unreadable[target] = why
+
+
+# How files are served ----------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def headers_only() -> Any:
+def headers_only() -> Iterator[None]:
     """Have the config sources serve only what a defaults list is made of: packages and defaults lists, no values."""
-    _HEADERS.append(True)
+    token = _SCOPE.set(replace(_SCOPE.get(), headers=True))
     try:
         yield
     finally:
-        _HEADERS.pop()
+        _SCOPE.reset(token)
 
 
 def wants_headers() -> bool:
     """Whether nobody will look at the values of what is served now."""
-    return bool(_HEADERS)
-
-
-_REFUSED: list[list[str]] = []
+    return _SCOPE.get().headers
 
 
 @contextmanager
 def collecting() -> Iterator[list[str]]:
     """Have the config sources serve files that the policy refuses as empty ones, and give what is wrong with each."""
     found: list[str] = []
-    _REFUSED.append(found)
+    token = _SCOPE.set(replace(_SCOPE.get(), refused=found))
     try:
         yield found
     finally:
-        _REFUSED.pop()
+        _SCOPE.reset(token)
 
 
 def collects(refusal: str) -> bool:
     """Note why a file is refused; whether somebody wants to know that of all files."""
-    if _REFUSED:
-        _REFUSED[-1].append(refusal)
-    return bool(_REFUSED)
+    found = _SCOPE.get().refused
+    if found is not None:
+        found.append(refusal)
+    return found is not None
 
 
-_FULL_ERROR: list[bool] = []
+# How Hydra tells of errors -----------------------------------------------------------------------------------------
 
 
 def owns_full_error() -> bool:
     """Whether it was ``nph.main`` that asked Hydra for plain exceptions, not the user."""
-    return bool(_FULL_ERROR)
+    return WORKSPACE.of(_Running).plain_exceptions > 0
 
 
 @contextmanager
-def plain_exceptions() -> Any:
+def plain_exceptions() -> Iterator[None]:
     """Have Hydra raise its exceptions instead of printing them, unless the user asked for it already."""
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         yield
         return
+    running = WORKSPACE.of(_Running)
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    _FULL_ERROR.append(True)
+    running.plain_exceptions += 1
     try:
         yield
     finally:
-        _FULL_ERROR.pop()
+        running.plain_exceptions -= 1
         os.environ.pop("HYDRA_FULL_ERROR", None)
 
 
 @contextmanager
-def user_environment() -> Any:
+def user_environment() -> Iterator[None]:
     """Give the user's function the environment as the user had it."""
     if not owns_full_error():
         yield

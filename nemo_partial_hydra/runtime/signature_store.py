@@ -1,121 +1,197 @@
-"""The snapshots in use: those in the directories that recipes are served from, then those of the recipe libraries.
+"""What targets accept, as far as it is known: from the snapshots in use first, from what is installed otherwise.
 
-May import: the standard library. A snapshot is read when a target is first asked for. It counts where the target's
-package is absent or is of the version that was read; otherwise the live signature does, and that is said once. Then
-``recorded`` still tells what recipes beside the snapshot were written for.
+May import: the standard library, and from here ``libraries`` and below. The snapshots are those in the directories that
+recipes are served from, then those of the recipe libraries; one is read when a target is first asked for. A snapshot
+counts where the target's package is absent or is of the version that was read; otherwise the live signature does, and
+that is said once. Then ``recorded`` still tells what recipes beside the snapshot were written for.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from nemo_partial_hydra.errors import ConfigError, SignatureError
-from nemo_partial_hydra.libraries import library as libraries
+from nemo_partial_hydra.libraries.library import Library
 from nemo_partial_hydra.recipes.names import resolve
 from nemo_partial_hydra.signatures.distributions import Package
 from nemo_partial_hydra.signatures.distributions import versions as said_versions
+from nemo_partial_hydra.signatures.introspect import Signatures, live
+from nemo_partial_hydra.signatures.introspect import docs_of as live_docs
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.snapshot import NAME, Snapshot, load
 
-_folders: dict[str, Snapshot | None] = {}
-_known: dict[str, Snapshot | None] = {}  # what libraries know of the targets of other files
-_said: dict[str, bool] = {}  # what is to be said once, and whether it was
 
+class SignatureStore:
+    """The signatures and docs of targets, for one app or for the process.
 
-def use(folder: str) -> None:
-    """Use the snapshot in a directory that recipes are served from, if there is one."""
-    if folder not in _folders and _file(folder) is not None:
-        _folders[folder] = None
+    Parameters
+    ----------
+    libraries : gives the recipe libraries in use, each time anew.
+    """
+
+    def __init__(self, libraries: Callable[[], Sequence[Library]]) -> None:
+        self._libraries = libraries
+        self.forget()
+
+    def forget(self) -> None:
+        """Use no snapshot any more, and know nothing of any target."""
+        self._folders: dict[str, Snapshot | None] = {}
+        self._known: dict[str, Snapshot | None] = {}  # what libraries know of the targets of other files
+        self._said: dict[str, bool] = {}  # what is to be said once, and whether it was
+        self._read = Signatures(self._from_snapshot, live)
+        self._docs: dict[str, Mapping[str, str]] = {}
+
+    # Signatures and docs -------------------------------------------------------------------------------------------
+
+    def get(self, target: str) -> Signature | None:
+        """Return the signature of a target whose name has been allowed; it is imported unless a snapshot covers it."""
+        return self._read.get(target)
+
+    def known(self, target: str) -> Signature | None:
+        """Return a signature that has been read already."""
+        return self._read.known(target)
+
+    def add(self, target: str, obj: Any) -> None:
+        """Read and keep the signature of a live object, unless it is known."""
+        self._read.add(target, obj)
+
+    def docs(self, target: str) -> Mapping[str, str]:
+        """Return what a target's docstring says about its parameters, and its first line under ``""``.
+
+        Nothing is imported for it: of a target that was refused, or that nobody has read, nothing is said.
+        """
+        if target not in self._docs:
+            covering = self._covering(target)
+            if covering is not None:
+                self._docs[target] = covering.doc(target)
+            elif self.known(target) is None:
+                return {}
+            else:
+                try:
+                    self._docs[target] = live_docs(resolve(target))
+                except SignatureError:
+                    return {}
+        return self._docs[target]
+
+    # Snapshots -----------------------------------------------------------------------------------------------------
+
+    def use(self, folder: str) -> None:
+        """Use the snapshot in a directory that recipes are served from, if there is one."""
+        if folder not in self._folders and _file(folder) is not None:
+            self._folders[folder] = None
+
+    def use_also(self, other: SignatureStore) -> None:
+        """Use the snapshots too that another store has used."""
+        for folder in other._folders:
+            self._folders.setdefault(folder, None)
+
+    def covers(self, target: str) -> bool:
+        """Whether a target's signature is known without importing it."""
+        return self._covering(target) is not None
+
+    def package(self, target: str) -> Package | None:
+        """Return the distribution that a covered target was read from; None if no snapshot covers it or knows it."""
+        found = self._covering(target)
+        return found.package(target) if found is not None else None
+
+    def loaded(self, target: str) -> None:
+        """Say, once, that what is installed counts: a target that a snapshot has was imported instead."""
+        text = next((s.difference(target) for s in self._beside() if target in s.targets), None)
+        if text is not None and not self._said.get(text):
+            self._said[text] = True
+            print(f"{text}: what is installed counts", file=sys.stderr)
+
+    def fall_back(self, target: str) -> bool:
+        """Use what a snapshot says of a target that is here and cannot be imported, for no fault of its own.
+
+        Its package cannot be imported at all, or is an app's own and lacks another one that is not installed here, as
+        on a login node without torch. Returns False where no snapshot has the target, or where the target itself is
+        wrong.
+        """
+        found = next((snapshot for snapshot in self._all(target) if target in snapshot.targets), None)
+        top = target.partition(".")[0]
+        if found is None:
+            return False
+        try:
+            resolve(top)
+        except SignatureError:
+            found.rely(target)
+            print(f"'{top}' is here, but cannot be imported: its snapshot counts", file=sys.stderr)
+            return True
+        if found.package(target) is not None or not _lacks_another(target, top):
+            return False
+        found.rely(target)  # silently: that is what the snapshot was made for
+        return True
+
+    def recorded(self, target: str) -> Signature | None:
+        """Return what a target accepted in the version that a snapshot was read from, if another one is installed."""
+        found = self._differing(target)
+        return found.get(target) if found is not None else None
+
+    def versions(self, target: str) -> str:
+        """Say which version of a target's package was read and which is here; empty where they do not differ."""
+        found = self._differing(target)
+        package = found.package(target) if found is not None else None
+        return said_versions(package) if package is not None else ""
+
+    def differ(self) -> bool:
+        """Whether a target has been asked for that is installed in another version than its snapshot is of."""
+        return bool(self._said)
+
+    def _from_snapshot(self, target: str) -> Signature | None:
+        found = self._covering(target)
+        return found.get(target) if found is not None else None
+
+    def _beside(self) -> Iterator[Snapshot]:
+        """Yield the snapshots beside the recipes that are in use: those that the recipes were written for."""
+        for folder in list(self._folders):
+            snapshot = self._opened(folder, self._folders)
+            if snapshot is not None:
+                yield snapshot
+
+    def _all(self, target: str) -> Iterator[Snapshot]:
+        """Yield them, then those of libraries that may know a target of another file."""
+        yield from self._beside()
+        for library in self._libraries():
+            if library.folder not in self._folders and library.covers(target):
+                snapshot = self._opened(library.folder, self._known)
+                if snapshot is not None:
+                    yield snapshot
+
+    def _opened(self, folder: str, shelf: dict[str, Snapshot | None]) -> Snapshot | None:
+        known = shelf.get(folder) or self._known.get(folder)
+        file = _file(folder)
+        if known is None and file is not None:
+            try:
+                known = load(file)
+            except SignatureError as error:  # no target is to blame
+                raise ConfigError(str(error)) from None
+        shelf[folder] = known
+        return known
+
+    def _differing(self, target: str) -> Snapshot | None:
+        """Return the snapshot that was read from another version; a package without versions changes as it likes."""
+        if self.covers(target):
+            return None
+        return next((s for s in self._beside() if target in s.targets and s.difference(target) is not None), None)
+
+    def _covering(self, target: str) -> Snapshot | None:
+        for snapshot in self._all(target):
+            if target in snapshot.targets:
+                if snapshot.usable(target):
+                    return snapshot
+                text = snapshot.difference(target)
+                if text is not None:
+                    self._said.setdefault(text, False)
+        return None
 
 
 def _file(folder: str) -> str | None:
     names = (os.path.join(folder, name) for name in (NAME, f"{NAME}.gz"))
     return next((name for name in names if os.path.isfile(name)), None)
-
-
-def _beside() -> Iterator[Snapshot]:
-    """Yield the snapshots beside the recipes that are in use: those that the recipes were written for."""
-    for folder in list(_folders):
-        snapshot = _opened(folder, _folders)
-        if snapshot is not None:
-            yield snapshot
-
-
-def _all(target: str) -> Iterator[Snapshot]:
-    """Yield them, then those of libraries that may know a target of another file."""
-    yield from _beside()
-    for library in libraries.in_use():
-        if library.folder not in _folders and library.covers(target):
-            snapshot = _opened(library.folder, _known)
-            if snapshot is not None:
-                yield snapshot
-
-
-def _opened(folder: str, shelf: dict[str, Snapshot | None]) -> Snapshot | None:
-    known = shelf.get(folder) or _known.get(folder)
-    file = _file(folder)
-    if known is None and file is not None:
-        try:
-            known = load(file)
-        except SignatureError as error:  # no target is to blame
-            raise ConfigError(str(error)) from None
-    shelf[folder] = known
-    return known
-
-
-def signature(target: str) -> Signature | None:
-    """Return the signature of a target from the first snapshot that covers it."""
-    found = _covering(target)
-    return found.get(target) if found is not None else None
-
-
-def doc(target: str) -> Mapping[str, str] | None:
-    """Return what is said about a target's parameters; None if no snapshot covers it."""
-    found = _covering(target)
-    return found.doc(target) if found is not None else None
-
-
-def package(target: str) -> Package | None:
-    """Return the distribution that a covered target was read from; None if no snapshot covers it or knows it."""
-    found = _covering(target)
-    return found.package(target) if found is not None else None
-
-
-def covers(target: str) -> bool:
-    """Whether a target's signature is known without importing it."""
-    return _covering(target) is not None
-
-
-def loaded(target: str) -> None:
-    """Say, once, that what is installed counts: a target that a snapshot has was imported instead."""
-    text = next((s.difference(target) for s in _beside() if target in s.targets), None)
-    if text is not None and not _said.get(text):
-        _said[text] = True
-        print(f"{text}: what is installed counts", file=sys.stderr)
-
-
-def fall_back(target: str) -> bool:
-    """Use what a snapshot says of a target that is here and cannot be imported, for no fault of its own.
-
-    Its package cannot be imported at all, or is an app's own and lacks another one that is not installed here, as on a
-    login node without torch. Returns False where no snapshot has the target, or where the target itself is wrong.
-    """
-    found = next((snapshot for snapshot in _all(target) if target in snapshot.targets), None)
-    top = target.partition(".")[0]
-    if found is None:
-        return False
-    try:
-        resolve(top)
-    except SignatureError:
-        found.rely(target)
-        print(f"'{top}' is here, but cannot be imported: its snapshot counts", file=sys.stderr)
-        return True
-    if found.package(target) is not None or not _lacks_another(target, top):
-        return False
-    found.rely(target)  # silently: that is what the snapshot was made for
-    return True
 
 
 def _lacks_another(target: str, top: str) -> bool:
@@ -126,46 +202,3 @@ def _lacks_another(target: str, top: str) -> bool:
         cause = error.__cause__
         return isinstance(cause, ModuleNotFoundError) and str(cause.name).partition(".")[0] != top
     return False
-
-
-def recorded(target: str) -> Signature | None:
-    """Return what a target accepted in the version that a snapshot was read from, if another one is installed here."""
-    found = _differing(target)
-    return found.get(target) if found is not None else None
-
-
-def versions(target: str) -> str:
-    """Say which version of a target's package was read and which is here; empty where they do not differ."""
-    found = _differing(target)
-    package = found.package(target) if found is not None else None
-    return said_versions(package) if package is not None else ""
-
-
-def differ() -> bool:
-    """Whether a target has been asked for that is installed in another version than its snapshot is of."""
-    return bool(_said)
-
-
-def _differing(target: str) -> Snapshot | None:
-    """Return the snapshot that was read from another version; a package without versions changes as it likes."""
-    if covers(target):
-        return None
-    return next((s for s in _beside() if target in s.targets and s.difference(target) is not None), None)
-
-
-def _covering(target: str) -> Snapshot | None:
-    for snapshot in _all(target):
-        if target in snapshot.targets:
-            if snapshot.usable(target):
-                return snapshot
-            text = snapshot.difference(target)
-            if text is not None:
-                _said.setdefault(text, False)
-    return None
-
-
-def forget() -> None:
-    """Use no snapshot any more."""
-    _folders.clear()
-    _known.clear()
-    _said.clear()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nemo_partial_hydra.cli import main as cli
-from nemo_partial_hydra.runtime import signature_store, workspace
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support.apps import App
 
 
@@ -23,9 +23,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     monkeypatch.setattr(sys, "path", sys.path[:])
     yield made
     sys.modules.pop("shop", None)
-    for target in [name for name in workspace.SIGNATURES._known if name.startswith("shop.")]:
-        workspace.SIGNATURES.forget(target)
-    signature_store.forget()
+    WORKSPACE.signatures.forget()
 
 
 Captured = pytest.CaptureFixture[str]

@@ -18,7 +18,7 @@ from nemo_partial_hydra.dialect.scalars import escape_interpolation, unescape_in
 from nemo_partial_hydra.dialect.yaml import dump, load
 from nemo_partial_hydra.errors import DialectError, PolicyError, RecipeError, ValidationError
 from nemo_partial_hydra.recipes.tree import Call, Link, Map, Ref, Seq, Tree, Value
-from nemo_partial_hydra.runtime.workspace import read_tree
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import laws
 from tests.support.strategies import TRICKY
 
@@ -28,7 +28,7 @@ ALLOW = ("tests.support",)
 
 def tree(text: str) -> Any:
     """Read a recipe as a tree."""
-    return read_tree(load(textwrap.dedent(text)), ALLOW)
+    return WORKSPACE.read_tree(load(textwrap.dedent(text)), ALLOW)
 
 
 def untyped(body: str) -> Any:

@@ -24,7 +24,7 @@ from nemo_partial_hydra.errors import CaptureError, RecipeError
 from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.names import name_of, resolve
 from nemo_partial_hydra.recipes.tree import Map, Seq, Tree
-from nemo_partial_hydra.runtime.workspace import captured, read_tree, signature_of
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from nemo_partial_hydra.signatures.introspect import live, parameter_docs
 from nemo_partial_hydra.signatures.signature import Parameter, Signature
 from nemo_partial_hydra.signatures.types import TypeSpec, parse
@@ -224,17 +224,17 @@ def test_what_an_editor_reads_as_a_text(made: dict[str, Any]) -> None:
     assert mistakes(made, data) == []
     plain = "\n".join(f"{key}: {'!!binary ' if key == 'data' else ''}{value}" for key, value in data.items())
     assert mistakes(made, load(plain)) == []
-    read_tree(load(plain), ALLOW)
+    WORKSPACE.read_tree(load(plain), ALLOW)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(recipes())
 def test_what_is_written_is_valid(recipe: Any) -> None:
     try:
-        data = to_data(captured(recipe), signature_of)
+        data = to_data(WORKSPACE.captured(recipe), WORKSPACE.signature_of)
     except CaptureError:
         return
-    found = schema(file_targets(data), signature_of, lambda target: {})
+    found = schema(file_targets(data), WORKSPACE.signature_of, lambda target: {})
     assert mistakes(found, data) == []
     assert mistakes(found, {"some": {"where": [data]}}) == []
     assert mistakes(found, load(dump(data))) == []
@@ -405,7 +405,7 @@ def test_broken_files(toy: dict[str, Any], text: str, path: str, word: str) -> N
     assert {where for where, _ in found} == {path}, found
     assert any(word in message for _, message in found), found
     with pytest.raises(RecipeError):
-        read_tree(apply_edits(data), ALLOW)
+        WORKSPACE.read_tree(apply_edits(data), ALLOW)
 
 
 def test_a_typo_is_named_and_nothing_else(toy: dict[str, Any]) -> None:
@@ -474,7 +474,7 @@ import json, sys
 from pathlib import Path
 import jsonschema
 import nemo_partial_hydra as nph
-from nemo_partial_hydra.runtime.workspace import signature_of
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from nemo_partial_hydra.recipes.names import resolve
 from nemo_partial_hydra.dialect.json_schema import file_targets, schema
 from nemo_partial_hydra.signatures.introspect import parameter_docs
@@ -482,7 +482,7 @@ from nemo_partial_hydra.dialect.yaml import load
 from tests.support import nemo_recipes
 
 def errors(data):
-    made = schema(file_targets(data), signature_of, lambda target: parameter_docs(resolve(target)))
+    made = schema(file_targets(data), WORKSPACE.signature_of, lambda target: parameter_docs(resolve(target)))
     jsonschema.Draft7Validator.check_schema(made)
     json.dumps(made, allow_nan=False)
     validator = jsonschema.Draft7Validator(made)

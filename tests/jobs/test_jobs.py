@@ -21,7 +21,7 @@ from nemo_partial_hydra.jobs.layout import find_jobs, job_paths, sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.jobs.placeholders import Marks, expanded, is_secret
 from nemo_partial_hydra.jobs.status import Status, read_status, write_status
-from nemo_partial_hydra.runtime.workspace import read_tree
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import laws
 from tests.support.apps import CONF, SCRIPT, App
 from tests.support.jobs import frozen, recipe
@@ -93,7 +93,7 @@ OVERRIDES = [
 def test_the_frozen_recipe_is_the_config(app: App, tmp_path: Path, overrides: tuple[str, ...]) -> None:
     config = app.compose(*overrides)
     job = freeze(app, tmp_path / "a", *overrides)
-    tree = read_tree(dict(job.recipe), ["shop"])
+    tree = WORKSPACE.read_tree(dict(job.recipe), ["shop"])
     assert repr(tree) == repr(config_to_tree(config, ["shop"]))
     assert repr(nph.run(dict(job.recipe), allow=["shop"])) == repr(nph.run(config, allow=["shop"]))
     assert read_job(job_paths(tmp_path / "a")) == job

@@ -18,7 +18,7 @@ from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
 from nemo_partial_hydra.launchers.container.command import Container
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.settings import stamp
-from nemo_partial_hydra.policy import policy
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support.sent import DOWN, KEPT, NO_ACCOUNTS, Slurm, look, says, sent, swept
 from tests.support.sweeps import ALLOW, Sweep
 
@@ -204,7 +204,7 @@ def test_secrets_are_taken_from_here(
 def test_a_command_line_changes_what_it_names_of_the_kept_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(policy, "_trusted", set())  # what other tests have captured
+    monkeypatch.setattr(WORKSPACE.policy, "_trusted", set())  # what other tests have captured
     sweep = Sweep(tmp_path)
     sweep.add("report")
     container = Container(env={"A": "1", "B": "2"}, nv=True, setup=("module load x",))

@@ -12,9 +12,7 @@ import pytest
 
 from nemo_partial_hydra.dialect.yaml import load as load_yaml
 from nemo_partial_hydra.errors import PolicyError, RecipeError
-from nemo_partial_hydra.policy import policy
-from nemo_partial_hydra.policy.policy import load
-from nemo_partial_hydra.runtime.workspace import captured
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import targets as t
 from tests.support.evil import Modules, fresh_policy, module, read
 
@@ -103,25 +101,25 @@ def test_an_alias_of_what_is_not_allowed_is_refused(module: Modules, name: str) 
     """An allowed package imports others; their functions, modules and live objects are reached through it."""
     home = module(ALIASES, "aliases")
     with pytest.raises(RecipeError):
-        load(f"{home}.{name}", (home,))
+        WORKSPACE.policy.load(f"{home}.{name}", (home,))
 
 
 @pytest.mark.parametrize("name", ["f", "other_name", "Own", "Own.method", "Own.make", "number", "own_list", "Launcher"])
 def test_what_an_allowed_module_defines_is_allowed(module: Modules, name: str) -> None:
     home = module(ALIASES, "aliases")
-    found = load(f"{home}.{name}", (home,))
+    found = WORKSPACE.policy.load(f"{home}.{name}", (home,))
     assert found is not None
 
 
 def test_an_alias_is_refused_with_its_real_name(module: Modules) -> None:
     home = module(ALIASES, "aliases")
     with pytest.raises(PolicyError, match=r"another name of 'posix\.system'"):
-        load(f"{home}.renamed", (home,))
+        WORKSPACE.policy.load(f"{home}.renamed", (home,))
 
 
 def test_a_module_is_no_value() -> None:
     with pytest.raises(PolicyError, match="is a module"):
-        load("tests.support.targets", ALLOW)
+        WORKSPACE.policy.load("tests.support.targets", ALLOW)
 
 
 @pytest.mark.nemo
@@ -131,8 +129,8 @@ def test_a_denied_thing_under_another_name_of_its_package_is_refused() -> None:
     assert torch.load.__module__ == "torch.serialization"
     for name in ("torch.load", "torch.serialization.os.system", "torch.functional.torch.load"):
         with pytest.raises(PolicyError):
-            load(name)
-    assert load("torch.nn.functional.gelu") is torch.nn.functional.gelu
+            WORKSPACE.policy.load(name)
+    assert WORKSPACE.policy.load("torch.nn.functional.gelu") is torch.nn.functional.gelu
 
 
 # Capturing ---------------------------------------------------------------------------------------------------------
@@ -144,7 +142,7 @@ def test_capturing_a_live_object_trusts_its_package_in_this_process() -> None:
     text = {"_target_": f"{T}.Plain"}
     with pytest.raises(PolicyError):
         read(text, ())
-    captured(run.Config(t.Plain))
+    WORKSPACE.captured(run.Config(t.Plain))
     assert read(text, ())
 
 
@@ -163,7 +161,7 @@ def test_a_function_or_member_of_the_standard_library_is_trusted_by_that_name_on
     assert nph.from_yaml(nph.to_yaml(p)).a is value
     for name in ("math.cos", "builtins.eval", "http.server.test", "sys.exit", "operator.attrgetter"):
         with pytest.raises(PolicyError):
-            load(name)
+            WORKSPACE.policy.load(name)
 
 
 def test_a_reference_to_another_package_is_trusted_too(module: Modules) -> None:
@@ -175,7 +173,7 @@ def test_a_reference_to_another_package_is_trusted_too(module: Modules) -> None:
 
     other = importlib.import_module(module("import enum\nclass E(enum.Enum):\n    A = 1\ndef f(): ...\nclass C: ...\n"))
     for value in (other.f, other.C, other.E.A):
-        policy._trusted.clear()
+        WORKSPACE.policy.trusted.clear()
         p = run.Partial(t.untyped, a=[value])
         assert nph.build(nph.to_config(p)).a == [value]
 
@@ -187,9 +185,9 @@ def test_capturing_never_trusts_getattr(value: Any) -> None:
     import nemo_run as run
 
     with contextlib.suppress(RecipeError):
-        captured(run.Partial(t.untyped, a=value))
+        WORKSPACE.captured(run.Partial(t.untyped, a=value))
     with pytest.raises(PolicyError):
-        load("builtins.getattr")
+        WORKSPACE.policy.load("builtins.getattr")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +199,7 @@ def test_capturing_an_object_trusts_no_more_than_what_makes_it(value: Any) -> No
     import nemo_run as run
 
     with contextlib.suppress(RecipeError):
-        captured(run.Partial(t.untyped, a=value))
+        WORKSPACE.captured(run.Partial(t.untyped, a=value))
     for name in (
         "builtins.eval",
         "builtins.getattr",
@@ -210,7 +208,7 @@ def test_capturing_an_object_trusts_no_more_than_what_makes_it(value: Any) -> No
         "builtins.open",
     ):
         with pytest.raises(PolicyError):
-            load(name)
+            WORKSPACE.policy.load(name)
 
 
 def test_yaml_and_config_are_read_by_the_same_rules(module: Modules) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from nemo_partial_hydra.errors import PolicyError, RecipeError
-from nemo_partial_hydra.policy import policy
-from nemo_partial_hydra.policy.policy import allowed_prefixes, check_names, load, refusal, within
+from nemo_partial_hydra.policy.policy import refusal, within
 from nemo_partial_hydra.policy.rules import ARGUMENTS, BUILT_IN, DENIED, DENIED_LAST
 from nemo_partial_hydra.policy.scan import names_in
-from nemo_partial_hydra.runtime.workspace import captured
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import targets as t
 from tests.support.evil import Modules, fresh_policy, module, read
 
@@ -47,10 +46,10 @@ def recipe(**arguments: Any) -> dict[str, Any]:
     ],
 )
 def test_a_name_through_a_module_of_others_is_refused_by_name_alone(name: str) -> None:
-    assert refusal(name, allowed_prefixes()) is not None
+    assert refusal(name, WORKSPACE.policy.prefixes()) is not None
     before = set(sys.modules)
     with pytest.raises(PolicyError):
-        load(name)
+        WORKSPACE.policy.load(name)
     assert not {"torch", "nemo", "megatron", "lightning"} & (set(sys.modules) - before)
 
 
@@ -82,10 +81,10 @@ def test_a_name_through_a_module_of_others_is_refused_by_name_alone(name: str) -
     ],
 )
 def test_what_runs_unpickles_or_fetches_is_refused_and_the_line_given_allows_it(name: str) -> None:
-    text = refusal(name, allowed_prefixes())
+    text = refusal(name, WORKSPACE.policy.prefixes())
     assert text is not None
     line = text.rpartition("--allow ")[2]
-    assert refusal(name, allowed_prefixes([line])) is None
+    assert refusal(name, WORKSPACE.policy.prefixes([line])) is None
 
 
 @pytest.mark.parametrize(
@@ -112,14 +111,14 @@ def test_what_runs_unpickles_or_fetches_is_refused_and_the_line_given_allows_it(
     ],
 )
 def test_what_recipes_need_is_allowed(name: str) -> None:
-    assert refusal(name, allowed_prefixes()) is None
+    assert refusal(name, WORKSPACE.policy.prefixes()) is None
 
 
 def test_allowing_a_whole_package_does_not_open_what_is_denied_in_it() -> None:
     for prefix in DENIED:
         top = prefix.partition(".")[0]
-        assert refusal(f"{prefix}.f", allowed_prefixes([top])) is not None, prefix
-        assert refusal(f"{prefix}.f", allowed_prefixes([prefix])) is None, prefix
+        assert refusal(f"{prefix}.f", WORKSPACE.policy.prefixes([top])) is not None, prefix
+        assert refusal(f"{prefix}.f", WORKSPACE.policy.prefixes([prefix])) is None, prefix
 
 
 def test_the_lists_are_tidy() -> None:
@@ -134,20 +133,20 @@ def test_the_lists_are_tidy() -> None:
 def test_a_method_needs_an_object_and_is_no_target() -> None:
     name = "nemo_run.core.execution.slurm.SlurmExecutor.package"
     with pytest.raises(PolicyError, match="is a method"):
-        load(name)
-    assert load(name, [name]) is not None
+        WORKSPACE.policy.load(name)
+    assert WORKSPACE.policy.load(name, [name]) is not None
 
 
 def test_a_partial_is_what_it_calls(module: Modules) -> None:
     home = module("import functools, os\nready = functools.partial(functools.partial(os.system), 'true')\n", "aliases")
     with pytest.raises(PolicyError, match=r"another name of 'posix\.system'"):
-        load(f"{home}.ready", (home,))
+        WORKSPACE.policy.load(f"{home}.ready", (home,))
 
 
 def test_capturing_something_of_the_stack_opens_no_more_than_that_name() -> None:
-    policy.trust_live("torch.random.manual_seed")
-    policy.trust_live("mine.pickle.Reader")
-    known = allowed_prefixes()
+    WORKSPACE.policy.trust_live("torch.random.manual_seed")
+    WORKSPACE.policy.trust_live("mine.pickle.Reader")
+    known = WORKSPACE.policy.prefixes()
     assert refusal("torch.random.manual_seed", known) is None
     assert refusal("torch.random.seed", known) is not None
     assert refusal("mine.pickle.Reader", known) is None
@@ -257,7 +256,7 @@ def test_a_captured_recipe_may_have_it_where_it_has_it() -> None:
 
     p = run.Partial(t.untyped, a=run.Config(t.keywords, trust_remote_code=True), b={"_target_": "os.system"})
     assert nph.build(nph.to_config(p)) == p
-    captured(p)
+    WORKSPACE.captured(p)
     assert read({"_target_": f"{T}.keywords", "trust_remote_code": True})
     with pytest.raises(PolicyError):
         read({"_target_": f"{T}.untyped", "a": {"allow_pickle": True}})
@@ -280,7 +279,7 @@ def test_a_captured_recipe_may_have_it_where_it_has_it() -> None:
 )
 def test_a_text_that_the_called_code_imports_is_a_name_too(argument: Any) -> None:
     with pytest.raises(PolicyError, match=r"os\.system|subprocess\.Popen"):
-        check_names(names_in(recipe(a=argument)), ("tests.support",))
+        WORKSPACE.policy.check_names(names_in(recipe(a=argument)), ("tests.support",))
     with pytest.raises(RecipeError):
         read(recipe(a=argument))
 
@@ -309,7 +308,7 @@ def test_every_name_in_nemos_own_recipes_is_allowed() -> None:
     refused = []
     for name in sorted(names):
         try:
-            load(name)
+            WORKSPACE.policy.load(name)
         except PolicyError as error:
             refused.append(str(error))
     assert refused == []

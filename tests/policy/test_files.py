@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
-from nemo_partial_hydra.composition import yaml_files
+from nemo_partial_hydra.composition.yaml_files import ServedFiles
 from nemo_partial_hydra.dialect import yaml as yamltext
 from nemo_partial_hydra.dialect.yaml import load
 from nemo_partial_hydra.errors import DialectError, PolicyError, RecipeError, UsageError
 from nemo_partial_hydra.listing import recipe_file
-from nemo_partial_hydra.policy.policy import check_file
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.workspace import docs_of, from_yaml
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support.apps import App
 from tests.support.evil import Modules, fresh_policy, module, read
 
@@ -57,24 +56,24 @@ def test_what_a_file_makes_hydra_call_is_checked(tmp_path: Path, text: str) -> N
     path = tmp_path / "model.yaml"
     path.write_text(f"# @package _global_\n{text}\n")
     with pytest.raises(PolicyError, match=r"model\.yaml: .*to allow it"):
-        yaml_files.read_file(str(path), "model.yaml", primary=False)
+        session.workspace().of(ServedFiles).read(str(path), "model.yaml", primary=False)
 
 
 def test_settings_in_a_group_or_package_of_hydra_are_checked() -> None:
     with pytest.raises(PolicyError, match=r"os\.system"):
-        check_file(load("x: {_target_: os.system}"), hydra=True)
-    check_file(load("x: {_target_: hydra.experimental.callbacks.LogJobReturnCallback}"), hydra=True)
+        WORKSPACE.policy.check_file(load("x: {_target_: os.system}"), hydra=True)
+    WORKSPACE.policy.check_file(load("x: {_target_: hydra.experimental.callbacks.LogJobReturnCallback}"), hydra=True)
 
 
 def test_ordinary_settings_are_fine() -> None:
-    check_file(load(PLAIN))
+    WORKSPACE.policy.check_file(load(PLAIN))
 
 
 def test_the_line_of_a_setting_allows_it() -> None:
     for text in SETTINGS.values():
         with pytest.raises(PolicyError) as info:
-            check_file(load(text))
-        check_file(load(text), [str(info.value).rpartition("--allow ")[2]])
+            WORKSPACE.policy.check_file(load(text))
+        WORKSPACE.policy.check_file(load(text), [str(info.value).rpartition("--allow ")[2]])
 
 
 # Texts that exhaust ------------------------------------------------------------------------------------------------
@@ -126,7 +125,7 @@ def test_the_memory_is_bounded() -> None:
 
 
 def _read_config(path: str) -> Any:
-    return yaml_files.read_file(path, "large.yaml", primary=False)
+    return session.workspace().of(ServedFiles).read(path, "large.yaml", primary=False)
 
 
 @pytest.mark.parametrize("reader", [_read_config, recipe_file.read_recipe_file])
@@ -178,9 +177,9 @@ def test_a_deep_recipe_is_read_or_refused_with_one_message(tmp_path: Path, level
     path = tmp_path / "deep.yaml"
     path.write_text(text)
     ways: dict[str, Callable[[], Any]] = {
-        "text": lambda: from_yaml(text, allow=["tests"]),
+        "text": lambda: nph.from_yaml(text, allow=["tests"]),
         "config": lambda: nph.build(load(text), allow=["tests"]),
-        "file": lambda: yaml_files.read_file(str(path), "deep.yaml", primary=False),
+        "file": lambda: session.workspace().of(ServedFiles).read(str(path), "deep.yaml", primary=False),
     }
     with session.running(session.Session(("tests",))), contextlib.suppress(RecipeError):
         assert ways[way]() is not None
@@ -199,7 +198,7 @@ def test_the_docs_of_a_refused_target_are_not_looked_for(module: Modules) -> Non
     import nemo_partial_hydra as nph
 
     evil = module("def f(a=None): ...\n")
-    assert docs_of(f"{evil}.f") == {}
+    assert WORKSPACE.signatures.docs(f"{evil}.f") == {}
     nph.paths({"_target_": f"{T}.untyped", "a": {"_target_": f"{evil}.f", "a": 1}}, allow=["tests"])
     assert evil not in sys.modules
 

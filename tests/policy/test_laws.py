@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_partial_hydra.errors import PolicyError
-from nemo_partial_hydra.policy.policy import allowed_prefixes, refusal
+from nemo_partial_hydra.policy.policy import refusal
 from nemo_partial_hydra.policy.rules import BUILT_IN, DENIED
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import laws
 from tests.support.evil import fresh_policy, read
 
@@ -98,16 +99,16 @@ def test_a_denied_name_anywhere_is_refused_and_nothing_is_imported(
 @given(st.lists(st.text("aZ_.9 é", max_size=5) | st.sampled_from(("os", "torch", "nemo", "load")), max_size=4))
 def test_no_text_breaks_the_check_and_its_line_allows_what_it_names(parts: list[str]) -> None:
     name = ".".join(parts)
-    text = refusal(name, allowed_prefixes())
+    text = refusal(name, WORKSPACE.policy.prefixes())
     if text is not None and "--allow " in text:
-        assert refusal(name, allowed_prefixes([text.rpartition("--allow ")[2]])) is None
+        assert refusal(name, WORKSPACE.policy.prefixes([text.rpartition("--allow ")[2]])) is None
 
 
 def test_a_refused_recipe_imports_nothing_in_a_fresh_process() -> None:
     """Not even what is allowed and installed: the check of the whole comes first."""
     code = """
 import json, sys
-from nemo_partial_hydra.runtime.workspace import from_yaml
+from nemo_partial_hydra import from_yaml
 from nemo_partial_hydra.errors import PolicyError
 before = set(sys.modules)
 try:

@@ -9,8 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from nemo_partial_hydra.errors import PolicyError, RecipeError
-from nemo_partial_hydra.policy import policy
-from nemo_partial_hydra.policy.policy import allowed_prefixes, load, refusal, within
+from nemo_partial_hydra.policy.policy import refusal, within
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import targets as t
 from tests.support.evil import Modules, fresh_policy, module, read
 
@@ -83,11 +83,11 @@ def test_prefixes_end_at_module_boundaries(name: str, prefix: str, inside: bool)
 def test_refused_by_default(target: str) -> None:
     if target in ("nemo..f", " nemo.f", "nemo .f"):
         with pytest.raises(RecipeError):
-            load(target)
+            WORKSPACE.policy.load(target)
     else:
-        assert refusal(target, allowed_prefixes()) is not None
+        assert refusal(target, WORKSPACE.policy.prefixes()) is not None
         with pytest.raises(PolicyError):
-            load(target)
+            WORKSPACE.policy.load(target)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_refused_by_default(target: str) -> None:
     ],
 )
 def test_the_nemo_stack_and_plain_values_are_allowed(target: str) -> None:
-    assert refusal(target, allowed_prefixes()) is None
+    assert refusal(target, WORKSPACE.policy.prefixes()) is None
 
 
 @pytest.mark.parametrize(
@@ -123,42 +123,42 @@ def test_the_nemo_stack_and_plain_values_are_allowed(target: str) -> None:
     ],
 )
 def test_what_loads_pickles_or_runs_code_is_refused_inside_allowed_packages(target: str) -> None:
-    text = refusal(target, allowed_prefixes())
+    text = refusal(target, WORKSPACE.policy.prefixes())
     assert text is not None
     assert f"allow=['{target}']" in text
-    assert refusal(target, allowed_prefixes([target])) is None
+    assert refusal(target, WORKSPACE.policy.prefixes([target])) is None
 
 
 @pytest.mark.parametrize(
     "target", ["torch._C.f", "nemo.__builtins__.eval", "torch.nn.Module.__init__", "nemo._private.f", "nemo.A._b"]
 )
 def test_private_parts_are_refused_inside_allowed_packages(target: str) -> None:
-    text = refusal(target, allowed_prefixes())
+    text = refusal(target, WORKSPACE.policy.prefixes())
     assert text is not None
     assert "private" in text
 
 
 def test_allow_takes_prefixes_and_exact_names() -> None:
-    assert refusal("mine.a.f", allowed_prefixes(["mine"])) is None
-    assert refusal("mine.a.f", allowed_prefixes(["mine.a.f"])) is None
-    assert refusal("mine.a.g", allowed_prefixes(["mine.a.f"])) is not None
-    assert refusal("mine.a.f.sub", allowed_prefixes(["mine.a.f"])) is None
-    assert refusal("os.getcwd", allowed_prefixes(["os.getcwd"])) is None
+    assert refusal("mine.a.f", WORKSPACE.policy.prefixes(["mine"])) is None
+    assert refusal("mine.a.f", WORKSPACE.policy.prefixes(["mine.a.f"])) is None
+    assert refusal("mine.a.g", WORKSPACE.policy.prefixes(["mine.a.f"])) is not None
+    assert refusal("mine.a.f.sub", WORKSPACE.policy.prefixes(["mine.a.f"])) is None
+    assert refusal("os.getcwd", WORKSPACE.policy.prefixes(["os.getcwd"])) is None
 
 
 def test_the_standard_library_is_allowed_by_exact_name_only() -> None:
     """``allow=['os']`` by mistake must not open ``os.system``."""
-    assert refusal("os.system", allowed_prefixes(["os"])) is not None
-    assert refusal("subprocess.run", allowed_prefixes(["subprocess"])) is not None
+    assert refusal("os.system", WORKSPACE.policy.prefixes(["os"])) is not None
+    assert refusal("subprocess.run", WORKSPACE.policy.prefixes(["subprocess"])) is not None
 
 
 def test_the_line_that_would_allow_it_does() -> None:
     for target in ("mylib.models.Net", "mylib.f", "os.getcwd", "mylib._private.f", "torch.hub.load", "single"):
-        text = refusal(target, allowed_prefixes())
+        text = refusal(target, WORKSPACE.policy.prefixes())
         assert text is not None
         line = text.rpartition("allow=['")[2].partition("']")[0]
         assert line
-        assert refusal(target, allowed_prefixes([line])) is None, text
+        assert refusal(target, WORKSPACE.policy.prefixes([line])) is None, text
 
 
 # The whole tree, before the first import ---------------------------------------------------------------------------
@@ -338,4 +338,4 @@ def test_an_allowed_text_does_not_add_trust_for_the_next(module: Modules) -> Non
     read({"_target_": f"{good}.f"}, (good,))
     with pytest.raises(PolicyError):
         read({"_target_": f"{good}.f"}, ())
-    assert policy._trusted == set()
+    assert WORKSPACE.policy.trusted == set()

@@ -21,7 +21,7 @@ ALL_RECIPES = """
 import json, sys
 from nemo_partial_hydra import build, from_yaml, to_config, to_yaml
 from nemo_partial_hydra.signatures.convert import same
-from nemo_partial_hydra.runtime.workspace import captured
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import nemo_recipes
 
 bad, count = {}, 0
@@ -30,7 +30,7 @@ for recipe, made in nemo_recipes.constructible():
     for name, back in (("config", lambda p: build(to_config(p))), ("yaml", lambda p: from_yaml(to_yaml(p)))):
         try:
             again = back(made)
-            if again != made or not same(captured(again), captured(made)):
+            if again != made or not same(WORKSPACE.captured(again), WORKSPACE.captured(made)):
                 bad[f"{recipe.name} {name}"] = "differs"
         except Exception as error:
             bad[f"{recipe.name} {name}"] = f"{type(error).__name__}: {error}"

@@ -26,7 +26,7 @@ from omegaconf import OmegaConf
 
 import nemo_partial_hydra as nph
 from nemo_partial_hydra.errors import CaptureError, RecipeError
-from nemo_partial_hydra.runtime.workspace import captured
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from nemo_partial_hydra.signatures.convert import same
 from tests.support import laws
 from tests.support import targets as t
@@ -109,7 +109,7 @@ def test_a_merged_config_builds_the_same(p: Any) -> None:
 @law(60)
 def test_yaml_of_what_was_read_is_the_same_text_of_the_same_tree(p: Any) -> None:
     q = by_yaml(p)
-    assert same(captured(p), captured(q))
+    assert same(WORKSPACE.captured(p), WORKSPACE.captured(q))
     assert nph.to_yaml(q) == nph.to_yaml(p)
 
 

@@ -22,7 +22,7 @@ from nemo_partial_hydra.dialect.reader import from_data
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.dialect.yaml import dump, load
 from nemo_partial_hydra.messages import Problems
-from nemo_partial_hydra.policy.policy import refusal
+from nemo_partial_hydra.policy.policy import Policy, refusal
 from nemo_partial_hydra.recipes.capture import capture
 from nemo_partial_hydra.recipes.tree import Call, Map, Seq, Tree, Value
 from nemo_partial_hydra.recipes.values import BY_TYPE, HARMLESS, TABLE, VALUE_FORMS, ValueType
@@ -113,7 +113,7 @@ def test_its_explicit_form_is_read_as_itself(row: ValueType, value: Any, tree: T
 
 @each_row
 def test_it_is_made_again(row: ValueType, value: Any, tree: Tree) -> None:
-    made = make(tree)
+    made = make(tree, Policy())
     assert made == value
     assert type(made) is type(value)
 

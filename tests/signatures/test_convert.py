@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Ref, Seq, Tree, Value
 from nemo_partial_hydra.recipes.values import read_duration, write_duration
-from nemo_partial_hydra.runtime.workspace import captured
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, fits, same
 from nemo_partial_hydra.signatures.types import parse
 from tests.support import laws
@@ -346,7 +346,7 @@ numerals = st.sampled_from(
     ("1", "0", "true", "1.5", "1e3", "RED", "Color.RED", "a", "1:00:00", "1 day", "x.y", "nan", "0x1", "None", "-1")
 )
 plain = (
-    leaves.map(captured)
+    leaves.map(WORKSPACE.captured)
     | numerals
     | st.sampled_from((RED, DOUBLE, HOUR, 10**400, Call("a.b"), Link(("a",)), Opaque(1)))
 ).filter(lambda tree: not isinstance(tree, Seq))

@@ -551,8 +551,8 @@ def test_a_recipe_that_was_made_here_is_not_measured_by_an_old_snapshot(site: Si
 import driftpkg
 import nemo_partial_hydra as nph
 import nemo_run as run
-from nemo_partial_hydra.runtime import signature_store as snapshots
-snapshots.use({str(site.app.conf)!r})
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
+WORKSPACE.signatures.use({str(site.app.conf)!r})
 made = run.Config(driftpkg.Strategy, devices=1, stages="x")
 assert nph.build(nph.to_config(made)) == made
 print("equal")

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from nemo_partial_hydra.policy import policy
-from nemo_partial_hydra.runtime.workspace import read_tree
+from nemo_partial_hydra.runtime.workspace import WORKSPACE
 
 Modules = Callable[..., str]
 _numbers = itertools.count()
@@ -21,7 +20,7 @@ _numbers = itertools.count()
 @pytest.fixture(autouse=True)
 def fresh_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start each test as a fresh process would: nothing was captured yet."""
-    monkeypatch.setattr(policy, "_trusted", set())
+    monkeypatch.setattr(WORKSPACE.policy, "_trusted", set())
 
 
 @pytest.fixture
@@ -45,4 +44,4 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modules]
 
 def read(data: Any, allow: tuple[str, ...] = ("tests.support",)) -> Any:
     """Read plain data as a tree, as a recipe file is."""
-    return read_tree(data, allow)
+    return WORKSPACE.read_tree(data, allow)

@@ -19,7 +19,7 @@ from nemo_partial_hydra.listing.record import GROUP, PathInfo
 from nemo_partial_hydra.listing.walk import paths
 from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.tree import Call, Tree, at
-from nemo_partial_hydra.runtime.workspace import signature_of
+from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import convert, same
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
@@ -32,7 +32,7 @@ def spec_at(tree: Tree, path: tuple[Any, ...]) -> TypeSpec:
     spec, node = ANY, tree
     for depth, key in enumerate(path):
         if isinstance(node, Call):
-            signature = signature_of(node.target)
+            signature = session.workspace().signature_of(node.target)
             if key == "_args_":
                 node = at(tree, path[: depth + 1])
                 continue

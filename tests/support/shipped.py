@@ -13,9 +13,8 @@ import json
 import sys
 from pathlib import Path
 
-from nemo_partial_hydra.libraries import library as libraries
 from nemo_partial_hydra.libraries import manifest
-from nemo_partial_hydra.libraries.library import Library
+from nemo_partial_hydra.libraries.library import SHIPPED, Library
 from nemo_partial_hydra.runtime import session
 
 GIVEN = "/given/by/the/user"  # for what a recipe leaves to its user
@@ -33,9 +32,8 @@ def compose(file: Path) -> int:
     from nemo_partial_hydra.composition.decode import config_to_tree, loose_data
     from nemo_partial_hydra.dialect.writer import to_data
     from nemo_partial_hydra.dialect.yaml import dump
-    from nemo_partial_hydra.runtime.workspace import signature_of
 
-    library = Library(libraries.SHIPPED, "shipped")
+    library = Library(SHIPPED, "shipped")
     out: dict[str, str] = {}
     with session.running(session.Session()), initialize(config_path=None, **initialize_arguments(None)):
         for option in library.options():
@@ -45,7 +43,7 @@ def compose(file: Path) -> int:
             if open_places:
                 more = [f"{group}.{'.'.join(map(str, path))}={GIVEN}" for path in open_places]
                 node = OmegaConf.select(compose(overrides=[f"+{group}={name}", *more]), group)
-            out[option] = dump(to_data(config_to_tree(node), signature_of))
+            out[option] = dump(to_data(config_to_tree(node), session.workspace().signature_of))
     file.write_text(json.dumps(out))
     return len(out)
 
@@ -61,21 +59,21 @@ def compare(file: Path) -> list[str]:
         from nemo_partial_hydra.export import library as exporting
         from nemo_partial_hydra.export.arguments import Arguments
         from nemo_partial_hydra.export.factories import find
-        from nemo_partial_hydra.runtime import workspace
+        from nemo_partial_hydra.runtime.workspace import WORKSPACE
         from nemo_partial_hydra.signatures.convert import same
 
         found = find(MODULES, (SKIP,))
         arguments = Arguments.parse([text.replace("???", GIVEN) for text in ARGUMENTS], found.factories)
         placed = exporting.placed(found.factories)
         composed: dict[str, str] = json.loads(file.read_text())
-        entries = manifest.read(libraries.SHIPPED).recipes
+        entries = manifest.read(SHIPPED).recipes
         wrong = [f"{option}: not composed" for option in entries if option not in composed]
         for factory, option in placed.items():
             if option not in entries:
                 continue
             made = factory.call(**arguments.of(factory))
             built = nph.from_yaml(composed[option])
-            if not same(workspace.captured(built), workspace.captured(made)):
+            if not same(WORKSPACE.captured(built), WORKSPACE.captured(made)):
                 wrong.append(f"{option}: other values, types, set fields or sharing")
             elif built != made:
                 wrong.append(f"{option}: unequal to fiddle")

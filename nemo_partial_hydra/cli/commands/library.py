@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import Commands
@@ -30,18 +31,17 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what is there."""
     from nemo_partial_hydra.errors import ExitCode, LibraryError, UsageError
-    from nemo_partial_hydra.libraries import library as libraries
+    from nemo_partial_hydra.libraries.library import points
     from nemo_partial_hydra.messages import nearest
     from nemo_partial_hydra.runtime import session
 
     app = session.Session()
     for folder in options.library:
         session.add_library(app, folder, "--library")
-    with session.running(app):
-        found = libraries.in_use()
+    found = app.workspace.catalog.in_use()
     problems = [
         f"{point.distribution}: its entry point names '{point.value}', which is no directory of an installed package"
-        for point in libraries.points()
+        for point in points()
         if point.folder is None
     ]
     records: list[dict[str, Any]] = []
@@ -94,10 +94,10 @@ def _record(library: Library) -> dict[str, Any]:
     }
 
 
-def _clashes(found: list[Library]) -> list[str]:
+def _clashes(found: Sequence[Library]) -> list[str]:
     """Return what is wrong where several libraries have an option of the same name."""
     from nemo_partial_hydra.errors import LibraryError
-    from nemo_partial_hydra.libraries import library as libraries
+    from nemo_partial_hydra.libraries.catalog import clash
 
     owners: dict[str, list[Library]] = {}
     for library in found:
@@ -107,7 +107,7 @@ def _clashes(found: list[Library]) -> list[str]:
             continue  # said already
         for name in names:
             owners.setdefault(name, []).append(library)
-    return [str(libraries.clash(name, several)) for name, several in owners.items() if len(several) > 1]
+    return [str(clash(name, several)) for name, several in owners.items() if len(several) > 1]
 
 
 def _print(records: list[dict[str, Any]]) -> None:

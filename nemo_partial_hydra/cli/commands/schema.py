@@ -29,13 +29,13 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.cli.targets import read_targets
     from nemo_partial_hydra.dialect.json_schema import schema
     from nemo_partial_hydra.errors import ExitCode, UsageError
-    from nemo_partial_hydra.runtime import signature_store
-    from nemo_partial_hydra.runtime.workspace import docs_of
+    from nemo_partial_hydra.runtime import session
 
+    known = session.workspace().signatures
     for name in options.files:
-        signature_store.use(os.path.dirname(os.path.abspath(name)))
+        known.use(os.path.dirname(os.path.abspath(name)))
     targets, lookup = read_targets(options.files, options.allow)
-    made: dict[str, Any] = schema(targets, lookup, docs_of)
+    made: dict[str, Any] = schema(targets, lookup, known.docs)
     code = ExitCode.FAILED if lookup.unreadable else ExitCode.DONE
     text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
     if options.out is None:

@@ -25,13 +25,14 @@ def run(options: argparse.Namespace) -> int:
     """Read the signatures and write the file; exit code 1 if a target was left out."""
     from nemo_partial_hydra.cli.targets import read_targets
     from nemo_partial_hydra.errors import ExitCode, UsageError
-    from nemo_partial_hydra.runtime.workspace import docs_of
+    from nemo_partial_hydra.runtime import session
     from nemo_partial_hydra.signatures.distributions import read_packages
     from nemo_partial_hydra.signatures.snapshot import encode, save
 
     targets, lookup = read_targets(options.files, options.allow)
     found = [signature for signature in map(lookup, targets) if signature is not None]
-    text = encode(found, {target: docs_of(target) for target in targets}, read_packages(targets))
+    docs = session.workspace().signatures.docs
+    text = encode(found, {target: docs(target) for target in targets}, read_packages(targets))
     try:
         save(text, options.out)
     except OSError as error:
