@@ -1,0 +1,1 @@
+/data/recorded/slurm/submissions/1/submitit/4711_submission.sh
