@@ -24,6 +24,7 @@ from benchmarks.measure import Comparison, Side, on_path, process, report, secon
 from nemo_partial_hydra.dialect.yaml import load
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Job, job_text, recipe_hash
+from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import SweepPaths, sweep_paths
 from nemo_partial_hydra.launchers import records
 from nemo_partial_hydra.launchers.clusters.slurm import queue as queues
@@ -82,14 +83,16 @@ def swept(folder: Path) -> SweepPaths:
             job_text(Job(hashed, "train", number, str(number), (f"optim.lr={number}e-5",), states.now(), recipe=recipe))
         )
         array, task = str(70 + number * 2 // JOBS), number % (JOBS // 2)
-        slurm = {"job": array, "task": task}
+        sent_as = JobId(array, task)
         state = state_of(number)
         error = {"type": "ValueError", "message": "no", "where": []} if state == states.FAILED else None
         end = None if state == states.RUNNING else states.now()
-        made = states.Status(state, 1, states.now(), states.now(), end, "n1", 7, slurm, 1 if error else 0, error)
+        made = states.Status(
+            state, 1, states.now(), states.now(), end, "n1", 7, sent_as.record(), 1 if error else 0, error
+        )
         job.status.write_text(states.encode(made))
         job.err(1).write_text("a line of a log\n" * 200)
-        sent.append(SentJob(str(number), 1, slurm))
+        sent.append(SentJob(str(number), 1, sent_as))
     paths = sweep.submission(1)
     paths.directory.mkdir(parents=True)
     made_by = Submission(

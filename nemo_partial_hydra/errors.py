@@ -86,7 +86,7 @@ class RefusedError(RecipeError):
 
 
 class ClusterError(RecipeError):
-    """SLURM cannot be reached, or cannot do what is asked of it."""
+    """The cluster cannot be reached, or cannot do what is asked of it."""
 
     exit_code = ExitCode.CLUSTER
 

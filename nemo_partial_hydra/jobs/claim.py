@@ -2,7 +2,7 @@
 
 May import: the standard library only. A claim is a file made with ``link(2)``, which is atomic on NFS too (the manual
 page of ``open(2)`` says how); it is never removed. A dead attempt's claim does no harm: a retry is a new attempt, and
-the same SLURM job started again (``SLURM_RESTART_COUNT``) takes over from itself.
+the same job of the cluster, started again, takes over from itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from nemo_partial_hydra.errors import JobError, RefusedError
 
+from .job_id import JobId, this_task
 from .layout import JobPaths
 from .status import now
 
@@ -29,7 +30,15 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 @dataclass(frozen=True)
 class Holder:
-    """Who runs an attempt: a process on a host, in a SLURM job or not; ``restart`` counts the job's requeues."""
+    """Who runs an attempt: a process on a host.
+
+    Attributes
+    ----------
+    host, pid, birth : the process, and what tells it from another one of the same number.
+    slurm : the record of the cluster's job that it is a task of, or None; files of format 1 call it so.
+    restart : how often the cluster has started that job again.
+    since : when it took the attempt.
+    """
 
     host: str
     pid: int
@@ -40,10 +49,13 @@ class Holder:
 
     def spell(self) -> str:
         """Spell it for a message."""
-        if self.slurm is None:
-            return f"process {self.pid} on {self.host}"
-        task = self.slurm.get("task")
-        return f"SLURM job {self.slurm.get('job')}{'' if task is None else f'_{task}'} on {self.host}"
+        found = self.job_id
+        return f"process {self.pid} on {self.host}" if found is None else f"{found.title} job {found} on {self.host}"
+
+    @property
+    def job_id(self) -> JobId | None:
+        """The cluster's job that the process is a task of."""
+        return JobId.of(self.slurm)
 
     def alive(self) -> bool | None:
         """Whether the process still exists; None where that cannot be known from here."""
@@ -52,28 +64,11 @@ class Holder:
         return _birth(self.pid) == self.birth
 
 
-def slurm_task(environment: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the SLURM job that an environment belongs to, as status.json holds it."""
-    if "SLURM_JOB_ID" not in environment:
-        return None
-    task = environment.get("SLURM_ARRAY_TASK_ID", "")
-    if not task.isdigit():
-        return {"job": environment["SLURM_JOB_ID"], "task": None}
-    return {"job": environment.get("SLURM_ARRAY_JOB_ID", environment["SLURM_JOB_ID"]), "task": int(task)}
-
-
-def restarts(environment: Mapping[str, str]) -> int:
-    """Return how often SLURM has started the job of an environment again."""
-    text = environment.get("SLURM_RESTART_COUNT", "0")
-    return int(text) if text.isdigit() else 0
-
-
 def myself(environment: Mapping[str, str]) -> Holder:
     """Return this process as the holder of a claim."""
-    pid = os.getpid()
-    return Holder(
-        os.uname().nodename, pid, slurm_task(environment), restarts(environment), now(), _birth(pid) or "unknown"
-    )
+    pid, task = os.getpid(), this_task(environment)
+    record = task.id.record() if task.id is not None else None
+    return Holder(os.uname().nodename, pid, record, task.restarts, now(), _birth(pid) or "unknown")
 
 
 def _birth(pid: int) -> str | None:
@@ -141,7 +136,7 @@ def take(paths: JobPaths, attempt: int, me: Holder) -> None:
 
 
 def wait_for(paths: JobPaths, attempt: int, me: Holder, seconds: float = JOIN_SECONDS) -> None:
-    """Wait until the first task of this process's SLURM job has claimed an attempt.
+    """Wait until the first task of this process's job has claimed an attempt.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The other tasks of a job that runs on several at once: the first one claims the job and writes its status.
 
-May import: the standard library only. Which task this is, SLURM says (``SLURM_PROCID``). A task that fails leaves a
-file, since SLURM then ends the others, and the first one could only say that it was told to end.
+May import: the standard library only. Which task this is, the scheduler says (see ``job_id``). A task that fails leaves
+a file, since the scheduler then ends the others, and the first one could only say that it was told to end.
 """
 
 from __future__ import annotations
@@ -26,12 +26,6 @@ class Failure:
 
     error: Mapping[str, Any]
     reason: str
-
-
-def rank(environment: Mapping[str, str]) -> int:
-    """Return the number of this task among those of the job, from 0."""
-    text = environment.get("SLURM_PROCID", "0")
-    return int(text) if text.isdigit() else 0
 
 
 def run(paths: JobPaths, attempt: int, number: int, call: Callable[[], Any], payload_signal: signal.Signals) -> int:

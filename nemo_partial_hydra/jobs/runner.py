@@ -29,6 +29,7 @@ from nemo_partial_hydra.signatures.signature import Signature
 
 from . import claim, ranks
 from .job import Job, read_job, versions_of
+from .job_id import this_task
 from .layout import JobPaths, job_paths
 from .outcome import error_record, keep_result, keep_status, print_error
 from .placeholders import expanded
@@ -84,7 +85,7 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
         If it cannot run: job.yaml is damaged, a variable is not set, a target does not take a value.
     """
     me = claim.myself(environment)
-    rank = ranks.rank(environment)
+    rank = this_task(environment).rank
     attempt = options.attempt or next_attempt(paths, options.force)
     if rank == 0:
         refuse_done(paths, options.force)
@@ -134,7 +135,8 @@ def next_attempt(paths: JobPaths, force: bool) -> int:
 
 
 def _job_of(status: Status) -> str:
-    return f" (SLURM job {status.slurm.get('job')})" if status.slurm else ""
+    found = status.job_id
+    return f" ({found.title} job {found})" if found else ""
 
 
 def refuse_done(paths: JobPaths, force: bool) -> None:

@@ -42,7 +42,7 @@ class Endings:
     def heard(self, note: Callable[[], None]) -> Iterator[None]:
         """Hear signals while the recipe runs; ``note`` is called when one ends it.
 
-        SIGUSR2 is how SLURM says that the time is up, to every process of the job and with some ways of process
+        SIGUSR2 is how the cluster says that the time is up, to every process of the job and with some ways of process
         tracking twice; the recipe is told once, by ``payload_signal``.
         """
 

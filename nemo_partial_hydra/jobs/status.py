@@ -16,6 +16,7 @@ from typing import Any
 
 from nemo_partial_hydra.atomic import write_atomic
 
+from .job_id import JobId
 from .layout import JobPaths
 
 FORMAT = 1
@@ -36,7 +37,7 @@ class Status:
     attempt : the attempt that it speaks of, from 1.
     submitted, started, ended : times, ISO 8601 UTC.
     host, pid : where it runs or ran.
-    slurm : ``{"job": "123", "task": 0}``, or None; ``task`` is null for a job that is no array.
+    slurm : the record of the cluster's id of it, ``{"job": "123", "task": 0}``, or None; files of format 1 call it so.
     exit_code : that of the process that ran the recipe.
     error : ``{"type", "message", "where"}``, or None.
     requeues : how often the cluster has started this attempt again.
@@ -56,10 +57,24 @@ class Status:
     requeues: int = 0
     reason: str | None = None
 
+    @property
+    def job_id(self) -> JobId | None:
+        """What the cluster calls it."""
+        return JobId.of(self.slurm)
+
+    def sent_as(self, job_id: JobId | None) -> Status:
+        """Return the same with the cluster's id."""
+        return dataclasses.replace(self, slurm=None if job_id is None else job_id.record())
+
 
 def now() -> str:
     """Return the time as it is written into files: ISO 8601, UTC, to the millisecond."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def cancelled(status: Status) -> Status:
+    """Return the status of a job that was cancelled before it started."""
+    return dataclasses.replace(status, state=CANCELLED, ended=now(), reason="cancelled before it started")
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:

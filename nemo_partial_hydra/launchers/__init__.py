@@ -1,19 +1,20 @@
-"""Sending frozen jobs to SLURM and into Apptainer, or running them on this machine.
+"""Sending frozen jobs to a cluster and into Apptainer, or running them on this machine.
 
 | question | module |
 |---|---|
-| how is one job run in its container | ``apptainer``, ``enter`` (inside it), ``code`` (what is bound) |
+| what Hydra calls | ``sweep`` (with ``freeze``), ``launch`` |
+| what ``nemo-hydra submit`` calls | ``arguments``, ``send`` |
 | what the launchers' settings are | ``settings`` |
-| what runs on the host, around the container | ``task``, ``child`` |
-| what can go wrong before submission | ``preflight``, from ``slurm`` (what it says), ``fitting`` and ``host`` |
-| how are jobs submitted, and recorded | ``submission``, ``executors`` (submitit), ``records``, ``after``, ``dry_run`` |
-| how are they run without SLURM | ``local`` |
-| wait for their ends, and show how they go meanwhile | ``waiting``, ``board`` |
-| how do they go, asked later | ``overview``, ``entries``; what SLURM says ``queues``, this machine ``here`` |
-| which one state is that | ``merging`` |
-| how is it shown | ``table``, ``logs`` |
-| cancel, try again | ``cancelling``; ``retrying``, with the settings that were ``kept`` |
-| what Hydra and ``nemo-hydra submit`` call | ``hydra``, ``launchers`` |
+| how jobs are submitted to any cluster, and recorded | ``submit``, ``records``, ``dry_run`` |
+| what a cluster is, and which there are | ``clusters.base``, ``registry``; ``slurm``, ``local`` |
+| what can go wrong before submission | ``preflight``, ``clusters.slurm.preflight`` |
+| how one job is run in its container | ``container.command``, ``enter`` (inside it), ``bind`` (what is bound) |
+| what runs on the host, around the container | ``worker.task``, ``worker.payload`` |
+| how jobs go | ``status.look``, ``entries``, ``merge``; shown by ``status.table`` and ``live`` |
+| wait for their ends, read their output | ``wait``; ``logs``, ``log_tail`` |
+| cancel, try again | ``cancel``; ``retry`` |
+| an export that runs in an image | ``export_job`` |
 
-Only ``hydra`` imports Hydra, only ``executors`` submitit; the others import them inside functions, if at all.
+Only ``freeze``, ``sweep`` and ``launch`` import Hydra, only ``clusters.executor`` submitit; others inside
+functions.
 """

@@ -1,6 +1,6 @@
 """What a submission would do, as text: the exact batch script, and the command of each task.
 
-May import: the standard library; submitit, inside functions. Nothing is written, and SLURM need not be there.
+May import: the standard library; submitit, inside functions. Nothing is written, and the cluster need not be there.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 
+from .clusters.registry import CLUSTERS, Clusters
 from .container import command
-from .settings import SLURM, Settings, mistakes
+from .preflight.values import mistakes
+from .settings import Settings
 from .submit import next_number, parts, script
 from .worker.payload import command_of
 
@@ -26,6 +28,7 @@ def text(
     attempts: Mapping[JobPaths, int] | None = None,
     after: str | None = None,
     max_array: int = 1001,
+    clusters: Clusters = CLUSTERS,
 ) -> str:
     """Return what would be submitted.
 
@@ -34,17 +37,16 @@ def text(
     UsageError
         If the settings by themselves are wrong.
     """
-    wrong = [f"hydra.launcher.{name}: {what}" for name, what in mistakes(settings)]
+    wrong = [f"hydra.launcher.{name}: {what}" for name, what in mistakes(settings, clusters)]
     if wrong:
         raise UsageError("\n".join(wrong))
     lines: list[str] = []
-    if settings.cluster == SLURM:
-        number = next_number(sweep)
-        for part in parts(len(jobs), max_array):
-            lines += [
-                f"# sbatch script of jobs {part.start} to {part.stop - 1}" if len(part) > 1 else "# sbatch script"
-            ]
-            lines += [script(sweep, settings, len(part), number=number, after=after)]
+    number, program = next_number(sweep), clusters.named(settings.cluster).programs[0]
+    for part in parts(len(jobs), max_array):
+        shown = script(sweep, settings, len(part), number=number, after=after, clusters=clusters)
+        if shown:
+            of = f" of jobs {part.start} to {part.stop - 1}" if len(part) > 1 else ""
+            lines += [f"# {program} script{of}", shown]
     lines += ["# variables of each task, besides those of the host and of SLURM", *_variables(settings), ""]
     for index, job in enumerate(jobs):
         said = shlex.join(overrides[index]) if index < len(overrides) else ""

@@ -1,19 +1,18 @@
 """``nemo-hydra export --launcher``: the export as one job in an image, and its library brought back.
 
-May import: the standard library; Hydra, through ``launchers.composed``. Where no NeMo is, nobody but the image can
+May import: the standard library; Hydra, through ``arguments``. Where no NeMo is, nobody but the image can
 import the modules: the job is a frozen one like any other, in a directory of its own beside ``--out``, which is removed
 when the library is there and kept, with its logs, when it is not.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,16 @@ from nemo_partial_hydra.libraries import manifest
 from nemo_partial_hydra.messages import one_of
 from nemo_partial_hydra.signatures.snapshot import NAME as SNAPSHOT
 
-from . import send, submit, wait
-from .clusters.local import run
-from .clusters.slurm import commands
+from . import cancel, submit
+from .arguments import composed
+from .clusters.registry import CLUSTERS
 from .container import bind
-from .settings import LOCAL, Settings, from_config
+from .log_tail import tail
+from .settings import from_config
 from .status import live
+from .status.entries import Entry
+from .status.look import overview
+from .wait import attend
 
 TARGET = "nemo_partial_hydra.export.in_job.write_library"
 _ENDS = 15.0  # seconds that a cancelled job has to end
@@ -110,9 +113,9 @@ def _texts(value: Any) -> Any:
 
 def _run(asked: Asked, sweep: SweepPaths, job: JobPaths) -> None:
     """Send the job and wait for it."""
-    if asked.launcher not in send.CLUSTERS:
-        raise UsageError(f"--launcher {asked.launcher}: there is {one_of(send.CLUSTERS)}")
-    config, name = send.composed([f"hydra/launcher={asked.launcher}", *asked.settings], sweep, "export", None)
+    if asked.launcher not in CLUSTERS.launchers:
+        raise UsageError(f"--launcher {asked.launcher}: there is {one_of(CLUSTERS.launchers)}")
+    config, cluster = composed([f"hydra/launcher={asked.launcher}", *asked.settings], sweep, "export")
     if config.get("detach"):
         raise UsageError("hydra.launcher.detach: an export is waited for, since it brings the library back")
     if asked.image is not None:
@@ -121,44 +124,34 @@ def _run(asked: Asked, sweep: SweepPaths, job: JobPaths) -> None:
         raise UsageError("hydra.launcher.dry_run: an export has no dry run")
     # The current directory first, as `python -m` has it.
     found = bind.folders([os.getcwd()], asked.modules)
-    settings, secrets = from_config(config, send.CLUSTERS[name], code=found, allow=(TARGET,))
-    report = submit.check(sweep, settings)
-    report.check()
-    if settings.cluster == LOCAL:
-        print("exporting in a job on this machine ...", file=sys.stderr, flush=True)
-        run.run(sweep, [job], settings, secrets=secrets, report=report)
-    else:
-        _wait(sweep, job, settings, secrets, report)
-
-
-def _wait(sweep: SweepPaths, job: JobPaths, settings: Settings, secrets: dict[str, str], report: Any) -> None:
-    sent = submit.submit(sweep, [job], settings, secrets=secrets, report=report)
-    print(f"exporting in SLURM job {sent.arrays[0]} ({sent.name}) ...", file=sys.stderr, flush=True)
-    with _cancelled_with_us(sent.arrays[0]):
-        wait.wait(sweep, sent, lambda paths, status: None)
-
-
-@contextlib.contextmanager
-def _cancelled_with_us(job: str) -> Iterator[None]:
-    """Cancel the job when the user stops waiting: nobody would fetch its library."""
+    settings, secrets = from_config(config, cluster.name, code=found, allow=(TARGET,))
+    sent = submit.submit(sweep, [job], settings, secrets=secrets)
+    where = f"in {cluster.title} job {sent.arrays[0]} ({sent.name})" if sent.arrays else f"in a job on {cluster.title}"
+    print(f"exporting {where} ...", file=sys.stderr, flush=True)
     try:
-        yield
+        attend(sweep, sent, lambda paths, status: None, secrets=secrets)
     except KeyboardInterrupt:
-        answer = commands.ask(["scancel", job])
-        text = f"SLURM job {job} is cancelled" if answer.code == 0 else f"cancel it with: scancel {job}"
-        print(text, file=sys.stderr, flush=True)
-        _gone(job)
+        if cluster.run is None:
+            _cancel(sweep, " ".join([cluster.programs[1], *sent.arrays]))
         raise
 
 
-def _gone(job: str) -> None:
-    """Wait, for a while, until a cancelled job has written its last word: its directory is removed then."""
+def _cancel(sweep: SweepPaths, by_hand: str) -> None:
+    """Cancel the job of a user who stops waiting: nobody would fetch its library; wait a while for its last word."""
+    directory = str(sweep.directory)
+    try:
+        done = cancel.cancel(directory)
+    except RecipeError:
+        done = cancel.Cancelled()
+    ids = ", ".join(entry.id for entry in done.cancelled)
+    print(f"job {ids} is cancelled" if ids else f"cancel it with: {by_hand}", file=sys.stderr, flush=True)
     end = time.monotonic() + _ENDS
-    while time.monotonic() < end:
-        answer = commands.ask(["squeue", "--noheader", "--jobs", job, "--format", "%T"])
-        if answer.code != 0 or not answer.out.strip():
-            return
-        time.sleep(0.2)
+    while time.monotonic() < end and any(_is_there(entry) for entry in overview(directory).entries):
+        time.sleep(0.5)
+
+
+def _is_there(entry: Entry) -> bool:
+    return entry.merged.queued and not entry.merged.unsure
 
 
 def _raise(job: JobPaths, status: states.Status) -> None:
@@ -169,15 +162,8 @@ def _raise(job: JobPaths, status: states.Status) -> None:
     if isinstance(own, type) and issubclass(own, RecipeError):
         raise own(f"{error['message']}\n(in the image; its log is {job.err(status.attempt)})")
     said = live.said(job, status)
-    lines = _last_lines(job.err(status.attempt))
+    lines = tail(job.err(status.attempt), LAST_LINES)
     raise JobFailed("\n".join([f"the export is {said}", *(f"  {line}" for line in lines)]))
-
-
-def _last_lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
-    except OSError:
-        return []
 
 
 def read(folder: Path) -> Exported:

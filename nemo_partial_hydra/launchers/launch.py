@@ -1,6 +1,6 @@
 """The launchers ``submitit_apptainer`` and ``submitit_apptainer_local``: freeze a sweep's jobs, then send them.
 
-May import: OmegaConf and Hydra's public parts; submitit, inside functions.
+May import: OmegaConf and Hydra's public parts. This is what Hydra calls: ``send`` does the rest for any cluster.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime import session
 
 from . import dry_run, send, submit
+from .clusters.registry import CLUSTERS
 from .container import bind
-from .settings import LOCAL, from_config
+from .settings import from_config
 from .status.live import said
 from .sweep import FrozenSweep, freeze_sweep, write_sweep
 
@@ -43,7 +44,7 @@ def require(*, installed: bool) -> None:
     if not installed:
         raise UsageError(
             "hydra/launcher: this launcher takes its settings from hydra-submitit-launcher, which is not installed: "
-            "pip install 'nemo_partial_hydra[slurm]'"
+            "pip install hydra-submitit-launcher"
         )
 
 
@@ -64,7 +65,7 @@ def launch(
     task_function : the app's function.
     overrides : those of each job.
     first : the number of the first job.
-    cluster : ``slurm`` or ``local``.
+    cluster : the cluster's name.
 
     Raises
     ------
@@ -73,7 +74,8 @@ def launch(
     """
     plain: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     settings, secrets = from_config(plain, cluster)
-    detach = settings.detach if settings.detach is not None else cluster != LOCAL and _needs_no_results(config)
+    queued = CLUSTERS.named(cluster).run is None
+    detach = settings.detach if settings.detach is not None else queued and _needs_no_results(config)
     settings = dataclasses.replace(settings, detach=detach)
     sweep = sweep_paths(str(config.hydra.sweep.dir))
     report = None if plain.get("dry_run") else submit.check(sweep, settings)
@@ -89,14 +91,7 @@ def launch(
         report.recipe = error
         report.check()
         raise
-    settings = dataclasses.replace(
-        settings,
-        code=bind.folders(
-            (job.app for _, job in made.jobs),
-            (str(name) for _, job in made.jobs for _, name in names_in(job.recipe)),
-        ),
-        allow=tuple(sorted(session.workspace().policy.prefixes() - {*BUILT_IN, "__main__"})),
-    )
+    settings = dataclasses.replace(settings, **_needed(made))
     jobs = [paths for paths, _ in made.jobs]
     if report is None:
         print(dry_run.text(sweep, jobs, settings, overrides=[job.overrides for _, job in made.jobs]))
@@ -107,6 +102,15 @@ def launch(
     if detach:
         return made.returns([job.spelled for job in sent.jobs])
     return _ended(made, jobs)
+
+
+def _needed(made: FrozenSweep) -> dict[str, Any]:
+    """Return the settings that the jobs themselves make: where their modules are, and what they may name."""
+    names = (str(name) for _, job in made.jobs for _, name in names_in(job.recipe))
+    return {
+        "code": bind.folders((job.app for _, job in made.jobs), names),
+        "allow": tuple(sorted(session.workspace().policy.prefixes() - {*BUILT_IN, "__main__"})),
+    }
 
 
 def _typed_secrets(config: DictConfig) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The output of a job: as far as it is there, or followed until the job ends, from attempt to attempt.
 
-May import: the standard library and PyYAML (through ``overview``).
+May import: the standard library and PyYAML (through ``status.look``).
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from nemo_partial_hydra.errors import JobError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
 
-from .clusters.slurm import queue
-from .preflight.report import Ask
 from .status.entries import Entry
 from .status.look import Watch
 from .status.table import one_line
 
 LOOK_S, ASK_S = 0.3, 4.0
-"""How often the files of a job are looked at, and SLURM is asked, while its output is followed."""
+"""How often the files of a job are looked at, and its cluster is asked, while its output is followed."""
 SETTLE_S = 1.0
 _PART = 1 << 16
 _OVER = (states.DONE, *states.RETRIED)
@@ -86,15 +84,13 @@ def files(paths: JobPaths, attempt: int, names: tuple[str, ...]) -> list[Path]:
 class Follower:
     """The output of one job while it grows."""
 
-    def __init__(
-        self, watch: Watch, number: int, out: BinaryIO, names: tuple[str, ...], *, ask: Ask = queue.ask_soon
-    ) -> None:
-        self.watch, self.number, self.out, self.names, self.ask = watch, number, out, names, ask
+    def __init__(self, watch: Watch, number: int, out: BinaryIO, names: tuple[str, ...]) -> None:
+        self.watch, self.number, self.out, self.names = watch, number, out, names
         self.entry = self._look()
         self.shown: Path | None = None
 
     def _look(self) -> Entry:
-        return self.watch.look(self.ask).chosen([self.number])[0]
+        return self.watch.look().chosen([self.number])[0]
 
     def follow(self, say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)) -> str:
         """Write what there is and what comes until the job ends; return its state.

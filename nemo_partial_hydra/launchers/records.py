@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths
 
 from .settings import Settings, from_record
@@ -29,20 +30,17 @@ class SentJob:
     ----------
     subdir : its place below the sweep's directory.
     attempt : which attempt was sent, from 1.
-    id : ``{"job": "123", "task": 0}`` on SLURM, ``{"pid": 4711}`` on this machine; None while it is being sent.
+    id : what the cluster calls it; None while it is being sent.
     """
 
     subdir: str
     attempt: int
-    id: Mapping[str, Any] | None = None
+    id: JobId | None = None
 
     @property
     def spelled(self) -> str:
-        """The id as SLURM's commands take it; an empty text on this machine."""
-        given = self.id or {}
-        if "job" not in given:
-            return ""
-        return given["job"] if given.get("task") is None else f"{given['job']}_{given['task']}"
+        """The id as it is shown; an empty text on this machine."""
+        return str(self.id or "")
 
 
 @dataclass(frozen=True)
@@ -52,11 +50,11 @@ class Submission:
     Attributes
     ----------
     number : from 1; its directory has this name.
-    cluster : ``slurm`` or ``local``.
+    cluster : the cluster's name.
     name : the array's name.
     created, user, host : when, by whom and from where.
     jobs : what was sent.
-    after : SLURM's dependency, as it was sent.
+    after : the dependency, as it was sent.
     directory, folder : where the sweep, and submitit's files of it, were then; the sweep may have been moved since.
     pid : the process that submitted it, and on this machine runs it.
     """
@@ -75,13 +73,14 @@ class Submission:
 
     @property
     def arrays(self) -> list[str]:
-        """The ids of the arrays and single jobs on SLURM, in their order."""
-        return list(dict.fromkeys(str(job.id["job"]) for job in self.jobs if job.id and "job" in job.id))
+        """The ids of the arrays and single jobs in the cluster's queue, in their order."""
+        return list(dict.fromkeys(job.id.job for job in self.jobs if job.id and job.id.pid is None))
 
 
 def write_submission(paths: SubmissionPaths, submission: Submission) -> None:
     """Write submission.json."""
-    data = {"format": FORMAT, **vars(submission), "jobs": [vars(job) for job in submission.jobs]}
+    jobs = [{**vars(job), "id": job.id.record() if job.id else None} for job in submission.jobs]
+    data = {"format": FORMAT, **vars(submission), "jobs": jobs}
     write_atomic(paths.record, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -96,7 +95,7 @@ def read_submission(paths: SubmissionPaths) -> Submission:
     data = _read(paths.record)
     known = {each.name for each in dataclasses.fields(Submission)}
     try:
-        jobs = tuple(SentJob(job["subdir"], job["attempt"], job.get("id")) for job in data["jobs"])
+        jobs = tuple(SentJob(job["subdir"], job["attempt"], JobId.of(job.get("id"))) for job in data["jobs"])
         return Submission(**{key: value for key, value in data.items() if key in known and key != "jobs"}, jobs=jobs)
     except (KeyError, TypeError) as error:
         raise JobError(f"{paths.record}: the file is damaged: {error}") from None

@@ -1,6 +1,6 @@
-"""What the launchers have in common: choose the jobs, submit or run them, say what the user can do next.
+"""Send frozen jobs and stay with them: choose and verify them, say what was sent, wait, say what can be done next.
 
-May import: the standard library; Hydra, inside ``composed``.
+May import: the standard library and PyYAML.
 """
 
 from __future__ import annotations
@@ -9,22 +9,20 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from nemo_partial_hydra.errors import JobError, RefusedError, UsageError
+from nemo_partial_hydra.errors import JobError, RefusedError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head, read_head, read_job
-from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
-from nemo_partial_hydra.messages import nearest, one_of
+from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
+from nemo_partial_hydra.messages import one_of
 
-from . import dry_run, submit, wait
-from .clusters.local import run
+from . import cancel, submit
+from .clusters.registry import CLUSTERS, Clusters
 from .preflight.report import Report
 from .records import Submission
-from .settings import LOCAL, SLURM, Settings
+from .settings import Settings
 from .status.live import Board
-
-CLUSTERS = {"submitit_apptainer": SLURM, "submitit_apptainer_local": LOCAL}
+from .wait import attend
 
 
 def ready(jobs: Sequence[JobPaths]) -> list[JobPaths]:
@@ -56,8 +54,9 @@ def send(
     attempts: Mapping[JobPaths, int] | None = None,
     after: str | None = None,
     report: Report | None = None,
+    clusters: Clusters = CLUSTERS,
 ) -> Submission:
-    """Submit or run jobs; wait for them where the settings say so. What each came to is in its status.json.
+    """Submit jobs; wait for them where the settings or the cluster say so. What each came to is in its status.json.
 
     Raises
     ------
@@ -66,30 +65,32 @@ def send(
     KeyboardInterrupt
         After saying how to cancel.
     """
-    if settings.cluster == LOCAL:
-        if after:
-            raise UsageError("--after: jobs on this machine are not in SLURM's queue; use submitit_apptainer")
-        with Board(jobs) as board:
-            return run.run(
-                sweep, jobs, settings, secrets=secrets, attempts=attempts, ended=board, look=board.look, report=report
-            )
-    sent = submit.submit(sweep, jobs, settings, secrets=secrets, attempts=attempts, after=after, report=report)
-    where = shlex.quote(str(sweep.directory))
-    number = f"{len(sent.jobs)} job" + ("s" if len(sent.jobs) > 1 else "")
-    print(f"Submitted {number} to SLURM as {', '.join(sent.arrays)} ({sent.name}).")
-    print(f"  nemo-hydra status {where}", flush=True)
-    if settings.detach is not False:
+    sent = submit.submit(
+        sweep, jobs, settings, secrets=secrets, attempts=attempts, after=after, report=report, clusters=clusters
+    )
+    queued = clusters.named(settings.cluster).run is None
+    if queued:
+        number = f"{len(sent.jobs)} job" + ("s" if len(sent.jobs) > 1 else "")
+        title = clusters.named(settings.cluster).title
+        print(f"Submitted {number} to {title} as {', '.join(sent.arrays)} ({sent.name}).")
+        print(f"  nemo-hydra status {shlex.quote(str(sweep.directory))}", flush=True)
+    if not waited_for(settings, clusters):
         return sent
     try:
         with Board(jobs) as board:
-            wait.wait(sweep, sent, board, look=board.look)
+            return attend(sweep, sent, board, secrets=secrets, look=board.look, clusters=clusters)
     except KeyboardInterrupt:
-        stopped_waiting(sweep, sent)
+        if queued:
+            stopped_waiting(sweep, sent, clusters)
         raise
-    return sent
 
 
-def stopped_waiting(sweep: SweepPaths, sent: Submission) -> None:
+def waited_for(settings: Settings, clusters: Clusters = CLUSTERS) -> bool:
+    """Whether jobs are waited for: because the settings say so, or because they run only as long as we do."""
+    return settings.detach is False or clusters.named(settings.cluster).run is not None
+
+
+def stopped_waiting(sweep: SweepPaths, sent: Submission, clusters: Clusters = CLUSTERS) -> None:
     """Ask somebody at a terminal whether the jobs are to be cancelled; say how that is done otherwise."""
     where = shlex.quote(str(sweep.directory))
     names = ", ".join(sent.arrays)
@@ -99,13 +100,13 @@ def stopped_waiting(sweep: SweepPaths, sent: Submission) -> None:
         except (EOFError, KeyboardInterrupt):
             answer = ""
         if answer.strip().lower() in ("y", "yes"):
-            from . import cancel
-
-            print("\n".join(cancel.cancel(str(sweep.directory), subdirs=[job.subdir for job in sent.jobs]).lines))
+            subdirs = [job.subdir for job in sent.jobs]
+            print("\n".join(cancel.cancel(str(sweep.directory), subdirs=subdirs, clusters=clusters).lines))
             return
+    by_hand = " ".join([clusters.named(sent.cluster).programs[1], *sent.arrays])
     print(
         f"\nThe jobs go on: {names}. To see them: nemo-hydra status {where}. To cancel them: nemo-hydra cancel {where} "
-        f"(or scancel {' '.join(sent.arrays)})",
+        f"(or {by_hand})",
         file=sys.stderr,
         flush=True,
     )
@@ -159,69 +160,6 @@ def verify_image(found: Sequence[Head], settings: Settings) -> None:
         )
 
 
-def show(
-    sweep: SweepPaths, jobs: Sequence[JobPaths], settings: Settings, found: Sequence[Head], after: str | None = None
-) -> str:
-    """Return what would be submitted."""
-    return dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=after)
-
-
-def composed(arguments: Sequence[str], sweep: SweepPaths, name: str, config_dir: str | None) -> tuple[Any, str]:
-    """Compose ``hydra.launcher`` for jobs that are frozen already.
-
-    Returns
-    -------
-    The settings as plain data, and the launcher's name.
-
-    Raises
-    ------
-    UsageError
-        For an argument that is no setting of a launcher, or no launcher of this package.
-    """
-    for text in arguments:
-        key = text.lstrip("+~").partition("=")[0]
-        if key not in ("hydra/launcher", "hydra.job.name") and not key.startswith("hydra.launcher."):
-            raise UsageError(
-                f"{text}: the jobs are frozen: only hydra/launcher=... and hydra.launcher.*=... can be set"
-            )
-    launcher = next((text.partition("=")[2] for text in arguments if text.startswith("hydra/launcher=")), None)
-    if launcher is None and config_dir is None:
-        raise UsageError(f"name the launcher: hydra/launcher={' or hydra/launcher='.join(CLUSTERS)}")
-    from hydra import compose, initialize, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf, read_write
-    from omegaconf.errors import OmegaConfBaseException
-
-    from nemo_partial_hydra.composition.compat import initialize_arguments
-    from nemo_partial_hydra.composition.error_text import explain
-    from nemo_partial_hydra.dialect.scalars import escape_interpolation
-
-    GlobalHydra.instance().clear()
-    base = initialize_arguments(None)
-    opened: Any = (
-        initialize(config_path=None, **base)
-        if config_dir is None
-        else initialize_config_dir(os.path.abspath(config_dir), **base)
-    )
-    try:
-        with opened:
-            config = compose(overrides=list(arguments), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(explain(error) or str(error)) from None
-    named = any(text.lstrip("+").startswith("hydra.job.name=") for text in arguments)
-    with read_write(config), read_write(config.hydra):
-        config.hydra.sweep.dir = escape_interpolation(str(sweep.directory))
-        if not named:
-            config.hydra.job.name = escape_interpolation(name)
-    chosen = str(config.hydra.runtime.choices["hydra/launcher"])
-    if chosen not in CLUSTERS:
-        raise UsageError(
-            f"hydra/launcher={chosen}: frozen jobs are sent by {one_of(CLUSTERS)}{nearest(chosen, CLUSTERS)}"
-        )
-    return OmegaConf.to_container(config.hydra.launcher, resolve=True), chosen
-
-
 def sweep_of(job: JobPaths, head: Head) -> SweepPaths:
     """Return the sweep of one job."""
     from nemo_partial_hydra.jobs.placeholders import sweep_of as directory_of
@@ -229,3 +167,9 @@ def sweep_of(job: JobPaths, head: Head) -> SweepPaths:
     if not isinstance(head.subdir, str):
         raise JobError(f"{job.job}: subdir is no text")
     return SweepPaths(directory_of(job.directory, head.subdir))
+
+
+def within(jobs: Sequence[JobPaths], directory: str) -> bool:
+    """Whether one of the jobs lies in a directory: a sweep cannot wait for itself."""
+    root = sweep_paths(directory).directory
+    return any(job.directory == root or root in job.directory.parents for job in jobs)

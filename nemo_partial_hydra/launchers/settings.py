@@ -1,29 +1,25 @@
-"""The launchers' settings: as Hydra composes them, as they are kept in a submission, and what is wrong with them.
+"""The launchers' settings: as Hydra composes them, and as they are kept in a submission.
 
 May import: the standard library only. Values of variables whose names look like secrets are never kept: the file has
-their names, the values travel in the environment of ``sbatch`` and of the job.
+their names, the values travel in the environment of the submission and of the job.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import signal
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nemo_partial_hydra.jobs.job_id import SLURM
 from nemo_partial_hydra.jobs.placeholders import is_secret
 
 from .container.command import Container
 
-SLURM, LOCAL = "slurm", "local"
 _OWN = ("apptainer", "detach", "dry_run", "payload_signal", "submitit_folder", "_target_", "name", "setup")
-_FLAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_ASSIGNED = re.compile(r"(?<![\w$])([A-Za-z_]\w*)=(?=\S)")
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Settings:
 
     Parameters
     ----------
-    cluster : ``slurm`` or ``local``.
+    cluster : the name of the cluster: ``slurm``, ``local``, or what an installed package offers.
     name : the array's name.
     container : how each job is run.
     resources : hydra-submitit-launcher's fields under their usual names; what is None is left to the cluster.
@@ -77,7 +73,7 @@ class Settings:
     @property
     def stop_signal(self) -> signal.Signals:
         """The signal that the job is sent before its time ends."""
-        return signal.Signals[_signal_name(self.payload_signal)]
+        return signal.Signals[signal_name(self.payload_signal)]
 
     def record(self) -> dict[str, Any]:
         """Return the settings as JSON data, without the value of any secret."""
@@ -91,7 +87,7 @@ def from_config(
 
     Returns
     -------
-    The settings, and the values of the secrets, which are for the environment of ``sbatch`` only.
+    The settings, and the values of the secrets, which are for the environment of the submission only.
     """
     container: dict[str, Any] = dict(config.get("apptainer") or {})
     given = {str(key): value for key, value in (container.pop("env", None) or {}).items()}
@@ -165,70 +161,7 @@ def _tuples(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def mistakes(settings: Settings) -> list[tuple[str, str]]:
-    """Return what is wrong with the settings by themselves: ``(setting, what)`` each."""
-    found: list[tuple[str, str]] = []
-    if _signal_name(settings.payload_signal) not in signal.Signals.__members__:
-        found.append(("payload_signal", f"there is no signal {settings.payload_signal!r}; use SIGTERM, SIGUSR1, ..."))
-    if settings.cluster == LOCAL and settings.detach:
-        found.append(("detach", "jobs on this machine are waited for; use submitit_apptainer to leave them to SLURM"))
-    for name in ("timeout_min", "nodes", "tasks_per_node", "array_parallelism"):
-        if settings.resource(name, 1) < 1:
-            found.append((name, f"has to be at least 1, not {settings.resources[name]}"))
-    for name in ("cpus_per_task", "gpus_per_node", "mem_gb", "signal_delay_s", "max_num_timeout", "gpus_per_task"):
-        if settings.resource(name, 0) < 0:
-            found.append((name, f"cannot be negative: {settings.resources[name]}"))
-    limit, delay = settings.resource("timeout_min", 60) * 60, settings.resource("signal_delay_s", 0)
-    if delay >= limit > 0:
-        found.append(("signal_delay_s", f"is {delay} s, but the job has {limit} s: it would be stopped at its start"))
-    if settings.resources.get("use_srun") is False:
-        found.append(("use_srun", "tasks are started by srun: without it SLURM's signal before the end is lost"))
-    found += _script_lines(settings)
-    found += _written_secrets(settings)
-    return found
-
-
-def _script_lines(settings: Settings) -> list[tuple[str, str]]:
-    """Return what cannot stand in a batch script: a line break would begin a line that the shell runs."""
-    found = []
-    extra = settings.resources.get("additional_parameters") or {}
-    values = {"name": settings.name, **{k: v for k, v in settings.resources.items() if isinstance(v, str)}}
-    values |= {f"additional_parameters.{key}": value for key, value in extra.items()}
-    for name, value in values.items():
-        if _CONTROL.search(str(value)):
-            found.append((name, f"{value!r}: a line break or control character cannot stand in a batch script"))
-    for name in extra:
-        if not _FLAG.fullmatch(name):
-            found.append(("additional_parameters", f"{name!r} is no option of sbatch"))
-    return found
-
-
-def _written_secrets(settings: Settings) -> list[tuple[str, str]]:
-    """Return secrets that would be written into a script or a file."""
-    found = []
-    places: list[tuple[str, str]] = [("setup", line) for line in settings.setup]
-    places += [("apptainer.setup", line) for line in settings.container.setup]
-    places += [("apptainer.extra_args", text) for text in settings.container.extra_args]
-    places += [("srun_args", str(text)) for text in settings.resources.get("srun_args") or ()]
-    extra = settings.resources.get("additional_parameters") or {}
-    places += [(f"additional_parameters.{key}", str(value)) for key, value in extra.items()]
-    for place, text in places:
-        for name in _given_secrets(text):
-            found.append((place, f"the value of {name} would be written into files: export it before you submit, or "
-                          f"use apptainer.env.{name}='${{oc.env:{name}}}'"))  # fmt: skip
-    return found
-
-
-def _given_secrets(text: str) -> list[str]:
-    """Return the secret-looking variables that a text gives a value: ``HF_TOKEN=abc``, but not ``HF_TOKEN=$TOKEN``."""
-    found = []
-    for match in _ASSIGNED.finditer(text):
-        value = text[match.end() :].lstrip("\"'")
-        if is_secret(match.group(1)) and not value.startswith("$"):
-            found.append(match.group(1))
-    return found
-
-
-def _signal_name(name: str) -> str:
+def signal_name(name: str) -> str:
+    """Spell a signal as ``signal.Signals`` names it."""
     text = name.strip().upper()
     return text if text.startswith("SIG") else f"SIG{text}"

@@ -1,8 +1,8 @@
-"""Submit the jobs of a sweep: check, claim, send, record; or show what would be sent.
+"""Submit the jobs of a sweep to any cluster: check, claim, send, record.
 
-May import: the standard library; submitit, inside functions. Order is everything here: a job is claimed for one
-submission (by making its attempt's directory, which is atomic) and said to be submitted before SLURM hears of it, since
-it may run before ``sbatch`` returns; what could not be sent is given back.
+May import: the standard library and the clusters. Order is everything here: a job is claimed for one submission (by
+making its attempt's directory, which is atomic) and said to be submitted before the cluster hears of it, since it may
+run before the cluster has answered; what could not be sent is given back.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ import itertools
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from nemo_partial_hydra.errors import ClusterError, JobError, RefusedError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.claim import holder
+from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths
 
+from .clusters.base import Array, Cluster, Task
+from .clusters.registry import CLUSTERS, Clusters
 from .parallel import together
-from .preflight import report as preflight
+from .preflight import check as preflight
+from .preflight.report import Report
 from .records import SentJob, Submission, subdir_of, write_settings, write_submission
 from .settings import Settings, stamp
 from .worker.task import JobTask
@@ -41,19 +44,23 @@ def submit(
     secrets: Mapping[str, str] | None = None,
     attempts: Mapping[JobPaths, int] | None = None,
     after: str | None = None,
-    report: preflight.Report | None = None,
+    report: Report | None = None,
+    clusters: Clusters = CLUSTERS,
 ) -> Submission:
-    """Submit jobs to SLURM as one array, or as several where the cluster's arrays are smaller.
+    """Submit jobs as one array, or as several where the cluster's arrays are smaller.
+
+    On a cluster without a queue they are only claimed and recorded: see ``wait``.
 
     Parameters
     ----------
     sweep : the sweep that the jobs belong to; the submission is recorded there.
     jobs : which of its jobs.
     settings : the launcher's settings.
-    secrets : values of ``settings.secrets``: they go into the environment of ``sbatch`` and nowhere else.
+    secrets : values of ``settings.secrets``: they are handed to the cluster's command and written nowhere.
     attempts : the number of each job's attempt; 1 where it is not given.
-    after : a dependency, as ``sbatch`` takes it.
+    after : a dependency, as ``Cluster.dependency`` returned it.
     report : what ``check`` found, where that was asked already.
+    clusters : where ``settings.cluster`` is looked up.
 
     Raises
     ------
@@ -62,39 +69,57 @@ def submit(
     RefusedError
         If a job was submitted or run already.
     """
-    report = report or check(sweep, settings, after)
+    report = report or check(sweep, settings, after, clusters)
     report.check()
+    cluster = clusters.named(settings.cluster)
     chosen = [(job, (attempts or {}).get(job, 1)) for job in jobs]
     with claimed(sweep, chosen, settings, after) as (paths, submission):
-        sent = _send(paths, submission, settings, chosen, report.max_array, after, secrets or {})
+        if cluster.run is not None:
+            return submission
+        whole = Array(
+            settings, submitit_folder(paths, settings), len(chosen), tasks_of(paths, sweep, submission), after,
+            secrets=secrets or {},
+        )  # fmt: skip
+        sent = _send(cluster, paths, submission, whole, report.max_array)
     together(lambda one: note_sent(*one), list(zip(jobs, sent.jobs, strict=True)))
     return sent
 
 
-def check(sweep: SweepPaths, settings: Settings, after: str | None = None) -> preflight.Report:
+def check(sweep: SweepPaths, settings: Settings, after: str | None = None, clusters: Clusters = CLUSTERS) -> Report:
     """Look for all that would go wrong; notes on what only may are printed."""
-    report = preflight.check(settings, str(sweep.directory), lambda: script(sweep, settings, 1, after=after))
-    for note in report.notes:
+    made = preflight.check(
+        settings,
+        str(sweep.directory),
+        lambda: script(sweep, settings, 1, after=after, clusters=clusters),
+        clusters=clusters,
+    )
+    for note in made.notes:
         print(f"Note: {note}", file=sys.stderr)
-    return report
+    return made
 
 
-def script(sweep: SweepPaths, settings: Settings, count: int, *, number: int = 1, after: str | None = None) -> str:
-    """Return the batch script of an array of so many jobs, exactly as it is sent."""
-    from .clusters.slurm import executor as executors
-
+def script(
+    sweep: SweepPaths,
+    settings: Settings,
+    count: int,
+    *,
+    number: int = 1,
+    after: str | None = None,
+    clusters: Clusters = CLUSTERS,
+) -> str:
+    """Return the batch script of an array of so many jobs, exactly as it is sent; empty where there is none."""
     folder = submitit_folder(sweep.submission(number), settings)
-    return executors.slurm(settings, folder, options(after)).script(count)
+    return clusters.named(settings.cluster).script(Array(settings, folder, count, after=after))
 
 
 def submitit_folder(paths: SubmissionPaths, settings: Settings) -> Path:
-    """Return where submitit keeps its own files of a submission."""
+    """Return where submitit, or what else sends the jobs, keeps its own files of a submission."""
     return Path(settings.submitit_folder) if settings.submitit_folder else paths.directory / "submitit"
 
 
-def options(after: str | None) -> dict[str, Any]:
-    """Return what ``sbatch`` is told for a dependency: one that can never be met ends the jobs instead of hanging."""
-    return {"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}
+def tasks_of(paths: SubmissionPaths, sweep: SweepPaths, submission: Submission) -> list[Task]:
+    """Return what runs each job of a submission on its host."""
+    return [JobTask(str(paths.directory), str(sweep.job(job.subdir).directory), job.attempt) for job in submission.jobs]
 
 
 def parts(count: int, size: int) -> list[range]:
@@ -113,36 +138,23 @@ def next_number(sweep: SweepPaths) -> int:
     return max(taken, default=0) + 1
 
 
-def _send(
-    paths: SubmissionPaths,
-    submission: Submission,
-    settings: Settings,
-    chosen: Sequence[Chosen],
-    size: int,
-    after: str | None,
-    secrets: Mapping[str, str],
-) -> Submission:
-    from .clusters.slurm import executor as executors
-
-    ids: list[str] = []
-    at_once = settings.resource("array_parallelism", len(chosen))
-    for part in parts(len(chosen), size):
+def _send(cluster: Cluster, paths: SubmissionPaths, submission: Submission, whole: Array, size: int) -> Submission:
+    """Send the jobs in arrays of at most ``size``; write down the ids of each as soon as they are known."""
+    ids: list[JobId] = []
+    at_once = whole.settings.resource("array_parallelism", whole.count)
+    for part in parts(whole.count, size):
         # Arrays know nothing of each other: where the limit binds, each waits for the one before it.
-        wait = f"afterany:{executors.split_id(ids[-1])[0]}" if ids and at_once < len(chosen) else None
-        needs = ",".join(filter(None, [after, wait])) or None
-        executor = executors.slurm(settings, submitit_folder(paths, settings), options(needs))
-        tasks = [JobTask(str(paths.directory), str(chosen[i][0].directory), chosen[i][1]) for i in part]
-        text = executor.script(len(tasks))
+        behind = ids[-1] if ids and at_once < whole.count else None
+        array = dataclasses.replace(whole, count=len(part), tasks=[whole.tasks[i] for i in part], behind=behind)
         with paths.script.open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(cluster.script(array))
         try:
-            with executors.refusals(), executors.variables(secrets):
-                ids += executors.send_array(executor, tasks)
+            ids += cluster.submit(array)
         except ClusterError as error:
             if not ids:
                 raise
             record_ids(paths, submission, ids)
-            raise _PartlySent(f"{error}\n{len(ids)} of {len(chosen)} jobs were sent before", len(ids)) from None
+            raise _PartlySent(f"{error}\n{len(ids)} of {whole.count} jobs were sent before", len(ids)) from None
         record_ids(paths, submission, ids)
     return record_ids(paths, submission, ids)
 
@@ -155,12 +167,9 @@ class _PartlySent(ClusterError):
         self.count = count
 
 
-def record_ids(paths: SubmissionPaths, submission: Submission, ids: Sequence[str]) -> Submission:
-    """Write SLURM's ids, as far as they are known, into the record."""
-    from .clusters.slurm.executor import split_id
-
-    known = [dict(zip(("job", "task"), split_id(each), strict=True)) for each in ids]
-    known += [None] * (len(submission.jobs) - len(known))  # type: ignore[list-item]
+def record_ids(paths: SubmissionPaths, submission: Submission, ids: Sequence[JobId]) -> Submission:
+    """Write the cluster's ids, as far as they are known, into the record."""
+    known = [*ids, *[None] * (len(submission.jobs) - len(ids))]
     jobs = tuple(dataclasses.replace(job, id=each) for job, each in zip(submission.jobs, known, strict=True))
     sent = dataclasses.replace(submission, jobs=jobs)
     write_submission(paths, sent)
@@ -168,7 +177,9 @@ def record_ids(paths: SubmissionPaths, submission: Submission, ids: Sequence[str
 
 
 @contextlib.contextmanager
-def claimed(sweep: SweepPaths, chosen: Sequence[Chosen], settings: Settings, after: str | None) -> Any:
+def claimed(
+    sweep: SweepPaths, chosen: Sequence[Chosen], settings: Settings, after: str | None
+) -> Iterator[tuple[SubmissionPaths, Submission]]:
     """Claim jobs for a new submission and say that they are submitted; give them back if they could not be sent."""
     taken: dict[JobPaths, tuple[JobPaths, int, states.Status]] = {}
     settings = dataclasses.replace(settings, image_stamp=stamp(settings.container.image))
@@ -248,9 +259,7 @@ def taken_by(job: JobPaths, attempt: int, before: states.Status) -> str:
     ran = holder(job, attempt)
     if before.state in states.RETRIED:
         return f"attempt {attempt} is {before.state}; to try again: nemo-hydra retry {job.directory}"
-    slurm = before.slurm or {}
-    task = "" if slurm.get("task") is None else f"_{slurm['task']}"
-    where = f" as {slurm['job']}{task}" if slurm else (f" by {ran.spell()}" if ran else "")
+    where = f" as {before.job_id}" if before.job_id else (f" by {ran.spell()}" if ran else "")
     return f"is {before.state} already{where}; nothing is submitted twice"
 
 
@@ -267,10 +276,10 @@ def give_back(taken: Sequence[tuple[JobPaths, int, states.Status]]) -> None:
 
 
 def note_sent(paths: JobPaths, job: SentJob) -> None:
-    """Put SLURM's id into status.json; a job that starts at once waits for it (see ``task``)."""
+    """Put the cluster's id into status.json; a job that starts at once waits for it (see ``task``)."""
     status = states.read_status(paths)
-    if status.state == states.SUBMITTED and status.slurm is None and not paths.claim(job.attempt).exists():
-        states.write_status(paths, dataclasses.replace(status, slurm=job.id), durable=False)  # the record has it
+    if status.state == states.SUBMITTED and status.job_id is None and not paths.claim(job.attempt).exists():
+        states.write_status(paths, status.sent_as(job.id), durable=False)  # the record has it
 
 
 def _remove(directory: Path) -> None:

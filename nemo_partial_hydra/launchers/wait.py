@@ -1,35 +1,62 @@
-"""Wait for the jobs of a submission on SLURM and say how each ended.
+"""Wait for the jobs of a submission and say how each ended: a loop over what ``status`` sees.
 
-May import: the standard library only. status.json is the first word, since the job itself wrote it; where it says
-nothing final, ``squeue`` does (one call for all jobs, with those that ended lately), and ``sacct`` after it.
+May import: the standard library and PyYAML (through ``status.look``). status.json is the first word, since the job
+itself wrote it, and is read in every round; where it says nothing final, the cluster does, which is asked beside that.
 """
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
 
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 from nemo_partial_hydra.jobs.outcome import keep_status
 
-from .clusters.slurm import commands
-from .clusters.slurm.queue import RUNNING, WAITING
-from .preflight.report import Ask
+from .clusters.base import Ended, Running
+from .clusters.registry import CLUSTERS, Clusters
 from .records import SentJob, Submission, read_settings
-from .status.merge import ENDS
+from .status.entries import Entry, Overview
+from .status.look import Watch
+from .status.merge import FINAL
+from .submit import tasks_of
 
 POLL_S = 1.5
 FILE_S, FILE_DONE_S = 1.5, 30.0
-"""How long a status.json may come after SLURM says that the job has ended, and has ended well: file systems of clusters
-are lazy, but who waits is to hear of a failure within 5 s."""
-FINAL = (states.DONE, states.FAILED, states.CANCELLED, states.TIMEOUT, states.LOST)
-ENDED = (states.DONE, states.FAILED)
-"""The states after which nothing comes: one that was told to stop may be requeued, then SLURM still knows it."""
-ACTIVE = (*WAITING, *RUNNING, "PREEMPTED")
-Ended = Callable[[JobPaths, states.Status], None]
+"""How long a status.json may come after the cluster says that the job has ended, and has ended well: file systems of
+clusters are lazy, but who waits is to hear of a failure within 5 s."""
+OVER = (*FINAL, states.CANCELLED, states.TIMEOUT, states.LOST)
+
+
+def attend(
+    sweep: SweepPaths,
+    submission: Submission,
+    ended: Ended,
+    *,
+    secrets: Mapping[str, str] | None = None,
+    look: Callable[[], None] = lambda: None,
+    clusters: Clusters = CLUSTERS,
+) -> Submission:
+    """Stay with a submission until all its jobs have ended; where its cluster has no queue, run them.
+
+    Parameters
+    ----------
+    ended : called for every job that has ended, in the order in which that is seen.
+    secrets : as for :func:`submit.submit`.
+    look : called now and then.
+    clusters : where the submission's cluster is looked up.
+    """
+    run = clusters.named(submission.cluster).run
+    if run is None:
+        wait(sweep, submission, ended, look=look, clusters=clusters)
+        return submission
+    paths = sweep.submission(submission.number)
+    jobs = [sweep.job(job.subdir) for job in submission.jobs]
+    tasks = tasks_of(paths, sweep, submission)
+    return run(Running(paths, submission, read_settings(paths), jobs, tasks, secrets or {}), ended, look)
 
 
 def wait(
@@ -37,60 +64,81 @@ def wait(
     submission: Submission,
     ended: Ended,
     *,
-    ask: Ask = commands.ask,
     look: Callable[[], None] = lambda: None,
+    clusters: Clusters = CLUSTERS,
 ) -> None:
-    """Wait for all jobs of a submission.
-
-    Parameters
-    ----------
-    ended : called for every job that has ended, in the order in which that is seen.
-    ask : runs one of SLURM's commands.
-    look : called between the questions.
-    """
+    """Wait for all jobs of a submission that were sent to a queue; parameters as for ``attend``."""
     # The first task of a job writes its status; of several tasks it may be the first to end.
     several = read_settings(sweep.submission(submission.number)).tasks > 1
-    enough = () if several else ENDED
-    pending = {job.spelled: job for job in submission.jobs}
-    gone: dict[str, float] = {}
-    asking = _Asking(submission.arrays, ask)
+    pending = {sweep.job(job.subdir): job for job in submission.jobs}
+    watch = Watch(str(sweep.directory), clusters=clusters, jobs=list(pending))
+    since: dict[JobPaths, float] = {}
+    overdue: set[JobPaths] = set()
+    asking = _Asking(watch, every=several)
     while pending:
         look()
-        for spelled, job in list(pending.items()):
-            status = states.read_status(sweep.job(job.subdir))
-            if status.state in enough and status.attempt >= job.attempt:
-                del pending[spelled]
-                ended(sweep.job(job.subdir), status)
+        for paths, job in list(pending.items()):
+            status = states.read_status(paths)
+            if not several and status.state in FINAL and status.attempt >= job.attempt:
+                del pending[paths]
+                ended(paths, status)
         if not pending:
             return
-        known = asking.answer()
-        if known is not None:
-            now = time.monotonic()
-            for spelled, job in list(pending.items()):
-                state = known.get(spelled)
-                patience = FILE_DONE_S if state == "COMPLETED" else FILE_S
-                if state in ACTIVE:
-                    gone.pop(spelled, None)
-                elif now - gone.setdefault(spelled, now) >= patience:
-                    del pending[spelled]
-                    ended(sweep.job(job.subdir), settle(sweep, job, state, ask))
-        time.sleep(POLL_S)
+        found = asking.answer(whole=bool(overdue))
+        if found is not None:
+            gone = {entry.paths: entry for entry in found.entries if entry.paths in pending and not _goes_on(entry)}
+            since = {paths: since.get(paths, time.monotonic()) for paths in gone}
+            if asking.whole:
+                for paths in [paths for paths in gone if paths in overdue]:
+                    ended(paths, settle(pending.pop(paths), gone[paths]))
+            overdue = {paths for paths in gone if paths in pending and _waited(since[paths], gone[paths])}
+            watch.jobs = list(pending)
+        if not overdue:
+            time.sleep(POLL_S)
+
+
+def _goes_on(entry: Entry) -> bool:
+    """Whether a job waits or runs, or may, for all that is known; one that has said its last word may do so too."""
+    return entry.merged.active or entry.merged.queued
+
+
+def _waited(since: float, entry: Entry) -> bool:
+    """Whether a job has had its time to say how it ended."""
+    said = entry.merged.said
+    return time.monotonic() - since >= (FILE_DONE_S if said is not None and said.lingers else FILE_S)
+
+
+def settle(job: SentJob, entry: Entry) -> states.Status:
+    """Write how a job ended that did not say so itself, by its cluster's word; return how it ended."""
+    status = states.read_status(entry.paths)
+    if status.state in OVER and status.attempt >= job.attempt:
+        return status
+    merged = entry.merged
+    final = dataclasses.replace(
+        status, state=merged.state, attempt=job.attempt, ended=states.now(), reason=merged.reason
+    )
+    keep_status(entry.paths, final)
+    return final
 
 
 class _Asking:
-    """Asks for the queue beside the waiting: a controller that is down keeps ``squeue`` for a minute, the jobs' own
-    files can be read all the same."""
+    """Looks beside the waiting: a controller that is down keeps its commands for a minute, the jobs' own files can be
+    read all the same. Of a cluster's accounting nothing is asked until a job is gone and has said nothing."""
 
-    def __init__(self, ids: Sequence[str], ask: Ask) -> None:
-        self._ids, self._ask = ids, ask
+    def __init__(self, watch: Watch, *, every: bool) -> None:
+        self._watch, self._every = watch, every
         self._thread: threading.Thread | None = None
-        self._known: dict[str, str] | None = None
+        self._found: Overview | None = None
         self._error: Exception | None = None
+        self.whole = False
+        """Whether the last answer is one for which everybody was asked."""
 
-    def answer(self) -> dict[str, str] | None:
-        """Return a new answer; None while there is none, or where SLURM cannot be asked."""
+    def answer(self, *, whole: bool) -> Overview | None:
+        """Return a new answer; None while there is none."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, daemon=True)
+            self.whole = whole
+            context = contextvars.copy_context()
+            self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True)
             self._thread.start()
         self._thread.join(POLL_S)
         if self._thread.is_alive():
@@ -98,34 +146,10 @@ class _Asking:
         self._thread = None
         if self._error is not None:
             raise self._error
-        return self._known
+        return self._found
 
     def _run(self) -> None:
         try:
-            self._known = queue(self._ids, self._ask)
+            self._found = self._watch.look(every=self._every, brief=not self.whole)
         except Exception as error:  # raised where it is waited for
             self._error = error
-
-
-def queue(ids: Iterable[str], ask: Ask = commands.ask) -> dict[str, str] | None:
-    """Return the state of every task that SLURM still knows; None where it cannot be asked now."""
-    answer = ask(["squeue", "-h", "-r", "-t", "all", "-j", ",".join(ids), "-o", "%i|%T"])
-    if answer.code != 0 and "Invalid job id" not in answer.err:
-        return None
-    rows = [line.strip().split("|") for line in answer.out.splitlines() if "|" in line]
-    return {row[0]: row[1] for row in rows}
-
-
-def settle(sweep: SweepPaths, job: SentJob, state: str | None, ask: Ask = commands.ask) -> states.Status:
-    """Write how a job ended that did not say so itself, by SLURM's word."""
-    paths = sweep.job(job.subdir)
-    status = states.read_status(paths)
-    if status.state in FINAL and status.attempt >= job.attempt:
-        return status
-    if state is None:
-        answer = ask(["sacct", "-n", "-P", "-X", "-j", job.spelled, "-o", "State"])
-        state = answer.out.split()[0] if answer.code == 0 and answer.out.split() else None
-    end, reason = ENDS.get(state or "", (states.LOST, "SLURM does not know it any more, and it wrote nothing"))
-    final = dataclasses.replace(status, state=end, attempt=job.attempt, ended=states.now(), reason=reason)
-    keep_status(paths, final)
-    return final

@@ -16,12 +16,13 @@ import pytest
 
 from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.job_id import LOCAL
 from nemo_partial_hydra.jobs.layout import JobPaths, find_jobs
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.launchers import records, submit, wait
 from nemo_partial_hydra.launchers import send as launchers
 from nemo_partial_hydra.launchers.container.command import Container
-from nemo_partial_hydra.launchers.settings import LOCAL, Settings
+from nemo_partial_hydra.launchers.settings import Settings
 from tests.cluster.host import run
 from tests.cluster.lab import Lab
 from tests.cluster.queueing import sbatch

@@ -37,7 +37,7 @@ from nemo_partial_hydra.signatures.signature import Required, Signature, Unknown
 from nemo_partial_hydra.signatures.snapshot import encode, load
 from tests.support import recorded
 from tests.support.jobs import START, bare_folder, environment
-from tests.support.sent import Slurm
+from tests.support.sent import Slurm, with_slurm
 from tests.support.sweeps import ROOT
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "v0.1"
@@ -100,11 +100,11 @@ def test_a_job_that_failed_is_run_again_as_its_second_attempt(golden: Path, tmp_
 
 
 def test_the_status_of_what_was_sent_is_shown(golden: Path) -> None:
-    local = overview(str(golden / "local"), Slurm(Answer(1, "", "there is no SLURM")))
+    local = overview(str(golden / "local"), with_slurm(Slurm(Answer(1, "", "there is no SLURM"))))
     assert local.counts == {"done": 2, "failed": 1}
     slurm = Slurm({"4711_1": "RUNNING"}, {"4711_2": "CANCELLED"})
     slurm.folder = "/data/recorded/slurm/submissions/1/submitit"
-    there = overview(str(golden / "slurm"), slurm)
+    there = overview(str(golden / "slurm"), with_slurm(slurm))
     assert [entry.state for entry in there.entries] == ["done", "running", "cancelled"]
     assert [entry.head.overrides for entry in there.entries if entry.head] == [
         ("steps=10",),

@@ -19,13 +19,14 @@ import pytest
 from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.errors import RefusedError
 from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.job_id import LOCAL
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.launchers import records, submit
 from nemo_partial_hydra.launchers import send as launchers
 from nemo_partial_hydra.launchers.clusters.local import run
 from nemo_partial_hydra.launchers.container.command import Container
-from nemo_partial_hydra.launchers.settings import LOCAL, Settings
+from nemo_partial_hydra.launchers.settings import Settings
 from tests.launchers.test_submit import VALUES
 from tests.support.sweeps import ALLOW, ROOT, STRANGE, Sweep
 

@@ -9,13 +9,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.job_id import JobId, folded
+from nemo_partial_hydra.launchers.clusters.base import Record, Views
 from nemo_partial_hydra.launchers.clusters.slurm import queue
-from nemo_partial_hydra.launchers.clusters.slurm.queue import Known, Sender
+from nemo_partial_hydra.launchers.clusters.slurm.queue import Sender
+from nemo_partial_hydra.launchers.clusters.slurm.queue import record as Known
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.status import merge as merging
-from nemo_partial_hydra.launchers.status.merge import Merged, Views, merge
+from nemo_partial_hydra.launchers.status.merge import Merged, merge
 
-SLURM_STATES = (*queue.WAITING, *queue.RUNNING, *merging.ENDS, "A_STATE_OF_A_LATER_VERSION")
+SLURM_STATES = (*queue.WAITING, *queue.RUNNING, *queue.ENDS, "A_STATE_OF_A_LATER_VERSION")
 KNOWN = st.none() | st.builds(
     Known,
     st.sampled_from(SLURM_STATES),
@@ -65,7 +68,7 @@ def test_a_job_that_was_told_to_end_is_no_other_end_unless_it_waits_again(own: s
 @given(OWN, views())
 def test_what_slurm_still_has_is_active_and_never_tried_again(own: str, known: Views) -> None:
     found = merge(own, known)
-    if known.queue is not None and known.queue.state not in merging.ENDS and own not in (*merging.FINAL, states.FROZEN):
+    if known.queue is not None and known.queue.state not in queue.ENDS and own not in (*merging.FINAL, states.FROZEN):
         assert found.active
         assert found.state != states.LOST
     if found.state in (states.SUBMITTED, states.RUNNING):
@@ -76,9 +79,9 @@ def test_what_slurm_still_has_is_active_and_never_tried_again(own: str, known: V
 def test_only_what_could_not_be_asked_is_unsure(own: str, known: Views) -> None:
     found = merge(own, known)
     if found.unsure:
-        assert known.slurm
+        assert known.queued
         assert not (known.queue_asked and known.accounts_asked)
-    if known.slurm and not known.queue_asked and not known.accounts_asked:
+    if known.queued and not known.queue_asked and not known.accounts_asked:
         assert found.state == own
         assert found.unsure == (own in (states.SUBMITTED, states.RUNNING))
 
@@ -87,7 +90,7 @@ def test_only_what_could_not_be_asked_is_unsure(own: str, known: Views) -> None:
 @example(states.RUNNING, Views(True, None, Known("RUNNING"), True, True))
 def test_lost_is_what_nobody_has_any_more_or_has_ended_without_a_result(own: str, known: Views) -> None:
     found = merge(own, known)
-    if known.slurm and known.queue_asked and known.queue is None and known.accounts is None:
+    if known.queued and known.queue_asked and known.queue is None and known.accounts is None:
         never = known.array_known and not known.begun
         assert found.state == (states.CANCELLED if never else states.LOST)
     if found.state == states.LOST:
@@ -155,7 +158,7 @@ SENDER = Sender.of(SENT)
 
 
 def job(array: str, task: int | None) -> SentJob:
-    return SentJob("0", 1, {"job": array, "task": task})
+    return SentJob("0", 1, JobId(array, task))
 
 
 def test_the_queue_is_read() -> None:
@@ -206,7 +209,7 @@ def test_an_array_whose_tasks_are_not_there_yet_has_not_ended() -> None:
         Known("COMPLETED", "2025-01-01T00:00:00Z", name="a|b ü"),
     ],
 )
-def test_a_number_that_was_given_out_again_is_not_ours(other: Known) -> None:
+def test_a_number_that_was_given_out_again_is_not_ours(other: Record) -> None:
     mine = Known("RUNNING", "2026-11-24T22:28:54Z", name="a|b ü", command=SCRIPT)
     assert queue.ours(mine, SENDER)
     assert not queue.ours(other, SENDER)
@@ -232,9 +235,9 @@ NUMBERS = st.sets(st.integers(0, 300), min_size=1)
 @given(st.dictionaries(st.integers(1, 99).map(str), NUMBERS, min_size=1, max_size=3))
 def test_folding_tasks_and_spelling_them_out_again_gives_the_same(arrays: dict[str, set[int]]) -> None:
     jobs = [f"{array}_{task}" for array, numbers in arrays.items() for task in numbers]
-    spelled = [each for folded in queue.folded(jobs) for each in queue.tasks(folded)]
+    spelled = [each for folded in folded(jobs) for each in queue.tasks(folded)]
     assert sorted(spelled) == sorted(jobs)
-    assert len(queue.folded(jobs)) == len(arrays)
+    assert len(folded(jobs)) == len(arrays)
 
 
 @pytest.mark.parametrize(

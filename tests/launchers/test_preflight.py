@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from nemo_partial_hydra.errors import ClusterError, RecipeError, UsageError
-from nemo_partial_hydra.launchers.clusters.slurm import commands
+from nemo_partial_hydra.jobs.job_id import LOCAL
+from nemo_partial_hydra.launchers.clusters.slurm import commands, resources
+from nemo_partial_hydra.launchers.clusters.slurm import preflight as asking
 from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
 from nemo_partial_hydra.launchers.container.command import Container
-from nemo_partial_hydra.launchers.preflight import host, resources
-from nemo_partial_hydra.launchers.preflight import report as preflight
-from nemo_partial_hydra.launchers.settings import LOCAL, Settings
+from nemo_partial_hydra.launchers.preflight import check as preflight
+from nemo_partial_hydra.launchers.preflight import host
+from nemo_partial_hydra.launchers.settings import Settings
 from tests.support import slurm_texts as texts
+from tests.support.sent import with_slurm
 
 PARTITIONS, NODES = commands.partitions(texts.PARTITIONS), commands.nodes(texts.NODES)
 
@@ -168,8 +171,8 @@ def test_directories_that_are_bound_have_to_exist(tmp_path: Path) -> None:
 
 def test_paths_that_slurm_changes_are_refused() -> None:
     for mark in "%\\\n":
-        assert host.script_path_mistakes([f"/a{mark}b"])
-    assert host.script_path_mistakes(["/a b'c\"$d/ü"]) == []
+        assert asking.script_path_mistakes([f"/a{mark}b"])
+    assert asking.script_path_mistakes(["/a b'c\"$d/ü"]) == []
 
 
 MOUNTS = """\
@@ -220,7 +223,7 @@ def checked(asked: Cluster, folder: Path, **changed: Any) -> RecipeError | None:
     """Check settings; return the error."""
     # Wherever the interpreter of the tests stands, it is none of the nodes' business here.
     changed["resources"] = {"python": "/usr/bin/python3", **changed.get("resources", {})}
-    report = preflight.check(Settings(**changed), str(folder), lambda: "#!/bin/bash\n", ask=asked)
+    report = preflight.check(Settings(**changed), str(folder), lambda: "#!/bin/bash\n", clusters=with_slurm(asked))
     try:
         report.check()
     except RecipeError as error:
@@ -285,7 +288,7 @@ def test_nodes_that_are_away_now_are_a_note_and_no_fault(tmp_path: Path) -> None
     idle = texts.NODES.replace("State=MIXED", "State=IDLE+DRAIN")
     away = Cluster(**{"--test-only": refused, "node": Answer(0, idle, "")})
     settings = Settings(resources={"python": "/usr/bin/python3"})
-    report = preflight.check(settings, "/srv", lambda: "#!/bin/bash\n", ask=away)
+    report = preflight.check(settings, "/srv", lambda: "#!/bin/bash\n", clusters=with_slurm(away))
     report.check()
     assert any("the jobs will wait" in note for note in report.notes)
     up = Cluster(**{"--test-only": refused})

@@ -21,7 +21,7 @@ from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
 from nemo_partial_hydra.launchers.status import live, table
 from nemo_partial_hydra.launchers.status.entries import records as as_json
 from nemo_partial_hydra.launchers.status.look import Watch, overview
-from tests.support.sent import DOWN, NO_ACCOUNTS, Slurm, look, says, seen, sent, swept
+from tests.support.sent import DOWN, NO_ACCOUNTS, Slurm, look, says, seen, sent, swept, with_slurm
 from tests.support.sweeps import ROOT, Sweep
 
 
@@ -94,7 +94,7 @@ def test_a_job_of_another_sweep_with_the_same_number_is_not_ours(tmp_path: Path)
     slurm = Slurm({"7_0": "RUNNING"})
     look(sweep, slurm)
     slurm.folder = "/other/submissions/1/submitit"
-    (entry,) = overview(str(tmp_path), slurm).entries
+    (entry,) = overview(str(tmp_path), with_slurm(slurm)).entries
     assert entry.state == states.LOST
 
 
@@ -103,7 +103,7 @@ def test_a_sweep_that_was_moved_is_still_found_in_the_queue(tmp_path: Path) -> N
     slurm = Slurm({"7_0": "RUNNING"})
     look(sweep, slurm)
     (tmp_path / "before").rename(tmp_path / "after")
-    (entry,) = overview(str(tmp_path / "after"), slurm).entries
+    (entry,) = overview(str(tmp_path / "after"), with_slurm(slurm)).entries
     assert (entry.state, entry.id) == (states.RUNNING, "7_0")
 
 
@@ -179,7 +179,7 @@ def test_usage_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "there is no job 9" in capsys.readouterr().err
     assert cli.main(["retry", str(tmp_path), "x"]) == 2
     with pytest.raises(UsageError, match="there is no job 9"):
-        cancel.cancel(str(sweep.paths.directory), [9], ask=Slurm({}))
+        cancel.cancel(str(sweep.paths.directory), [9], clusters=with_slurm(Slurm({})))
 
 
 # logs
@@ -221,7 +221,7 @@ def test_following_goes_on_in_the_next_attempt(tmp_path: Path, monkeypatch: pyte
     slurm = Slurm({"7_0": "RUNNING"})
     look(sweep, slurm)
     out = io.BytesIO()
-    follower = logs.Follower(Watch(str(tmp_path)), 0, out, ("out",), ask=slurm)
+    follower = logs.Follower(Watch(str(tmp_path), clusters=with_slurm(slurm)), 0, out, ("out",))
     ended: list[str] = []
     thread = threading.Thread(target=lambda: ended.append(follower.follow(lambda text: None)))
     thread.start()
@@ -243,7 +243,8 @@ def test_following_a_job_that_dies_without_a_word_ends(tmp_path: Path, monkeypat
     slurm = Slurm({"7_0": "NODE_FAIL"})
     look(sweep, slurm)
     said: list[str] = []
-    assert logs.Follower(Watch(str(tmp_path)), 0, io.BytesIO(), ("out",), ask=slurm).follow(said.append) == states.LOST
+    watch = Watch(str(tmp_path), clusters=with_slurm(slurm))
+    assert logs.Follower(watch, 0, io.BytesIO(), ("out",)).follow(said.append) == states.LOST
     assert "its node failed" in said[-1]
 
 
@@ -275,7 +276,7 @@ def test_watching_in_a_pipe_says_each_change_once_and_ends_with_the_jobs(
             says(sweep.jobs[0], next(turns), exit_code=3, started=FIRST, ended=FIRST.replace(":00.0", ":03.0"))
         return slurm(command)
 
-    found = live.watch(Watch(str(tmp_path)), 0.01, ask=ask)
+    found = live.watch(Watch(str(tmp_path), clusters=with_slurm(ask)), 0.01)
     assert found.counts == {"done": 1, "failed": 1}
     assert capsys.readouterr().out.splitlines() == [
         "0 running; 7_0",

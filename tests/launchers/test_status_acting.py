@@ -13,13 +13,14 @@ import pytest
 from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.errors import ClusterError, PolicyError, RefusedError, UsageError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.launchers import cancel, records, retry, stored_settings
+from nemo_partial_hydra.jobs.job_id import JobId
+from nemo_partial_hydra.launchers import cancel, records, retry
 from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
 from nemo_partial_hydra.launchers.container.command import Container
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.settings import stamp
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
-from tests.support.sent import DOWN, KEPT, NO_ACCOUNTS, Slurm, look, says, sent, swept
+from tests.support.sent import DOWN, KEPT, NO_ACCOUNTS, Slurm, look, says, sent, swept, with_slurm
 from tests.support.sweeps import ALLOW, Sweep
 
 
@@ -30,7 +31,7 @@ def test_one_scancel_for_all_and_what_waited_is_marked(tmp_path: Path) -> None:
     slurm = Slurm({"7_1": "RUNNING", "7_2": "PENDING", "7_3": "PENDING", "7_4": "PENDING"})
     look(sweep, slurm)
     slurm.asked.clear()
-    done = cancel.cancel(str(tmp_path), [0, 1, 2, 4], ask=slurm)
+    done = cancel.cancel(str(tmp_path), [0, 1, 2, 4], clusters=with_slurm(slurm))
     assert [command for command in slurm.asked if command[0] == "scancel"] == [["scancel", "7_[1-2,4]"]]
     assert [states.read_status(job).state for job in sweep.jobs] == [
         "done", "running", "cancelled", "submitted", "cancelled",
@@ -43,20 +44,20 @@ def test_what_slurm_does_not_cancel_is_said(tmp_path: Path) -> None:
     slurm = Slurm({"7_0": "PENDING", "7_1": "PENDING"})
     look(sweep, slurm)
     slurm.cancel = Answer(1, "", "scancel: error: Kill job error on job id 7_1: Access/permission denied\n")
-    done = cancel.cancel(str(tmp_path), ask=slurm)
+    done = cancel.cancel(str(tmp_path), clusters=with_slurm(slurm))
     assert [entry.name for entry in done.cancelled] == ["0"]
     assert done.left[0][1] == "Access/permission denied"
     assert states.read_status(sweep.jobs[1]).state == states.SUBMITTED
     slurm.cancel = DOWN
     with pytest.raises(ClusterError, match="the jobs go on"):
-        cancel.cancel(str(tmp_path), ask=slurm)
+        cancel.cancel(str(tmp_path), clusters=with_slurm(slurm))
 
 
 def test_a_job_that_waits_on_this_machine_is_taken_away(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("report")
     says(job, states.SUBMITTED)
-    done = cancel.cancel(str(tmp_path), ask=Slurm({}))
+    done = cancel.cancel(str(tmp_path), clusters=with_slurm(Slurm({})))
     assert [entry.name for entry in done.cancelled] == ["0"]
     assert states.read_status(job).state == states.CANCELLED
     assert cli.main(["run", str(tmp_path), "--allow", ALLOW[0]]) == 0, "as a new attempt"
@@ -66,13 +67,13 @@ def test_a_job_that_waits_on_this_machine_is_taken_away(tmp_path: Path) -> None:
 def test_a_job_on_another_host_is_not_cancelled_and_that_is_said(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     says(sweep.add("report"), states.RUNNING, host="elsewhere")
-    done = cancel.cancel(str(tmp_path), ask=Slurm({}))
+    done = cancel.cancel(str(tmp_path), clusters=with_slurm(Slurm({})))
     assert done.left[0][1] == "it runs on elsewhere: cancel it there"
 
 
 def prepared(sweep: Sweep, slurm: Slurm, *arguments: str, numbers: Sequence[int] = (), **more: Any) -> retry.Retry:
     slurm.folder = str(sweep.paths.submission(1).directory / "submitit")
-    return retry.prepare(str(sweep.paths.directory), numbers, arguments, ask=slurm, **more)
+    return retry.prepare(str(sweep.paths.directory), numbers, arguments, clusters=with_slurm(slurm), **more)
 
 
 def test_only_what_ended_badly_is_tried_again_with_the_kept_settings(tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_a_job_that_slurm_may_still_have_is_not_tried_again(tmp_path: Path) -> N
 def test_jobs_sent_with_other_settings_are_sent_with_theirs(tmp_path: Path) -> None:
     sweep = swept(tmp_path, 3)
     other = dataclasses.replace(KEPT, resources={"timeout_min": 99})
-    jobs = tuple(SentJob("1", 2, {"job": "9", "task": None}) for _ in range(1))
+    jobs = tuple(SentJob("1", 2, JobId("9")) for _ in range(1))
     sweep.paths.submission(2).directory.mkdir()
     records.write_submission(
         sweep.paths.submission(2), Submission(2, "slurm", "app", states.now(), "me", "here", jobs)
@@ -147,7 +148,7 @@ def test_the_settings_of_a_sweep_that_was_moved_move_along(tmp_path: Path) -> No
     )
     says(sweep.jobs[0], states.FAILED)
     shutil.move(folder, tmp_path / "after")
-    found = retry.prepare(str(tmp_path / "after"), ask=Slurm({}))
+    found = retry.prepare(str(tmp_path / "after"), clusters=with_slurm(Slurm({})))
     settings = found.groups[0].settings
     after = tmp_path / "after"
     assert settings.container.image == str(after / "images" / "x.sif")
@@ -175,7 +176,7 @@ def test_settings_of_another_user_are_not_taken(tmp_path: Path, monkeypatch: pyt
     sweep = swept(tmp_path, 1)
     says(sweep.jobs[0], states.FAILED)
     owner = sweep.paths.submission(1).settings.stat().st_uid
-    monkeypatch.setattr(stored_settings.os, "geteuid", lambda: owner + 1)  # type: ignore[attr-defined]
+    monkeypatch.setattr(retry.os, "geteuid", lambda: owner + 1)  # type: ignore[attr-defined]
     with pytest.raises(RefusedError, match="another user"):
         prepared(sweep, Slurm({}))
 

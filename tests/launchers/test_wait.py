@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.launchers import records, wait
 from nemo_partial_hydra.launchers.clusters.slurm import dependency
 from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
+from nemo_partial_hydra.launchers.clusters.slurm.queue import SEPARATOR
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.settings import Settings
+from tests.support.sent import with_slurm
 from tests.support.sweeps import Sweep
 
 DOWN = Answer(1, "", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n")
@@ -28,7 +31,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sent(sweep: Sweep, array: str = "7") -> Submission:
     """Say that all jobs of a sweep were submitted as one array, and record it."""
-    jobs = tuple(SentJob(str(task), 1, {"job": array, "task": task}) for task in range(len(sweep.jobs)))
+    jobs = tuple(SentJob(str(task), 1, JobId(array, task)) for task in range(len(sweep.jobs)))
     made = Submission(1, "slurm", "app", states.now(), "me", "here", jobs)
     sweep.paths.submission(1).directory.mkdir(parents=True)
     records.write_submission(sweep.paths.submission(1), made)
@@ -39,14 +42,18 @@ def sent(sweep: Sweep, array: str = "7") -> Submission:
 
 
 def answers(*queue: Answer | Callable[[], Answer], account: Answer = DOWN) -> Callable[[Sequence[str]], Answer]:
-    """Answer ``squeue`` one after the other, the last one for ever."""
+    """Answer ``squeue`` one after the other, the last one for ever; ``7_0|RUNNING`` stands for a whole row."""
     left = list(queue)
 
     def ask(command: Sequence[str], text: str | None = None) -> Answer:
         if command[0] == "sacct":
-            return account
+            return rows(account)
         found = left.pop(0) if len(left) > 1 else left[0]
-        return found if isinstance(found, Answer) else found()
+        return rows(found if isinstance(found, Answer) else found())
+
+    def rows(answer: Answer) -> Answer:
+        made = [[*line.split("|"), "", "", "", "", "", "app", ""] for line in answer.out.splitlines()]
+        return Answer(answer.code, "".join(SEPARATOR.join(row) + "\n" for row in made), answer.err)
 
     return ask
 
@@ -54,7 +61,8 @@ def answers(*queue: Answer | Callable[[], Answer], account: Answer = DOWN) -> Ca
 def waited(sweep: Sweep, *queue: Answer | Callable[[], Answer], account: Answer = DOWN) -> list[states.Status]:
     """Wait for the jobs of a sweep; return how each ended, in the order in which that was said."""
     found: list[states.Status] = []
-    wait.wait(sweep.paths, sent(sweep), lambda job, status: found.append(status), ask=answers(*queue, account=account))
+    asked = answers(*queue, account=account)
+    wait.wait(sweep.paths, sent(sweep), lambda job, status: found.append(status), clusters=with_slurm(asked))
     return found
 
 
@@ -126,7 +134,7 @@ def test_while_the_controller_is_down_it_waits(tmp_path: Path) -> None:
 def test_what_slurm_has_forgotten_the_accounting_knows(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     sweep.add("report")
-    (found,) = waited(sweep, GONE, account=Answer(0, "CANCELLED by 0\n", ""))
+    (found,) = waited(sweep, GONE, account=Answer(0, "7_0|CANCELLED by 0\n", ""))
     assert found.state == states.CANCELLED
 
 

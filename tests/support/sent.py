@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers import records
+from nemo_partial_hydra.launchers.clusters.local.cluster import Local
+from nemo_partial_hydra.launchers.clusters.registry import Clusters
 from nemo_partial_hydra.launchers.clusters.slurm import queue as queues
-from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
+from nemo_partial_hydra.launchers.clusters.slurm.cluster import Slurm as Cluster
+from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer, Ask
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.launchers.status.entries import Overview
@@ -48,10 +52,15 @@ class Slurm:
         return Answer(0, "".join(queues.SEPARATOR.join(row) + "\n" for row in rows), "")
 
 
+def with_slurm(ask: Ask) -> Clusters:
+    """Return the clusters that there are, with a SLURM whose commands a function answers."""
+    return Clusters({"slurm": Cluster(ask, ask), "local": Local()})
+
+
 def sent(sweep: Sweep, number: int = 1, array: str = "7", attempt: int = 1, settings: Settings = KEPT) -> None:
     """Record that all jobs of a sweep were sent as one array."""
     folder = str(sweep.paths.submission(number).directory / "submitit")
-    jobs = tuple(SentJob(str(task), attempt, {"job": array, "task": task}) for task in range(len(sweep.jobs)))
+    jobs = tuple(SentJob(str(task), attempt, JobId(array, task)) for task in range(len(sweep.jobs)))
     made = Submission(
         number, "slurm", "app", states.now(), "me", "here", jobs, None, str(sweep.paths.directory), folder
     )
@@ -78,7 +87,7 @@ def swept(folder: Path, count: int = 3) -> Sweep:
 
 def look(sweep: Sweep, slurm: Slurm) -> Overview:
     slurm.folder = str(sweep.paths.submission(1).directory / "submitit")
-    return overview(str(sweep.paths.directory), slurm)
+    return overview(str(sweep.paths.directory), with_slurm(slurm))
 
 
 def seen(sweep: Sweep, slurm: Slurm) -> list[str]:

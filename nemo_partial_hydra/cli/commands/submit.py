@@ -30,8 +30,8 @@ def run(options: argparse.Namespace) -> int:
     """Submit; return the exit code."""
     from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
     from nemo_partial_hydra.jobs.layout import find_jobs, sweep_paths
-    from nemo_partial_hydra.launchers import send, submit
-    from nemo_partial_hydra.launchers.clusters.slurm import dependency
+    from nemo_partial_hydra.launchers import dry_run, send, submit
+    from nemo_partial_hydra.launchers.arguments import composed
     from nemo_partial_hydra.launchers.container import bind
     from nemo_partial_hydra.launchers.settings import from_config
 
@@ -39,16 +39,16 @@ def run(options: argparse.Namespace) -> int:
     first = send.heads(jobs[:1])[0]
     one = len(jobs) == 1 and jobs[0].directory == sweep_paths(options.directory).directory
     sweep = send.sweep_of(jobs[0], first) if one else sweep_paths(options.directory)
-    config, name = send.composed(options.settings, sweep, first.name, options.config_dir)
+    config, cluster = composed(options.settings, sweep, first.name, options.config_dir)
     found = send.heads(jobs)
     settings, secrets = from_config(
-        config, send.CLUSTERS[name], code=bind.folders(head.app for head in found), allow=options.allow
+        config, cluster.name, code=bind.folders(head.app for head in found), allow=options.allow
     )
-    if options.after and dependency.of_sweep(jobs, options.after):
+    if options.after and send.within(jobs, options.after):
         raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
-    needs = dependency.dependency(options.after) if options.after else None
+    needs = cluster.dependency(options.after) if options.after else None
     if options.dry_run or config.get("dry_run"):
-        print(send.show(sweep, jobs, settings, found, needs))
+        print(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
         return ExitCode.DONE
     fresh = send.ready(jobs)
     report = submit.check(sweep, settings, needs)
@@ -58,5 +58,5 @@ def run(options: argparse.Namespace) -> int:
     except RecipeError as error:
         report.recipe = error
     send.send(sweep, fresh, settings, secrets, after=needs, report=report)
-    waited = settings.detach is False or settings.cluster == "local"
+    waited = send.waited_for(settings)
     return ExitCode.FAILED if waited and send.failed(fresh) else ExitCode.DONE

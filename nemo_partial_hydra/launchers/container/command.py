@@ -12,13 +12,15 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nemo_partial_hydra.jobs.job_id import SCHEDULERS
+
 from .enter import VARIABLE, encoded
 
 SOURCE = "/opt/nemo_partial_hydra_source"
 """Where the package's source is in the container: beside nothing of the host, so that nothing of it is imported."""
 
 _INSIDE = f"{SOURCE}/nemo_partial_hydra"
-_PASSED = ("SLURM_", "SLURMD_", "PMI_", "PMIX_", "SUBMITIT_")
+_PASSED = (*(prefix for each in SCHEDULERS for prefix in each.prefixes), "PMI_", "PMIX_", "SUBMITIT_")
 _PASSED_NAMES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES",
                  "GPU_DEVICE_ORDINAL")  # fmt: skip
 # What describes the host's Python: in the container it would lead the image's interpreter to the host's modules.
@@ -35,7 +37,7 @@ class Container:
     nv, rocm : bind the host's NVIDIA or AMD driver libraries.
     binds : further ``SOURCE[:DESTINATION[:OPTIONS]]``, each as ``--bind`` takes it.
     env : variables set in the container, none of them a secret; the values arrive unchanged.
-    cleanenv : leave the host's environment outside, but for SLURM's variables, the visible devices, and ``env``.
+    cleanenv : leave the host's environment outside, but for the scheduler's variables, visible devices, and ``env``.
     contain : leave the host's home and /tmp outside.
     writable_tmpfs : let the job write into the image; what it writes is gone afterwards.
     overlay : overlay images or directories.

@@ -10,8 +10,8 @@ import shutil
 import socket
 import struct
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from nemo_partial_hydra.launchers.clusters.slurm.commands import Node
 from nemo_partial_hydra.launchers.container.command import Container
 
 _SIF = (32, b"SIF_MAGIC")
@@ -19,6 +19,16 @@ _OTHER = ((0, b"hsqs"), (1080, b"\x53\xef"))  # squashfs, ext3: what older execu
 _SIF_DATA = 112  # offset in a SIF of where its data starts and how long it is, two 64 bit numbers
 _MEMORY = ("tmpfs", "ramfs", "devtmpfs")
 _PRIVATE = ("/tmp", "/var/tmp", "/dev/shm", "/run")
+
+
+class Node(Protocol):
+    """A node of a cluster: its name there, and its host's."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def host(self) -> str: ...
 
 
 def image_mistakes(container: Container) -> list[tuple[str, str]]:
@@ -102,16 +112,6 @@ def directory_mistakes(directory: str) -> list[tuple[str, str]]:
     if free.f_bavail == 0 or (free.f_files and not free.f_favail):
         return [("hydra.sweep.dir", f"{path}: the disk is full")]
     return []
-
-
-def script_path_mistakes(paths: Iterable[str]) -> list[tuple[str, str]]:
-    """Return paths that SLURM would not take as they are: it replaces ``%`` and ``\\``, and a script has lines."""
-    return [
-        ("hydra.sweep.dir", f"{path!r}: SLURM does not take a path with {mark!r}; choose another directory")
-        for path in paths
-        for mark in ("%", "\\", "\n", "\r")
-        if mark in path
-    ]
 
 
 def unseen(path: str, nodes: Sequence[Node], mounts: str) -> tuple[str, bool] | None:

@@ -5,18 +5,19 @@ May import: the standard library only.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
+from nemo_partial_hydra.jobs.job_id import LOCAL
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
-from nemo_partial_hydra.launchers.records import SentJob, Submission
+from nemo_partial_hydra.launchers.clusters.base import Subject
+from nemo_partial_hydra.launchers.log_tail import last_lines
+from nemo_partial_hydra.launchers.records import Submission
 from nemo_partial_hydra.messages import one_of
 
 from . import merge
@@ -29,18 +30,26 @@ class Entry:
     Attributes
     ----------
     paths, head : its files, and what job.yaml says of it.
-    own : its own word.
     merged : its state.
-    sent : as what it was sent, or None.
-    submission : the submission that it was sent with, or None.
+    subject : its own word, and as what it was sent.
+    queue_failed : whether the queue of its cluster was asked in vain.
     """
 
     paths: JobPaths
     head: Head
-    own: states.Status
     merged: merge.Merged
-    sent: SentJob | None = None
-    submission: Submission | None = None
+    subject: Subject
+    queue_failed: bool = False
+
+    @property
+    def own(self) -> states.Status:
+        """Its own word."""
+        return self.subject.own
+
+    @property
+    def submission(self) -> Submission | None:
+        """The submission that it was sent with, or None."""
+        return self.subject.submission
 
     @property
     def state(self) -> str:
@@ -60,8 +69,13 @@ class Entry:
 
     @property
     def id(self) -> str:
-        """Its id as SLURM spells it; empty where it has none."""
-        return self.sent.spelled if self.sent else ""
+        """Its id in the cluster's queue; empty where it has none."""
+        return str(self.subject.id or "")
+
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster that is asked about it: this machine where no queue has it."""
+        return self.subject.id.cluster if self.subject.id is not None else LOCAL
 
     @property
     def started(self) -> str | None:
@@ -117,7 +131,7 @@ class Overview:
     sweep : the sweep that they belong to.
     time : when that was so, ISO 8601 UTC.
     entries : the jobs, by their numbers.
-    unasked : what of SLURM could not be asked, and why, a text each.
+    unasked : what of the clusters could not be asked, and why, a text each.
     """
 
     directory: str
@@ -134,7 +148,7 @@ class Overview:
 
     @property
     def unsure(self) -> list[Entry]:
-        """The jobs whose state is no more than their own word, because SLURM could not be asked."""
+        """The jobs whose state is no more than their own word, because the cluster could not be asked."""
         return [entry for entry in self.entries if entry.merged.unsure]
 
     @property
@@ -155,26 +169,6 @@ class Overview:
             if number not in known:
                 raise UsageError(f"{self.directory}: there is no job {number}; there are {one_of(known)}")
         return [known[number] for number in dict.fromkeys(numbers)] if numbers else list(self.entries)
-
-
-def tail(path: Path, lines: int = 5, size: int = 4000) -> list[str]:
-    """Return the last lines of a log; none if there is no log."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return []
-    return [line.rstrip() for line in text.strip().splitlines()[-lines:]]
-
-
-def last_lines(paths: JobPaths, attempt: int, lines: int = 5) -> tuple[Path, list[str]]:
-    """Return the log that says most about a failure, and its last lines: standard error, or else standard output."""
-    for path in (paths.err(attempt), paths.out(attempt)):
-        found = tail(path, lines)
-        if found:
-            return path, found
-    return paths.err(attempt), []
 
 
 def records(found: Overview) -> dict[str, Any]:

@@ -12,16 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from nemo_partial_hydra.errors import JobError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import read_head
 from nemo_partial_hydra.jobs.layout import JobPaths
-from nemo_partial_hydra.launchers.clusters.slurm import queue
-from nemo_partial_hydra.launchers.preflight.report import Ask
+from nemo_partial_hydra.launchers.clusters.base import Subject
 
 from . import table
-from .entries import Overview
-from .look import Watch
+from .entries import Entry, Overview
+from .look import Watch, head
+from .merge import Merged
 
 ROWS = 12
 """How many jobs the live table shows at most: those that run, then those that failed, then those that wait."""
@@ -39,7 +37,7 @@ class Board:
 
     def __enter__(self) -> Board:
         if sys.stdout.isatty():
-            self.names = {job: _overrides(job) for job in self.jobs}
+            self.heads = {job: head(job) for job in self.jobs}
             self.live = live(self._shown)
             self.live.start()
         return self
@@ -72,10 +70,12 @@ class Board:
                     print(f"{job.directory.name} {status.state}{again}", flush=True)
 
     def _shown(self) -> Any:
-        rows = [
-            (job.directory.name, status.state, _spent(status), self.names[job]) for job, status in self.jobs.items()
+        columns = [column for column in table.COLUMNS if column.live]
+        entries = [
+            Entry(job, self.heads[job], Merged(status.state), Subject(job, status)) for job, status in self.jobs.items()
         ]
-        return shown(rows, ("JOB", "STATE", "TIME", "OVERRIDES"))
+        rows = [table.row(entry, states.now(), columns) for entry in entries]
+        return shown(rows, [column.head for column in columns])
 
 
 def said(job: JobPaths, status: states.Status) -> str:
@@ -92,18 +92,6 @@ def said(job: JobPaths, status: states.Status) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _spent(status: states.Status) -> str:
-    end = states.now() if status.state == states.RUNNING else status.ended
-    return table.duration(states.seconds_between(status.started, end))
-
-
-def _overrides(job: JobPaths) -> str:
-    try:
-        return " ".join(read_head(job).overrides)
-    except JobError as error:
-        return f"({error})"
-
-
 def live(made: Any) -> Any:
     """Return rich's live display of what a function makes."""
     from rich.console import Console
@@ -113,21 +101,22 @@ def live(made: Any) -> Any:
     return Live(get_renderable=made, console=Console(), refresh_per_second=2, transient=False)
 
 
-def shown(rows: Sequence[tuple[str, ...]], heads: Sequence[str], notes: Sequence[str] = ()) -> Any:
+def shown(rows: Sequence[Sequence[str]], heads: Sequence[str], notes: Sequence[str] = ()) -> Any:
     """Make the live table: the rows that matter most now, a progress bar, the counts."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
+    place = list(heads).index(table.STATE.head)
     made = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    at = {state: place for place, state in enumerate(_FIRST)}
-    urgent = sorted((each for each in rows if _state(each) in at), key=lambda each: at[_state(each)])
-    for each in urgent[:ROWS]:
+    found = [(each[place].rstrip("?"), each) for each in rows]
+    urgent = sorted((each for each in found if each[0] in _FIRST), key=lambda each: _FIRST.index(each[0]))
+    for state, each in urgent[:ROWS]:
         cells = [Text(cell, overflow="ellipsis", no_wrap=True) for cell in each]
-        cells[1].stylize(table.COLOURS[_state(each)])
+        cells[place].stylize(table.COLOURS[state])
         made.add_row(*cells)
-    counts = Counter(_state(each) for each in rows)
+    counts = Counter(state for state, _ in found)
     counted = {state: counts[state] for state in states.STATES if counts[state]}
     over = sum(number for state, number in counted.items() if state in (states.DONE, *states.RETRIED))
     line = Table.grid(padding=(0, 1))
@@ -137,25 +126,21 @@ def shown(rows: Sequence[tuple[str, ...]], heads: Sequence[str], notes: Sequence
     return Group(*([made] if urgent else []), *more, line, *map(Text, notes))
 
 
-def _state(cells: Sequence[str]) -> str:
-    return cells[1].rstrip("?")
-
-
 def changes(before: Mapping[str, str], found: Overview) -> Iterator[str]:
     """Yield a line for every job whose state is another one than before."""
     for entry in found.entries:
-        cells = table.row(entry, found.time)
-        if before.get(entry.name) != cells[1]:
+        state = table.STATE.value(entry, found.time)
+        if before.get(entry.name) != state:
             code = table.exit_code(entry) if entry.state in states.RETRIED else ""
             why = "" if entry.state == states.DONE else table.one_line(entry.reason)
-            parts = [f"{entry.name} {cells[1]}", f"attempt {entry.attempt}" if entry.attempt > 1 else ""]
-            spent = cells[3] if entry.state in (states.DONE, *states.RETRIED) else ""
+            parts = [f"{entry.name} {state}", f"attempt {entry.attempt}" if entry.attempt > 1 else ""]
+            spent = table.TIME.value(entry, found.time) if entry.state in (states.DONE, *states.RETRIED) else ""
             yield "; ".join(filter(None, [*parts, entry.id, spent, code, why]))
 
 
-def watch(jobs: Watch, seconds: float, *, ask: Ask = queue.ask_soon) -> Overview:
+def watch(jobs: Watch, seconds: float) -> Overview:
     """Show the jobs of a directory until none of them is in a queue or runs; return the last overview."""
-    found = jobs.look(ask)
+    found = jobs.look()
     with _terminal(lambda: found) as display:
         before: dict[str, str] = {}
         unasked: Sequence[str] = ()
@@ -165,12 +150,12 @@ def watch(jobs: Watch, seconds: float, *, ask: Ask = queue.ask_soon) -> Overview
                     print(line, flush=True)
                 if found.unasked != unasked:
                     print(*table.notes(found), sep="\n", flush=True)
-            before = {entry.name: table.row(entry, found.time)[1] for entry in found.entries}
+            before = {entry.name: table.STATE.value(entry, found.time) for entry in found.entries}
             unasked = found.unasked
             if found.over:
                 return found
             time.sleep(seconds)
-            found = jobs.look(ask)
+            found = jobs.look()
 
 
 @contextmanager
@@ -182,7 +167,7 @@ def _terminal(latest: Any) -> Iterator[Any]:
     def made() -> Any:
         found = latest()
         rows = [table.row(entry, states.now()) for entry in found.entries]
-        return shown(rows, table.HEADS, list(table.notes(found)))
+        return shown(rows, [column.head for column in table.COLUMNS], list(table.notes(found)))
 
     display = live(made)
     with display:

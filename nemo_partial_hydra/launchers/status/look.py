@@ -1,24 +1,25 @@
-"""How the jobs of a directory go: each job's own word, completed by what SLURM and this machine know.
+"""How the jobs of a directory go: each job's own word, completed by what their clusters and this machine know.
 
-May import: the standard library and PyYAML (through ``jobs.job``). Recipes are not read. SLURM is asked once, before
-the jobs' own words are read for the last time: so a job that SLURM saw end has had its say.
+May import: the standard library and PyYAML (through ``jobs.job``). Recipes are not read. A cluster is asked once,
+before the jobs' own words are read for the last time: so a job that the cluster saw end has had its say.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.errors import JobError, UsageError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.claim import holder
 from nemo_partial_hydra.jobs.job import Head, read_head
+from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.jobs.placeholders import sweep_of
-from nemo_partial_hydra.launchers.clusters.local import liveness
-from nemo_partial_hydra.launchers.clusters.slurm import queue as queues
-from nemo_partial_hydra.launchers.preflight.report import Ask
+from nemo_partial_hydra.launchers.clusters.base import Answers, Subject, Views
+from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS, Clusters
 from nemo_partial_hydra.launchers.records import SentJob, Submission, submissions
 
 from . import merge
@@ -28,13 +29,13 @@ ASK_AGAIN_S = 3600.0
 """So long after a job was told to end the queue is asked whether it was requeued."""
 
 
-def overview(directory: str, ask: Ask = queues.ask_soon, *, only: Sequence[int] = ()) -> Overview:
+def overview(directory: str, clusters: Clusters = CLUSTERS, *, only: Sequence[int] = ()) -> Overview:
     """Look how the jobs of a sweep's directory go, or the one of a job's.
 
     Parameters
     ----------
     directory : of a sweep, or of one job.
-    ask : runs one of SLURM's commands.
+    clusters : where the jobs' clusters are looked up.
     only : the numbers of jobs that are wanted; none for all.
 
     Raises
@@ -44,16 +45,31 @@ def overview(directory: str, ask: Ask = queues.ask_soon, *, only: Sequence[int] 
     UsageError
         If there is none of such a number.
     """
-    return Watch(directory, only).look(ask)
+    return Watch(directory, only, clusters=clusters).look()
 
 
 class Watch:
-    """The jobs of a directory, to be looked at again and again; what never changes is read once."""
+    """The jobs of a directory, to be looked at again and again; what never changes is read once.
 
-    def __init__(self, directory: str, only: Sequence[int] = ()) -> None:
-        self.directory, self.only = directory, only
-        self.jobs = find_jobs(directory)
-        self.heads = {paths: _head(paths) for paths in self.jobs}
+    Parameters
+    ----------
+    directory : of a sweep, or of one job.
+    only : the numbers of jobs that are wanted; none for all.
+    clusters : where the jobs' clusters are looked up.
+    jobs : the jobs, where they are known; all of the directory otherwise.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        only: Sequence[int] = (),
+        *,
+        clusters: Clusters = CLUSTERS,
+        jobs: Sequence[JobPaths] | None = None,
+    ) -> None:
+        self.directory, self.only, self.clusters = directory, only, clusters
+        self.jobs = find_jobs(directory) if jobs is None else list(jobs)
+        self.heads = {paths: head(paths) for paths in self.jobs}
         alone = len(self.jobs) == 1 and str(self.jobs[0].directory) == os.path.abspath(directory)
         first = self.jobs[0]
         whole = sweep_of(first.directory, self.heads[first].subdir) if alone else directory
@@ -63,21 +79,55 @@ class Watch:
         """Look only at the job of this number from now on."""
         self.jobs = [paths for paths in self.jobs if self.heads[paths].num == number]
 
-    def look(self, ask: Ask = queues.ask_soon) -> Overview:
-        """Look how they go now."""
+    def look(self, *, every: bool = False, brief: bool = False) -> Overview:
+        """Look how they go now.
+
+        Parameters
+        ----------
+        every : ask also about jobs that have said their last word.
+        brief : ask the clusters only what may be asked every other second.
+        """
         sent = Sent(self.sweep)
-        before = {paths: _own(paths, sent) for paths in self.jobs}
-        sent_there = (job for own, job, _ in before.values() if job and job.spelled and _asked(own))
-        ids = dict.fromkeys(str((job.id or {})["job"]) for job in sent_there)
-        answers = queues.ask_all(list(ids), ask) if ids else queues.Answers()
-        arrays = queues.arrays(answers.queue, answers.accounts)
+        before = {paths: _subject(paths, sent) for paths in self.jobs}
+        asked = [each for each in before.values() if each.id is not None and (every or _open(each.own))]
+        answers = self._ask([each.id for each in asked if each.id is not None], brief)
         entries = []
         for paths, first in before.items():
-            own, job, submission = _own(paths, sent) if ids and _asked(first[0]) else first
-            views = _views(paths, own, job, submission, answers, arrays)
-            entries.append(Entry(paths, self.heads[paths], own, merge.merge(own.state, views), job, submission))
-        found = Overview(self.directory, self.sweep, states.now(), entries, answers.unasked)
+            subject = _subject(paths, sent) if asked and (every or _open(first.own)) else first
+            name = subject.id.cluster if subject.id is not None else LOCAL
+            if name not in answers:
+                answers[name] = self._query(name, [], brief)
+            merged = merge.merge(subject.own.state, answers[name].views(subject))
+            entries.append(Entry(paths, self.heads[paths], merged, subject, answers[name].queue_failed))
+        unasked = tuple(text for each in answers.values() for text in each.unasked)
+        found = Overview(self.directory, self.sweep, states.now(), entries, unasked)
         return dataclasses.replace(found, entries=found.chosen(self.only)) if self.only else found
+
+    def _ask(self, ids: Iterable[JobId], brief: bool) -> dict[str, Answers]:
+        """Ask each cluster once about all jobs that were sent there."""
+        wanted: Mapping[str, list[JobId]] = defaultdict(list)
+        for each in ids:
+            wanted[each.cluster].append(each)
+        return {name: self._query(name, found, brief) for name, found in wanted.items()}
+
+    def _query(self, name: str, ids: Sequence[JobId], brief: bool) -> Answers:
+        try:
+            cluster = self.clusters.named(name)
+        except UsageError as error:
+            return _NoAnswers((str(error),), name)
+        return cluster.query(ids, brief=brief)
+
+
+@dataclass(frozen=True)
+class _NoAnswers:
+    """What a cluster says that this installation does not know."""
+
+    unasked: Sequence[str]
+    name: str
+    queue_failed: bool = True
+
+    def views(self, subject: Subject) -> Views:
+        return Views(True, cluster=self.name)
 
 
 class Sent:
@@ -101,56 +151,29 @@ class Sent:
         return self._jobs.get((subdir, self._last.get(subdir, 0) if attempt is None else attempt))
 
 
-Own = tuple[states.Status, SentJob | None, Submission | None]
-
-
-def _own(paths: JobPaths, sent: Sent) -> Own:
+def _subject(paths: JobPaths, sent: Sent) -> Subject:
     """Return a job's own word about its last attempt, and as what that was sent."""
     own = states.read_status(paths)
     record = sent.of(paths, None if own.state == states.FROZEN else own.attempt)
     if record is None:
-        job = SentJob(paths.directory.name, own.attempt, own.slurm) if own.slurm and "job" in own.slurm else None
-        return own, job, None
+        return Subject(paths, own, SentJob(paths.directory.name, own.attempt, own.job_id) if own.job_id else None)
     job, submission = record
     if own.state == states.FROZEN and job.spelled:  # its status.json is gone, or could not be written
-        own = states.Status(states.SUBMITTED, job.attempt, submission.created, slurm=job.id)
-    if not job.spelled and own.slurm and "job" in own.slurm:  # the record was cut off
-        job = dataclasses.replace(job, id=own.slurm)
-    return own, job, submission
+        own = states.Status(states.SUBMITTED, job.attempt, submission.created).sent_as(job.id)
+    if not job.spelled and own.job_id is not None:  # the record was cut off
+        job = dataclasses.replace(job, id=own.job_id)
+    return Subject(paths, own, job, submission)
 
 
-def _asked(own: states.Status) -> bool:
-    """Whether SLURM has to be asked about a job."""
+def _open(own: states.Status) -> bool:
+    """Whether the cluster has to be asked about a job."""
     if own.state in merge.TOLD:
         ago = states.seconds_between(own.ended, states.now())
         return ago is None or ago < ASK_AGAIN_S
     return own.state in (states.SUBMITTED, states.RUNNING, states.LOST)
 
 
-def _views(
-    paths: JobPaths,
-    own: states.Status,
-    job: SentJob | None,
-    submission: Submission | None,
-    answers: queues.Answers,
-    arrays: queues.Table,
-) -> merge.Views:
-    if job is None or not job.spelled:
-        return merge.Views(alive=liveness.alive(paths, own, job, submission))
-    sender = queues.Sender.of(submission, own.submitted)
-    queue = queues.record_of(answers.queue, job, sender)
-    accounts = queues.record_of(answers.accounts, job, sender)
-    if queue is None and accounts is None:
-        queue = queues.never_started(answers.queue, job, sender)
-        accounts = queues.never_started(answers.accounts, job, sender)
-    asked = (answers.queue is not None, answers.accounts is not None)
-    if queue is not None or accounts is not None or own.state != states.SUBMITTED:
-        return merge.Views(True, queue, accounts, *asked)
-    known, begun = queues.array_known(arrays, job, sender), holder(paths, own.attempt) is not None
-    return merge.Views(True, None, None, *asked, array_known=known, begun=begun)
-
-
-def _head(paths: JobPaths) -> Head:
+def head(paths: JobPaths) -> Head:
     """Read what a job is; a damaged one is listed all the same."""
     try:
         return read_head(paths)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.launchers.clusters.slurm import queue
+from nemo_partial_hydra.jobs.job_id import folded
+from nemo_partial_hydra.launchers.log_tail import last_lines
 
-from .entries import Entry, Overview, failures, last_lines
+from .entries import Entry, Overview, failures
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-HEADS = ("JOB", "STATE", "TRY", "TIME", "STARTED", "ENDED", "SLURM", "OVERRIDES")
 COLOURS = {
     states.DONE: "green", states.RUNNING: "cyan", states.SUBMITTED: "blue", states.FAILED: "red", states.LOST: "red",
     states.TIMEOUT: "yellow", states.CANCELLED: "yellow", states.FROZEN: "dim",
@@ -24,18 +25,46 @@ DETAILS = 20
 """Of so many jobs that failed the last lines of their logs are shown."""
 
 
+@dataclass(frozen=True)
+class Column:
+    """One column of the table: its head, what it shows of a job at a time, and whether who waits for jobs sees it."""
+
+    head: str
+    value: Callable[[Entry, str], str]
+    live: bool = False
+
+
+def _state(entry: Entry, now: str) -> str:
+    return entry.state + ("?" if entry.merged.unsure else "")
+
+
+def _attempt(entry: Entry, now: str) -> str:
+    again = f" (requeued {entry.own.requeues})" if entry.own.requeues else ""
+    return "" if entry.state == states.FROZEN else f"{entry.attempt}{again}"
+
+
+STATE, TIME = Column("STATE", _state, True), Column("TIME", lambda entry, now: duration(entry.seconds(now)), True)
+COLUMNS = (
+    Column("JOB", lambda entry, now: entry.name, True),
+    STATE,
+    Column("TRY", _attempt),
+    TIME,
+    Column("STARTED", lambda entry, now: local_time(entry.started)),
+    Column("ENDED", lambda entry, now: local_time(entry.ended)),
+    Column("SLURM", lambda entry, now: entry.id),
+    Column("OVERRIDES", lambda entry, now: " ".join(map(one_line, entry.head.overrides)), True),
+)
+
+
 def lines(found: Overview, *, colour: bool = False) -> Iterator[str]:
     """Yield an overview line by line."""
     rows = [row(entry, found.time) for entry in found.entries]
-    widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
-    yield _joined(HEADS, widths)
+    heads = [column.head for column in COLUMNS]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    yield _joined(heads, widths)
     details = {id(entry) for entry in failures(found.entries)[:DETAILS]}
     for entry, cells in zip(found.entries, rows, strict=True):
-        text = _joined(cells, widths)
-        if colour:
-            at = widths[0] + 2
-            text = text[:at] + _painted(cells[1], entry.state) + text[at + len(cells[1]) :]
-        yield text
+        yield _joined(cells, widths, entry.state if colour else None)
         if entry.state in states.RETRIED:
             yield from _failure(entry, widths[0] + 2, full=id(entry) in details)
         elif entry.reason and entry.state != states.DONE:
@@ -45,23 +74,18 @@ def lines(found: Overview, *, colour: bool = False) -> Iterator[str]:
     yield from notes(found)
 
 
-def row(entry: Entry, now: str) -> tuple[str, ...]:
+def row(entry: Entry, now: str, columns: Sequence[Column] = COLUMNS) -> list[str]:
     """Return the cells of one job."""
-    again = f" (requeued {entry.own.requeues})" if entry.own.requeues else ""
-    return (
-        entry.name,
-        entry.state + ("?" if entry.merged.unsure else ""),
-        "" if entry.state == states.FROZEN else f"{entry.attempt}{again}",
-        duration(entry.seconds(now)),
-        local_time(entry.started),
-        local_time(entry.ended),
-        entry.id,
-        " ".join(map(one_line, entry.head.overrides)),
-    )
+    return [column.value(entry, now) for column in columns]
 
 
-def _joined(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+def _joined(cells: Sequence[str], widths: Sequence[int], state: str | None = None) -> str:
+    """Put the cells of a row side by side; with a state the cell of that is painted."""
+    shown = []
+    for column, cell, width in zip(COLUMNS, cells, widths, strict=True):
+        text = _painted(cell, state) if state is not None and column is STATE else cell
+        shown.append(text + " " * (width - len(cell)))
+    return "  ".join(shown).rstrip()
 
 
 def _failure(entry: Entry, indent: int, *, full: bool) -> Iterator[str]:
@@ -144,8 +168,8 @@ def local_time(text: str | None) -> str:
 
 
 def ids(entries: Sequence[Entry]) -> str:
-    """Spell the SLURM ids of jobs, folded; empty where none has one."""
-    return ", ".join(queue.folded(entry.id for entry in entries if entry.id))
+    """Spell the ids of jobs in their queue, folded; empty where none has one."""
+    return ", ".join(folded(entry.id for entry in entries if entry.id))
 
 
 def _painted(text: str, state: str) -> str:

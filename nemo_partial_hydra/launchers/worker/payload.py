@@ -19,21 +19,20 @@ from typing import Any
 
 from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.jobs.job_id import this_task
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers.container import command
+from nemo_partial_hydra.launchers.log_tail import tail
 from nemo_partial_hydra.launchers.settings import Settings
-
-_TAIL = 2000
 
 
 def rank_of(environment: Mapping[str, str]) -> int:
     """Return which task of its job this process is."""
-    text = environment.get("SLURM_PROCID") or environment.get("SUBMITIT_LOCAL_GLOBALID") or "0"
-    return int(text)
+    return this_task(environment).rank or int(environment.get("SUBMITIT_LOCAL_GLOBALID") or 0)
 
 
 def local_ranks(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what tells the tasks of a job on this machine apart, as SLURM and torchrun would say it."""
+    """Return what tells the tasks of a job on this machine apart, as SLURM and torchrun say it to recipes."""
     count = environment.get("SUBMITIT_LOCAL_NTASKS", "1")
     if "SLURM_PROCID" in environment or count == "1":
         return {}
@@ -171,19 +170,9 @@ class Child:
         if started:
             return f"ended with exit code {code} without writing how it went"
         what = "the job" if self.container.image is None else f"{self.container.image}: the container"
-        return f"{what} did not start: exit code {code}: {_last_line(self.err)}"
+        return f"{what} did not start: exit code {code}: {(tail(self.err, 1) or ['it wrote nothing'])[0]}"
 
 
 def _ranked(path: Path, rank: int) -> Path:
     """Return the log of a task: that of the first one has no number."""
     return path if rank == 0 else path.with_name(f"{path.stem}.{rank}{path.suffix}")
-
-
-def _last_line(path: Path) -> str:
-    with contextlib.suppress(OSError):
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
-            lines = file.read().decode(errors="replace").strip().splitlines()
-        if lines:
-            return lines[-1]
-    return "it wrote nothing"

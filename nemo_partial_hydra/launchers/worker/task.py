@@ -19,11 +19,12 @@ from typing import Any
 
 from nemo_partial_hydra.errors import ExitCode
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.claim import restarts
+from nemo_partial_hydra.jobs.job_id import this_task
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths
 from nemo_partial_hydra.jobs.outcome import keep_status
+from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS
 from nemo_partial_hydra.launchers.records import read_settings, sweep_of
-from nemo_partial_hydra.launchers.settings import SLURM, Settings, stamp
+from nemo_partial_hydra.launchers.settings import Settings, stamp
 
 from .payload import Child, rank_of
 
@@ -69,17 +70,18 @@ class JobTask:
             error=None, requeues=requeues, reason=f"stopped before its time ended and requeued ({requeues})",
         )  # fmt: skip
         states.write_status(paths, status)
-        # SLURM tells by its own counter that a job was started again; without SLURM it is another attempt.
-        attempt = self.attempt if "SLURM_JOB_ID" in os.environ else self.attempt + 1
+        # A scheduler tells by its own counter that a job was started again; without one it is another attempt.
+        attempt = self.attempt if this_task(os.environ).id is not None else self.attempt + 1
         return DelayedSubmission(dataclasses.replace(self, restarts=requeues, attempt=attempt))
 
 
 def _await_record(paths: JobPaths, settings: Settings) -> None:
-    """Wait for the submitting process to have written SLURM's id into status.json: it must not write after the job."""
+    """Wait until the submitting process has written the job's id into status.json: it must not write after the job."""
     end = time.monotonic() + RECORD_S
-    while settings.cluster == SLURM and time.monotonic() < end:
+    queued = CLUSTERS.named(settings.cluster).run is None
+    while queued and time.monotonic() < end:
         status = states.read_status(paths)
-        if status.state != states.SUBMITTED or status.slurm is not None:
+        if status.state != states.SUBMITTED or status.job_id is not None:
             return
         time.sleep(0.1)
 
@@ -102,7 +104,7 @@ class _Run:
             gone = "is gone" if image is not None and not os.path.exists(image) else "was replaced since"
             return self._not_started(f"the image {image} {gone}; submit the job again", ExitCode.REFUSED)
         sweep = sweep_of(SubmissionPaths(Path(self.task.submission)))
-        again = max(self.task.restarts, restarts(os.environ))
+        again = max(self.task.restarts, this_task(os.environ).restarts)
         try:
             child = Child(self.settings, self.paths, self.task.attempt, sweep=sweep, restarts=again, rank=self.rank)
         except OSError as error:
@@ -119,7 +121,7 @@ class _Run:
                 return self._ended(child)
             if event == self.usr:
                 return self._time_is_over(child, event)
-            child.tell(self.settings.stop_signal, states.CANCELLED)  # scancel or Ctrl-C: who sent it also ends it
+            child.tell(self.settings.stop_signal, states.CANCELLED)  # cancelled, or Ctrl-C: who sent it also ends it
             child.cancelled = True
 
     def _time_is_over(self, child: Child, event: int) -> int:

@@ -1,4 +1,4 @@
-"""Jobs on this machine without SLURM: whether what runs them, or is going to, still exists.
+"""Jobs on this machine without a queue: whether what runs them, or is going to, still exists.
 
 May import: the standard library only; Linux's ``/proc``.
 """
@@ -30,15 +30,15 @@ def alive(paths: JobPaths, own: states.Status, job: SentJob | None, submission: 
 def runner(paths: JobPaths, own: states.Status) -> Holder | None:
     """Return the process that runs a job, as it has written it down."""
     found = holder(paths, own.attempt)
-    return found if found is not None and found.slurm is None else None
+    return found if found is not None and found.job_id is None else None
 
 
 def _controller(job: SentJob | None, submission: Submission | None) -> bool:
     """Whether submitit's process for a job exists; its command line names the submission's directory."""
-    number = (job.id or {}).get("pid") if job else None
+    number = job.id.pid if job and job.id else None
     if number is None or submission is None or submission.folder is None:
         return False
-    return submission.folder.encode() in command_line(int(number))
+    return submission.folder.encode() in command_line(number)
 
 
 def _launcher(submission: Submission) -> bool:

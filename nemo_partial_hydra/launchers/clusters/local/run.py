@@ -1,4 +1,4 @@
-"""Jobs on this machine without SLURM: submitit's local executor, so many at a time.
+"""Jobs on this machine without a queue: submitit's local executor, so many at a time.
 
 May import: the standard library; submitit, inside functions.
 """
@@ -10,73 +10,69 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
-from nemo_partial_hydra.launchers.preflight.report import Report
+from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
+from nemo_partial_hydra.jobs.layout import JobPaths
+from nemo_partial_hydra.launchers.clusters.base import Ended, Running
 from nemo_partial_hydra.launchers.records import Submission, write_submission
 from nemo_partial_hydra.launchers.settings import Settings
-from nemo_partial_hydra.launchers.submit import Chosen, check, claimed, submitit_folder
-from nemo_partial_hydra.launchers.worker.task import JobTask
+
+if TYPE_CHECKING:
+    from nemo_partial_hydra.launchers.clusters.executor import LocalExecutor
 
 POLL_S = 0.1
-Ended = Callable[[JobPaths, states.Status], None]
 
 
-def run(
-    sweep: SweepPaths,
-    jobs: Sequence[JobPaths],
-    settings: Settings,
-    *,
-    secrets: Mapping[str, str] | None = None,
-    attempts: Mapping[JobPaths, int] | None = None,
-    ended: Ended = lambda paths, status: None,
-    look: Callable[[], None] = lambda: None,
-    report: Report | None = None,
-) -> Submission:
+def run(given: Running, ended: Ended, look: Callable[[], None]) -> Submission:
     """Run jobs on this machine, ``array_parallelism`` at a time, and wait for them.
 
     Parameters
     ----------
-    sweep, jobs, settings, secrets, attempts, report : as for :func:`submission.submit`.
+    given : the submission; no job is started before.
     ended : called for every job that has ended.
     look : called between the looks at the processes.
-
-    Raises
-    ------
-    UsageError
-        If something is known to go wrong: all of it, and nothing was started.
-    RefusedError
-        If a job was submitted or run already.
     """
-    (report or check(sweep, settings)).check()
-    chosen = [(job, (attempts or {}).get(job, 1)) for job in jobs]
-    with claimed(sweep, chosen, settings, None) as (paths, submission):
-        sent: Submission = submission
-    from nemo_partial_hydra.launchers.clusters.slurm import executor as executors
+    from nemo_partial_hydra.launchers.clusters.executor import variables
 
-    executor = executors.local(settings, submitit_folder(paths, settings))
-    waiting, running = list(enumerate(chosen)), dict[int, Any]()
-    with executors.variables(secrets or {}), _terminable():
+    sent = given.submission
+    executor = _executor(given.settings, Path(str(sent.folder)))
+    chosen = [(paths, job.attempt) for paths, job in zip(given.jobs, sent.jobs, strict=True)]
+    waiting, running = list(range(len(chosen))), dict[int, Any]()
+    with variables(given.secrets), _terminable():
         try:
             while waiting or running:
-                while waiting and len(running) < settings.resource("array_parallelism", 1):
-                    index, (job, attempt) = waiting.pop(0)
-                    running[index] = executor.submit(JobTask(str(paths.directory), str(job.directory), attempt))
+                while waiting and len(running) < given.settings.resource("array_parallelism", 1):
+                    index = waiting.pop(0)
+                    running[index] = executor.submit(given.tasks[index])
                     sent = _started(sent, index, int(running[index].job_id))
-                    write_submission(paths, sent)
+                    write_submission(given.paths, sent)
                 for index in [index for index, each in running.items() if each.done()]:
                     del running[index]
                     ended(chosen[index][0], _final(*chosen[index]))
                 look()
                 time.sleep(POLL_S)
         except BaseException:
-            _stop(running.values(), [one for _, one in waiting])
+            _stop(running.values(), [chosen[index] for index in waiting])
             raise
     return sent
+
+
+def _executor(settings: Settings, folder: Path) -> LocalExecutor:
+    """Return the executor that runs jobs on this machine."""
+    from nemo_partial_hydra.launchers.clusters.executor import LocalExecutor, host_python
+
+    executor = LocalExecutor(folder, settings.resource("max_num_timeout", 0), python=host_python(settings))
+    names = ("timeout_min", "tasks_per_node", "gpus_per_node", "signal_delay_s", "stderr_to_stdout")
+    given = {key: settings.resources[key] for key in names if settings.resources.get(key) is not None}
+    if settings.host_lines:
+        given["setup"] = list(settings.host_lines)
+    executor.update_parameters(**given)
+    return executor
 
 
 @contextlib.contextmanager
@@ -98,7 +94,7 @@ def _terminable() -> Iterator[None]:
 
 def _started(sent: Submission, index: int, pid: int) -> Submission:
     jobs = list(sent.jobs)
-    jobs[index] = dataclasses.replace(jobs[index], id={"pid": pid})
+    jobs[index] = dataclasses.replace(jobs[index], id=JobId(pid=pid, cluster=LOCAL))
     return dataclasses.replace(sent, jobs=tuple(jobs))
 
 
@@ -113,7 +109,7 @@ def _final(job: JobPaths, attempt: int) -> states.Status:
     return status
 
 
-def _stop(running: Any, waiting: Sequence[Chosen]) -> None:
+def _stop(running: Any, waiting: Iterable[tuple[JobPaths, int]]) -> None:
     """Stop what runs and say of what waits that it was cancelled."""
     for job, attempt in waiting:
         states.write_status(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 _PAIR = re.compile(r"(?:^|(?<=\s))([A-Za-z][A-Za-z0-9_/:]*)=")
@@ -42,6 +42,10 @@ class Answer:
         return "; ".join(lines) or f"exit code {self.code}"
 
 
+Ask = Callable[..., Answer]
+"""Runs one of SLURM's commands."""
+
+
 def ask(command: Sequence[str], text: str | None = None, seconds: float = TIMEOUT_S) -> Answer:
     """Run one of SLURM's commands; a missing one and one that hangs are answers too."""
     # Without a length of 0 a long list of an array's tasks is cut off.
@@ -56,6 +60,25 @@ def ask(command: Sequence[str], text: str | None = None, seconds: float = TIMEOU
     except subprocess.TimeoutExpired:
         return Answer(124, "", f"{command[0]}: Socket timed out: no answer in {seconds:g} s")
     return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def refusal(complaint: str) -> str:
+    """Say which setting SLURM's refusal is about."""
+    text = complaint.replace("sbatch: ", "").replace("error: ", "").replace("allocation failure: ", "")
+    about = {
+        "invalid account": "account",
+        "invalid qos": "qos",
+        "feature": "constraint",
+        "node count": "nodes",
+        "time limit": "timeout_min",
+        "memory": "mem_gb",
+        "generic resource": "gres or gpus_per_node",
+        "invalid partition": "partition",
+        "dependency": "additional_parameters.dependency",
+        "reservation": "additional_parameters.reservation",
+    }
+    named = [setting for words, setting in about.items() if words in text.lower()]
+    return f"{text} (hydra.launcher.{named[0]})" if named else text
 
 
 def records(text: str) -> list[dict[str, str]]:

@@ -6,11 +6,11 @@ May import: the standard library only.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
+from nemo_partial_hydra.jobs.job_id import SLURM, JobId
+from nemo_partial_hydra.jobs.layout import SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.launchers.records import submissions
 from nemo_partial_hydra.messages import Problems
 
@@ -33,14 +33,14 @@ def dependency(directory: str) -> str | None:
         status = states.read_status(job)
         if status.state == states.DONE:
             continue
-        given = status.slurm or known.get(str(job.directory))
+        given = status.job_id or known.get(str(job.directory))
         if status.state in states.RETRIED:
             why = "try it again first: nemo-hydra retry " + str(directory)
             problems.add((), f"{job.directory} is {status.state}: {why}")
-        elif status.state == states.FROZEN or given is None:
+        elif status.state == states.FROZEN or given is None or given.cluster != SLURM:
             problems.add((), f"{job.directory} was not submitted to SLURM: nothing can wait for it")
         else:
-            wanted[str(given["job"])].add(given.get("task"))
+            wanted[given.job].add(given.task)
     if problems.messages:
         problems.messages = [f"--after {directory}: {text}" for text in problems.messages]
         problems.check(UsageError)
@@ -57,19 +57,13 @@ def _spell(wanted: dict[str, set[int | None]], sizes: dict[str, int]) -> str | N
     return ":".join(["afterok", *ids]) if ids else None
 
 
-def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, dict[str, Any]]]:
+def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, JobId]]:
     """Return the sizes of all arrays of a sweep, and the last id of every job."""
     sizes: dict[str, int] = defaultdict(int)
-    known: dict[str, dict[str, Any]] = {}
+    known: dict[str, JobId] = {}
     for submission in submissions(sweep):
         for job in submission.jobs:
-            if job.id and "job" in job.id:
-                sizes[str(job.id["job"])] += 1
-                known[str(sweep.job(job.subdir).directory)] = dict(job.id)
+            if job.id and job.id.cluster == SLURM:
+                sizes[job.id.job] += 1
+                known[str(sweep.job(job.subdir).directory)] = job.id
     return sizes, known
-
-
-def of_sweep(jobs: list[JobPaths], directory: str) -> bool:
-    """Whether one of the jobs lies in a directory: a sweep cannot wait for itself."""
-    root = sweep_paths(directory).directory
-    return any(job.directory == root or root in job.directory.parents for job in jobs)

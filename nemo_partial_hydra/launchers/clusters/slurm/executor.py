@@ -1,4 +1,4 @@
-"""submitit's executors, as we use them: a batch script that can be shown, and an interpreter that finds this package.
+"""submitit's SLURM executor, as we use it: a batch script that can be shown, and SLURM's refusals in our words.
 
 May import: submitit. Other modules import this one inside functions. submitit's underscored methods that are called and
 overridden here are those it tells the authors of executors to override; they are the same from 1.5.0 to 1.5.4.
@@ -6,38 +6,25 @@ overridden here are those it tells the authors of executors to override; they ar
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import sys
-import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.errors import ClusterError, UsageError
+from nemo_partial_hydra.jobs.job_id import JobId
+from nemo_partial_hydra.launchers.clusters import executor as executors
 from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.messages import nearest
 
-# submitit configures logging when it is imported, and that closes every handler of the process: the log file of who
-# uses this package as a library, or a stream that absl writes to. With this variable it does not.
-_before = os.environ.get("SUBMITIT_LOG_LEVEL")
-os.environ["SUBMITIT_LOG_LEVEL"] = "NOCONFIG"
-try:
-    import submitit
-    from submitit.local.local import LocalExecutor
-    from submitit.slurm.slurm import SlurmExecutor
-finally:
-    del os.environ["SUBMITIT_LOG_LEVEL"]
-    if _before is not None:
-        os.environ["SUBMITIT_LOG_LEVEL"] = _before
+from .commands import refusal
 
 _GENERIC = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout")
 _NOT_SENT = ("max_num_timeout", "python")
 
 
-class ScriptExecutor(SlurmExecutor):  # type: ignore[misc]
+class ScriptExecutor(executors.SlurmExecutor):  # type: ignore[misc]
     """submitit's SLURM executor, which can also say what it would send; usable where there is no SLURM."""
 
     @classmethod
@@ -72,7 +59,7 @@ def slurm(settings: Settings, folder: Path, more: Mapping[str, Any] | None = Non
     UsageError
         If submitit does not know a setting.
     """
-    executor = ScriptExecutor(folder, settings.resource("max_num_timeout", 0), python=host_python(settings))
+    executor = ScriptExecutor(folder, settings.resource("max_num_timeout", 0), python=executors.host_python(settings))
     given = {key: value for key, value in settings.resources.items() if key not in _NOT_SENT and value is not None}
     extra = {**(given.pop("additional_parameters", None) or {}), **(more or {})}
     generic = {key: given.pop(key) for key in _GENERIC if key in given}
@@ -88,33 +75,10 @@ def slurm(settings: Settings, folder: Path, more: Mapping[str, Any] | None = Non
     for key in parameters:
         if key not in known:
             raise UsageError(
-                f"hydra.launcher.{key}: submitit {submitit.__version__} does not know it{nearest(key, known)}"
+                f"hydra.launcher.{key}: submitit {executors.VERSION} does not know it{nearest(key, known)}"
             )
     executor.update_parameters(**parameters)
     return executor
-
-
-def local(settings: Settings, folder: Path) -> LocalExecutor:
-    """Return the executor that runs jobs on this machine."""
-    executor = LocalExecutor(folder, settings.resource("max_num_timeout", 0), python=host_python(settings))
-    names = ("timeout_min", "tasks_per_node", "gpus_per_node", "signal_delay_s", "stderr_to_stdout")
-    given = {key: settings.resources[key] for key in names if settings.resources.get(key) is not None}
-    if settings.host_lines:
-        given["setup"] = list(settings.host_lines)
-    executor.update_parameters(**given)
-    return executor
-
-
-def host_python(settings: Settings) -> str:
-    """Return the command of the host's interpreter, quoted for a shell, with this package where it can be found."""
-    python = str(settings.resources.get("python") or sys.executable)
-    root = str(Path(__file__).resolve().parents[4])
-    installed = {os.path.realpath(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
-    if os.path.realpath(root) in installed:
-        return shlex.quote(python)
-    # A source tree: the job's process must find it too, wherever the launching one had it from.
-    known = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    return shlex.join(["env", f"PYTHONPATH={os.pathsep.join(dict.fromkeys([root, *known]))}", python])
 
 
 @contextmanager
@@ -128,8 +92,6 @@ def refusals() -> Iterator[None]:
     """
     from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-    from nemo_partial_hydra.launchers.preflight.report import refusal
-
     try:
         yield
     except (FailedJobError, FailedSubmissionError) as error:
@@ -139,29 +101,14 @@ def refusals() -> Iterator[None]:
         raise ClusterError(f"{error.filename} is not on PATH: submit from a host of the cluster") from None
 
 
-@contextmanager
-def variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of this process, which is how ``sbatch`` hands them to the jobs."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def split_id(job_id: str) -> tuple[str, int | None]:
-    """Split SLURM's spelling of an array task, ``123_4``."""
-    match = re.fullmatch(r"(\d+)(?:_(\d+))?", job_id)
+def read_id(text: str) -> JobId:
+    """Read submitit's spelling of an id: ``123``, and ``123_4`` for a task of an array."""
+    match = re.fullmatch(r"(\d+)(?:_(\d+))?", text)
     if match is None:
-        return job_id, None
-    return match.group(1), None if match.group(2) is None else int(match.group(2))
+        return JobId(text)
+    return JobId(match.group(1), None if match.group(2) is None else int(match.group(2)))
 
 
-def send_array(executor: ScriptExecutor, tasks: Sequence[Any]) -> list[str]:
+def send_array(executor: ScriptExecutor, tasks: Sequence[Any]) -> list[JobId]:
     """Submit tasks as one array; return their ids."""
-    return [job.job_id for job in executor.submit_array(list(tasks))]
+    return [read_id(job.job_id) for job in executor.submit_array(list(tasks))]

@@ -7,84 +7,122 @@ since names and paths may hold any other one.
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.claim import holder
 from nemo_partial_hydra.jobs.status import seconds_between
-from nemo_partial_hydra.launchers.preflight.report import Ask
+from nemo_partial_hydra.launchers.clusters.base import Record, Subject, Views
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 
 from . import commands
+from .commands import Ask
 
 SEPARATOR = "\x1f"
 QUEUE = SEPARATOR.join(["%i", "%T", "%V", "%S", "%e", "%r", "%N", "%j", "%o"])
 ACCOUNTS = ("JobID", "State", "Submit", "Start", "End", "ExitCode", "NodeList", "JobName", "SubmitLine")
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "CONFIGURING")
 RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
+ENDS = {
+    "CANCELLED": (states.CANCELLED, "cancelled"),
+    "TIMEOUT": (states.TIMEOUT, "ended by SLURM at its time limit"),
+    "DEADLINE": (states.TIMEOUT, "ended by SLURM at its deadline"),
+    "PREEMPTED": (states.CANCELLED, "preempted by a job of higher priority, and not requeued"),
+    "OUT_OF_MEMORY": (states.LOST, "out of memory: see mem_gb"),
+    "NODE_FAIL": (states.LOST, "its node failed"),
+    "BOOT_FAIL": (states.LOST, "its node did not boot"),
+    "REVOKED": (states.LOST, "SLURM gave it to another cluster"),
+    "FAILED": (states.FAILED, "ended with an error before it could say why"),
+    "COMPLETED": (states.LOST, "ended without writing how it went"),
+}
+"""What SLURM's ends mean for a job that says nothing itself; a state that is not known here is no end."""
+LINGERING = ("COMPLETED", "PREEMPTED")
 PATIENCE_S = 15.0
 """So long an answer is waited for: SLURM's own patience with a controller that is down is up to a minute."""
 SKEW_S = 600.0
 """How far the clocks of the submit host and of the controller may be apart."""
+_SIGKILL = 9
 _TASKS = re.compile(r"^(\d+)_\[([\d,:-]+)(?:%\d+)?\]$")
 _EMPTY = ("", "None", "N/A", "Unknown", "(null)", "None assigned")
 
 
-@dataclass(frozen=True)
-class Known:
-    """What SLURM says of one job or task.
+def record(
+    state: str,
+    submitted: str | None = None,
+    *,
+    node: str = "",
+    exit_code: int | None = None,
+    exit_signal: int | None = None,
+    **more: Any,
+) -> Record:
+    """Return what SLURM says of one job or task.
 
-    Attributes
+    Parameters
     ----------
     state : SLURM's own name, like ``PENDING`` or ``OUT_OF_MEMORY``.
-    submitted, started, ended : times, ISO 8601 UTC; None where it has none.
-    reason : why it waits, or has ended so; empty where there is none.
-    node : where it runs or ran.
-    exit_code, exit_signal : what its script ended with; the queue does not say.
-    name, command : what tells that it is ours: its name, and the line or script that it was submitted with.
+
+    Other parameters are fields of ``Record``.
     """
-
-    state: str
-    submitted: str | None = None
-    started: str | None = None
-    ended: str | None = None
-    reason: str = ""
-    node: str = ""
-    exit_code: int | None = None
-    exit_signal: int | None = None
-    name: str = ""
-    command: str = ""
-
-    @property
-    def waits(self) -> bool:
-        """Whether it is still to start, for the first time or again."""
-        return self.state in WAITING
-
-    @property
-    def runs(self) -> bool:
-        """Whether it has started and not ended."""
-        return self.state in RUNNING
+    end, why = ENDS.get(state, (None, ""))
+    # A shell says 137; srun, which starts the tasks, ends with the bare number of the signal that ended one.
+    killed = exit_signal == _SIGKILL or exit_code in (_SIGKILL, 128 + _SIGKILL)
+    if state == "FAILED" and killed:
+        end, why = states.LOST, "killed with SIGKILL: often the memory limit; see mem_gb"
+    elif state == "NODE_FAIL" and node:
+        why = f"its node failed ({node})"
+    return Record(
+        state, state in WAITING, end, why, state in LINGERING, submitted, node=node, exit_code=exit_code,
+        exit_signal=exit_signal, **more,
+    )  # fmt: skip
 
 
-Table = Mapping[str, Sequence[Known]]
+Table = Mapping[str, Sequence[Record]]
 """Records by SLURM's spelling of the job; several where the job was requeued, or its number given out again."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class SlurmAnswers:
     """What was asked, and what came of it.
 
     Attributes
     ----------
     queue, accounts : the records; None where SLURM could not be asked, or was not.
     unasked : why not, a text for people each.
+    queue_failed : whether ``squeue`` is among them.
     """
 
     queue: Table | None = None
     accounts: Table | None = None
     unasked: Sequence[str] = field(default=())
+    queue_failed: bool = False
+
+    @functools.cached_property
+    def _arrays(self) -> Table:
+        return arrays(self.queue, self.accounts)
+
+    def views(self, subject: Subject) -> Views:
+        """Return what is known of a job."""
+        job, own = subject.sent, subject.own
+        made = partial(
+            Views, True, queue_asked=self.queue is not None, accounts_asked=self.accounts is not None, cluster="SLURM"
+        )
+        if job is None:
+            return made()
+        sender = Sender.of(subject.submission, own.submitted)
+        queue, accounts = record_of(self.queue, job, sender), record_of(self.accounts, job, sender)
+        if queue is None and accounts is None:
+            queue, accounts = (never_started(table, job, sender) for table in (self.queue, self.accounts))
+        if queue is not None or accounts is not None or own.state != states.SUBMITTED:
+            return made(queue=queue, accounts=accounts)
+        begun = holder(subject.paths, own.attempt) is not None
+        return made(array_known=array_known(self._arrays, job, sender), begun=begun)
 
 
 def ask_soon(command: Sequence[str]) -> commands.Answer:
@@ -92,16 +130,25 @@ def ask_soon(command: Sequence[str]) -> commands.Answer:
     return commands.ask(command, seconds=PATIENCE_S)
 
 
-def ask_all(ids: Sequence[str], ask: Ask = ask_soon) -> Answers:
+def ask_all(ids: Sequence[str], ask: Ask = ask_soon) -> SlurmAnswers:
     """Ask the queue and the accounting about arrays and jobs, both at once."""
     with ThreadPoolExecutor(2) as pool:
         queued = pool.submit(_queue, ids, ask)
         accounted = pool.submit(_accounts, ids, ask)
         queue, accounts = queued.result(), accounted.result()
     unasked = [why for why in (queue, accounts) if isinstance(why, str)]
-    return Answers(
-        None if isinstance(queue, str) else queue, None if isinstance(accounts, str) else accounts, tuple(unasked)
+    return SlurmAnswers(
+        None if isinstance(queue, str) else queue,
+        None if isinstance(accounts, str) else accounts,
+        tuple(unasked),
+        isinstance(queue, str),
     )
+
+
+def ask_queue(ids: Sequence[str], ask: Ask = ask_soon) -> SlurmAnswers:
+    """Ask the queue alone: accounting is for those who ask now and then."""
+    queue = _queue(ids, ask)
+    return SlurmAnswers(unasked=(queue,), queue_failed=True) if isinstance(queue, str) else SlurmAnswers(queue)
 
 
 def _queue(ids: Sequence[str], ask: Ask) -> Table | str:
@@ -119,28 +166,29 @@ def _accounts(ids: Sequence[str], ask: Ask) -> Table | str:
     return account_records(answer.out) if answer.code == 0 else f"sacct: {answer.complaint}"
 
 
-def queue_records(text: str) -> dict[str, list[Known]]:
+def queue_records(text: str) -> dict[str, list[Record]]:
     """Read what ``squeue -o QUEUE`` prints."""
-    found: dict[str, list[Known]] = defaultdict(list)
+    found: dict[str, list[Record]] = defaultdict(list)
     for job, state, submitted, started, ended, reason, node, name, command in _rows(text, 9):
-        made = Known(
-            state, utc(submitted), utc(started), utc(ended), "" if reason in _EMPTY else reason,
-            "" if node in _EMPTY else node, name=name, command=command,
+        made = record(
+            state, submitted=utc(submitted), started=utc(started), ended=utc(ended),
+            reason="" if reason in _EMPTY else reason, node="" if node in _EMPTY else node, name=name, command=command,
         )  # fmt: skip
         for each in tasks(job):
             found[each].append(made)
     return dict(found)
 
 
-def account_records(text: str) -> dict[str, list[Known]]:
+def account_records(text: str) -> dict[str, list[Record]]:
     """Read what ``sacct -o ACCOUNTS`` prints, also without the last column."""
-    found: dict[str, list[Known]] = defaultdict(list)
+    found: dict[str, list[Record]] = defaultdict(list)
     for job, state, submitted, started, ended, exits, node, name, command in _rows(text, 9):
         code, _, number = exits.partition(":")
-        made = Known(
+        made = record(
             state.partition(" ")[0],  # "CANCELLED by 1000"
-            utc(submitted), utc(started), utc(ended), "", "" if node in _EMPTY else node,
-            int(code) if code.isdigit() else None, int(number) if number.isdigit() else None, name, command,
+            submitted=utc(submitted), started=utc(started), ended=utc(ended), node="" if node in _EMPTY else node,
+            exit_code=int(code) if code.isdigit() else None, exit_signal=int(number) if number.isdigit() else None,
+            name=name, command=command,
         )  # fmt: skip
         for each in tasks(job):
             found[each].append(made)
@@ -168,33 +216,6 @@ def tasks(job: str) -> list[str]:
     return [f"{match.group(1)}_{number}" for number in found]
 
 
-def folded(jobs: Iterable[str]) -> list[str]:
-    """Spell jobs as short as SLURM's commands take them: four tasks are ``7_[0-2,5]``."""
-    arrays: dict[str, list[int]] = {}
-    for job in jobs:
-        array, _, task = job.partition("_")
-        arrays.setdefault(array, [])
-        if task.isdigit():
-            arrays[array].append(int(task))
-    return [_spelled(array, sorted(set(numbers))) for array, numbers in arrays.items()]
-
-
-def _spelled(array: str, numbers: Sequence[int]) -> str:
-    if len(numbers) < 2:
-        return f"{array}_{numbers[0]}" if numbers else array
-    return f"{array}_[{_spans(numbers)}]"
-
-
-def _spans(numbers: Sequence[int]) -> str:
-    spans: list[list[int]] = []
-    for number in numbers:
-        if spans and spans[-1][1] == number - 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in spans)
-
-
 def utc(text: str) -> str | None:
     """Write one of SLURM's times, which are local, as it is written into files; None for none."""
     if text in _EMPTY:
@@ -208,7 +229,7 @@ def utc(text: str) -> str | None:
 
 def arrays(*tables: Table | None) -> Table:
     """Return the records of tasks by their arrays, alike ones once."""
-    found: dict[str, dict[tuple[str, str, str | None], Known]] = defaultdict(dict)
+    found: dict[str, dict[tuple[str, str, str | None], Record]] = defaultdict(dict)
     for table in tables:
         for name, known in (table or {}).items():
             array, _, task = name.partition("_")
@@ -219,7 +240,7 @@ def arrays(*tables: Table | None) -> Table:
 
 def array_known(table: Table, job: SentJob, sender: Sender) -> bool:
     """Whether there are records of other tasks of a job's array, in what ``arrays`` returns."""
-    array = str((job.id or {}).get("job", ""))
+    array = job.id.job if job.id else ""
     return job.spelled != array and any(ours(one, sender) for one in table.get(array, ()))
 
 
@@ -239,7 +260,7 @@ class Sender:
         return Sender(submission.created, submission.folder, submission.name)
 
 
-def record_of(table: Table | None, job: SentJob, sender: Sender) -> Known | None:
+def record_of(table: Table | None, job: SentJob, sender: Sender) -> Record | None:
     """Return what a table says of a job: its last record that is ours; None if there is none."""
     if table is None or not job.spelled:
         return None
@@ -247,19 +268,19 @@ def record_of(table: Table | None, job: SentJob, sender: Sender) -> Known | None
     return max(enumerate(found), key=lambda one: (one[1].submitted or "", one[0]))[1] if found else None
 
 
-def never_started(table: Table | None, job: SentJob, sender: Sender) -> Known | None:
+def never_started(table: Table | None, job: SentJob, sender: Sender) -> Record | None:
     """Return the record of a whole array that says that its tasks were cancelled before they started.
 
     It is asked for tasks without a record of their own, and nothing else is taken from it: accounting shows
     ``7|COMPLETED`` for a moment when an array has ended, before its tasks appear.
     """
-    array = str((job.id or {}).get("job", ""))
+    array = job.id.job if job.id else ""
     if table is None or not job.spelled or job.spelled == array:
         return None
     return next((one for one in table.get(array, ()) if one.state == "CANCELLED" and ours(one, sender)), None)
 
 
-def ours(known: Known, sender: Sender) -> bool:
+def ours(known: Record, sender: Sender) -> bool:
     """Whether a record is of the job that was submitted, and not of another one with the same number.
 
     SLURM gives numbers out again after its controller has lost its state, and when they have run out.

@@ -1,4 +1,4 @@
-"""Whether a cluster can ever run what the settings ask for: pure functions over what ``slurm`` has read.
+"""Whether a cluster can ever run what the settings ask for: pure functions over what ``commands`` has read.
 
 May import: the standard library only. SLURM itself accepts some of these and lets the job wait for ever (a time limit
 above the partition's, where limits are not enforced), others it refuses in words that name no setting.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from nemo_partial_hydra.launchers.clusters.slurm.commands import Node, Partition, gpus
 from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.messages import nearest, one_of
+
+from .commands import Node, Partition, gpus
 
 Mistakes = list[tuple[str, str]]
 Need = tuple[str, str, float, Callable[[Node], float]]

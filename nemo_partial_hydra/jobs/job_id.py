@@ -1,0 +1,148 @@
+"""Ids that clusters give to jobs, and which job a process is a task of.
+
+May import: the standard library only: it is read in images, where neither the launchers nor a cluster's commands are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SLURM, LOCAL = "slurm", "local"
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """The variables in which a scheduler tells a process its place; another scheduler is one more row below.
+
+    Attributes
+    ----------
+    name, title : of the cluster, in records and in messages.
+    job, array, task : the job's id, that of the array that it belongs to, and its number in there.
+    rank : which of the job's processes this is.
+    restarts : how often the job was started again.
+    prefixes : how the names of its variables begin.
+    """
+
+    name: str
+    title: str
+    job: str
+    array: str
+    task: str
+    rank: str
+    restarts: str
+    prefixes: tuple[str, ...]
+
+
+SCHEDULERS = (
+    Scheduler(
+        SLURM, "SLURM", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_PROCID",
+        "SLURM_RESTART_COUNT", ("SLURM_", "SLURMD_"),
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class JobId:
+    """What a cluster calls a job.
+
+    Attributes
+    ----------
+    job : the number of the job, or of the array that it is a task of; empty for a process.
+    task : its number in the array; None for a job that is none of an array.
+    pid : the process that runs it, on a machine without a queue.
+    cluster : the cluster's name.
+    """
+
+    job: str = ""
+    task: int | None = None
+    pid: int | None = None
+    cluster: str = SLURM
+
+    def __str__(self) -> str:
+        """The id as it is shown: ``123``, ``123_4``; empty for a process."""
+        return self.job if self.task is None else f"{self.job}_{self.task}"
+
+    @property
+    def title(self) -> str:
+        """What the cluster is called in messages."""
+        return next((each.title for each in SCHEDULERS if each.name == self.cluster), self.cluster)
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON data: ``{"job": "123", "task": 4}``, ``{"pid": 4711}``; SLURM is not named."""
+        if self.pid is not None:
+            return {"pid": self.pid}
+        named = {} if self.cluster == SLURM else {"cluster": self.cluster}
+        return {"job": self.job, "task": self.task, **named}
+
+    @staticmethod
+    def of(record: Any) -> JobId | None:
+        """Read what ``record`` returned; None for what is no id."""
+        if not isinstance(record, Mapping):
+            return None
+        if isinstance(record.get("pid"), int):
+            return JobId(pid=record["pid"], cluster=LOCAL)
+        job, task = record.get("job"), record.get("task")
+        if not isinstance(job, (str, int)) or not job or not (task is None or isinstance(task, int)):
+            return None
+        return JobId(str(job), task, cluster=str(record.get("cluster", SLURM)))
+
+
+@dataclass(frozen=True)
+class ThisTask:
+    """The place of a process: its job, if it is in one, its rank in there, and how often the job was requeued."""
+
+    id: JobId | None = None
+    rank: int = 0
+    restarts: int = 0
+
+
+def this_task(environment: Mapping[str, str]) -> ThisTask:
+    """Return the place of the process that an environment belongs to."""
+    found = next((_id(each, environment) for each in SCHEDULERS if each.job in environment), None)
+    return ThisTask(
+        found,
+        _number(environment, [each.rank for each in SCHEDULERS]),
+        _number(environment, [each.restarts for each in SCHEDULERS]),
+    )
+
+
+def _id(scheduler: Scheduler, environment: Mapping[str, str]) -> JobId:
+    job, task = environment[scheduler.job], environment.get(scheduler.task, "")
+    if not task.isdigit():
+        return JobId(job, cluster=scheduler.name)
+    return JobId(environment.get(scheduler.array, job), int(task), cluster=scheduler.name)
+
+
+def _number(environment: Mapping[str, str], names: Iterable[str]) -> int:
+    text = next((environment[name] for name in names if name in environment), "0")
+    return int(text) if text.isdigit() else 0
+
+
+def folded(jobs: Iterable[str]) -> list[str]:
+    """Spell ids in as few words as there are arrays: four tasks are ``7_[0-2,5]``."""
+    arrays: dict[str, list[int]] = {}
+    for job in jobs:
+        array, _, task = job.rpartition("_")
+        if array and task.isdigit():
+            arrays.setdefault(array, []).append(int(task))
+        else:
+            arrays.setdefault(job, [])
+    return [_spelled(array, sorted(set(numbers))) for array, numbers in arrays.items()]
+
+
+def _spelled(array: str, numbers: Sequence[int]) -> str:
+    if len(numbers) < 2:
+        return f"{array}_{numbers[0]}" if numbers else array
+    return f"{array}_[{_spans(numbers)}]"
+
+
+def _spans(numbers: Sequence[int]) -> str:
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in spans)

@@ -1,0 +1,34 @@
+"""The last lines of a job's logs.
+
+May import: the standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nemo_partial_hydra.jobs.layout import JobPaths
+
+SIZE = 4000
+"""So many bytes at the end of a log are read for them."""
+
+
+def tail(path: Path, lines: int = 5) -> list[str]:
+    """Return the last lines of a log; none if there is no log."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - SIZE))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line.rstrip() for line in text.strip().splitlines()[-lines:]]
+
+
+def last_lines(paths: JobPaths, attempt: int, lines: int = 5) -> tuple[Path, list[str]]:
+    """Return the log that says most about a failure, and its last lines: standard error, or else standard output."""
+    for path in (paths.err(attempt), paths.out(attempt)):
+        found = tail(path, lines)
+        if found:
+            return path, found
+    return paths.err(attempt), []
