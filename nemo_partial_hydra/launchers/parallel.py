@@ -5,6 +5,7 @@ May import: the standard library only.
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -26,5 +27,11 @@ def together(work: Callable[[T], object], items: Sequence[T]) -> None:
             work(item)
         return
     with ThreadPoolExecutor(min(WRITERS, len(items))) as pool:
-        for _ in pool.map(work, items):
-            pass
+        # Each in a copy of this context: what belongs to a session is found through it.
+        futures = [pool.submit(contextvars.copy_context().run, work, item) for item in items]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for future in futures:
+                future.cancel()
