@@ -119,14 +119,13 @@ class RecipeFiles(ConfigSource):
         full = os.path.join(self.path, inner or name)
         if not os.path.isfile(full):
             raise ConfigLoadError(f"Config not found : {full}")
-        with open(full, encoding="utf-8", errors="replace") as file:
-            header = self._get_header_dict(file.read(512))
+        primary = "/" not in (inner or name)
         if inner is not None:
-            config = _served().read_skeleton(full, inner)
+            config = _served().read_skeleton(full, inner, primary=primary)
             return ConfigResult(self.provider, self.full_path(), config, {"package": None})
         self._refuse_clash(name)
-        config = _served().read(full, name, primary="/" not in name)
-        return ConfigResult(self.provider, self.full_path(), config, header)
+        config, head = _served().read(full, name, primary=primary)
+        return ConfigResult(self.provider, self.full_path(), config, self._get_header_dict(head))
 
     def _refuse_clash(self, name: str) -> None:
         """An option of a library on the search path must not hide that of another; the app's own configs may."""
@@ -174,10 +173,8 @@ class RecipeLibraries(ConfigSource):
         library = _workspace().catalog.the_one(name)
         if library is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
-        with open(library.file(name), encoding="utf-8", errors="replace") as file:
-            header = self._get_header_dict(file.read(512))
-        config = _served().read(library.file(name), name, primary=False)
-        return ConfigResult(self.provider, self.full_path(), config, header)
+        config, head = _served().read(library.file(name), name, primary=False)
+        return ConfigResult(self.provider, self.full_path(), config, self._get_header_dict(head))
 
     def is_group(self, config_path: str) -> bool:
         from nemo_partial_hydra.composition.root_keys import RootKeys

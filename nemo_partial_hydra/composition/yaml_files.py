@@ -40,14 +40,16 @@ SKELETON = "nph_signature"  # the group under which the skeletons of files with 
 
 @dataclass(frozen=True)
 class Served:
-    """One file in the two forms that Hydra asks for."""
+    """One file in the two forms that Hydra asks for; ``head`` is the beginning of its text, which names a package."""
 
     stamp: tuple[int, int]
+    head: str
     config: DictConfig
     skeleton: DictConfig | None
     defaults: Any = None
 
 
+_HEAD = 512  # characters in which Hydra looks for a package
 _NEVER = (-1, -1)  # the stamp of what stands for a file but is not it
 
 
@@ -63,8 +65,8 @@ class ServedFiles:
         self._workspace = workspace
         self._served: dict[tuple[str, bool], Served] = {}
 
-    def read(self, path: str, name: str, *, primary: bool) -> DictConfig:
-        """Return a fresh config of a recipe file.
+    def read(self, path: str, name: str, *, primary: bool) -> tuple[DictConfig, str]:
+        """Return a fresh config of a recipe file, and the beginning of its text.
 
         Parameters
         ----------
@@ -81,11 +83,11 @@ class ServedFiles:
         if primary:
             shown = served.skeleton if served.skeleton is not None else served.config
             self._workspace.of(RootKeys).note(shown.keys(), served.defaults)
-        return fresh(served.config)
+        return fresh(served.config), served.head
 
-    def read_skeleton(self, path: str, name: str) -> DictConfig:
-        """Return a fresh typed skeleton of a file with a defaults list."""
-        served = self._serve(path, name, False)
+    def read_skeleton(self, path: str, name: str, *, primary: bool) -> DictConfig:
+        """Return a fresh typed skeleton of a file with a defaults list; parameters as for :meth:`read`."""
+        served = self._serve(path, name, primary)
         return copy.deepcopy(served.skeleton) if served.skeleton is not None else OmegaConf.create({})
 
     def _serve(self, path: str, name: str, primary: bool) -> Served:
@@ -103,16 +105,17 @@ class ServedFiles:
 
     def _make(self, path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served:
         data, text = _read(path, name)
+        head = text[:_HEAD]
         try:
             self._workspace.policy.check_file(data, hydra=_is_settings(name, text))
         except PolicyError as error:
-            text = f"{name}: {error}"
-            if not session.collects(text):
-                raise FilePolicyError(text) from None
-            return Served(_NEVER, _plain({"defaults": data.get("defaults", [])}), None, data.get("defaults"))
+            why = f"{name}: {error}"
+            if not session.collects(why):
+                raise FilePolicyError(why) from None
+            return Served(_NEVER, head, _plain({"defaults": data.get("defaults", [])}), None, data.get("defaults"))
         if not _has_node(data):
             defaults = data.get("defaults")
-            return Served(stamp, _plain(_with_search_path(data) if primary else data), None, defaults)
+            return Served(stamp, head, _plain(_with_search_path(data) if primary else data), None, defaults)
         defaults = data.pop("defaults", None)
         hydra = data.pop("hydra", None)
         lookup: Lookup = functools.partial(self._lookup, name)
@@ -133,7 +136,7 @@ class ServedFiles:
         if hydra is not None:
             typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
             config.hydra = OmegaConf.create(typed["hydra"])
-        return Served(stamp, config, base, defaults)
+        return Served(stamp, head, config, base, defaults)
 
     def _lookup(self, name: str, target: str) -> Signature | None:
         """Return the signature of a file's target; during completion nothing is imported for it."""

@@ -51,6 +51,13 @@ class Workspace:
         self._captured: set[str] = set()  # targets of recipes that were made here, by what is installed here
         self._parts: dict[Any, Any] = {}
 
+    def forget(self) -> None:
+        """Allow and know nothing any more, as in a fresh process; what runs now still runs."""
+        self.allow.clear()
+        self.policy.trusted.clear()
+        self.signatures.forget()
+        self._captured.clear()
+
     def _granted(self) -> Iterator[str]:
         yield from self.allow
         yield from (point.package for point in points())

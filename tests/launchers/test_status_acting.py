@@ -206,6 +206,7 @@ def test_a_command_line_changes_what_it_names_of_the_kept_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WORKSPACE.policy, "_trusted", set())  # what other tests have captured
+    monkeypatch.setattr(WORKSPACE, "allow", set())  # what their apps have allowed
     sweep = Sweep(tmp_path)
     sweep.add("report")
     container = Container(env={"A": "1", "B": "2"}, nv=True, setup=("module load x",))

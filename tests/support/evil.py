@@ -19,8 +19,9 @@ _numbers = itertools.count()
 
 @pytest.fixture(autouse=True)
 def fresh_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start each test as a fresh process would: nothing was captured yet."""
+    """Start each test as a fresh process would: nothing was captured, no app has run."""
     monkeypatch.setattr(WORKSPACE.policy, "_trusted", set())
+    monkeypatch.setattr(WORKSPACE, "allow", set())
 
 
 @pytest.fixture
