@@ -1,112 +1,186 @@
-"""A command line of an ``nph.main`` app, composed without running the app: for the listing and for completion.
+"""The command line of an ``nph.main`` app, read once: its flags, Hydra's and ours, and the overrides, in their order.
 
-May import: Hydra's public parts. Hydra's own run would compose twice, set up logging and start the app's callbacks.
+May import: the standard library; the formats of the listing, where it is asked for. Nothing is looked up on disk here:
+``hydra_arguments`` does that, and says what Hydra gets.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig
-
-from nemo_partial_hydra.composition.compat import initialize_arguments
 from nemo_partial_hydra.errors import UsageError
 
-_VALUED = {"--config-name": "name", "-cn": "name", "--config-path": "path", "-cp": "path"}
-_PLAIN = {"--multirun": True, "-m": True, "--run": False, "-r": False}
+LISTING, SET_ONLY, LIBRARY = "--cfg-paths", "--set-only", "--library"
+CONFIG_DIR, CONFIG_NAME, CONFIG_PATH = "--config-dir", "--config-name", "--config-path"
+MULTIRUN, RUN, COMPLETION = "--multirun", "--run", "--shell-completion"
+
+_FULL = {
+    "-c": "--cfg",
+    "-cd": CONFIG_DIR,
+    "-cn": CONFIG_NAME,
+    "-cp": CONFIG_PATH,
+    "-h": "--help",
+    "-i": "--info",
+    "-m": MULTIRUN,
+    "-p": "--package",
+    "-r": RUN,
+    "-sc": COMPLETION,
+}
+_OURS = (LISTING, SET_ONLY, LIBRARY, CONFIG_DIR)
+_OF_LISTING = {"--package": "package", "--filter": "filter"}  # ours with LISTING, else Hydra's or nobody's
+_COMPOSED = (MULTIRUN, RUN, CONFIG_NAME, CONFIG_PATH)  # what of Hydra's flags a composition depends on
+_ALONE = (LISTING, SET_ONLY, MULTIRUN, RUN, COMPLETION, "--help", "--hydra-help", "--version", "--resolve")
+_ONLY_SHOWS = (COMPLETION, "--help", "--hydra-help", "--version", "--cfg", "--info")
 
 
 @dataclass(frozen=True)
-class Line:
-    """The parts of a command line that a composition depends on."""
-
-    overrides: tuple[str, ...]
-    multirun: bool = False
-    name: str | None = None
-    path: str | None = None
-
-
-def parse(args: list[str], *, others: bool = False) -> Line:
-    """Read the arguments that Hydra takes.
+class Flag:
+    """One flag, by its full name.
 
     Parameters
     ----------
-    others : whether options on which a composition does not depend are passed over.
-
-    Raises
-    ------
-    UsageError
-        For an option that has no meaning here, or that lacks its value.
+    name : the full name.
+    value : its value; None if it has none, or lacks it.
+    words : the arguments as which it was given.
+    ours : whether Hydra does not get it.
     """
-    found: dict[str, Any] = {"multirun": False}
-    overrides: list[str] = []
-    rest = list(args)
-    while rest:
-        arg = rest.pop(0)
-        name, equals, value = arg.partition("=")
-        if arg in _PLAIN:
-            found["multirun"] = _PLAIN[arg]
-        elif name in _VALUED:
-            if not equals and not rest:
-                raise UsageError(f"{name} needs a value")
-            found[_VALUED[name]] = value if equals else rest.pop(0)
-        elif arg.startswith("-") and others:
-            if rest and "=" not in arg + rest[0] and rest[0][:1] not in ("-", "~"):
-                rest.pop(0)  # its value: overrides have an equals sign
-        elif arg.startswith("-"):
-            raise UsageError(f"{arg} cannot be combined with --cfg-paths")
+
+    name: str
+    value: str | None
+    words: tuple[str, ...]
+    ours: bool = False
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """The arguments of an app: flags, and overrides as texts, in the order in which they were given."""
+
+    items: tuple[Flag | str, ...] = ()
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str]) -> CommandLine:
+        """Read the arguments of an app, without its own name.
+
+        Raises
+        ------
+        UsageError
+            For a flag of ours that lacks its value, or an unknown format of the listing.
+        """
+        listing = any(word.partition("=")[0] == LISTING for word in arguments)
+        return cls(tuple(_items(list(arguments), listing)))
+
+    @property
+    def flags(self) -> Iterator[Flag]:
+        """The flags, in order."""
+        return (item for item in self.items if isinstance(item, Flag))
+
+    @property
+    def overrides(self) -> list[str]:
+        """The overrides, in order."""
+        return [item for item in self.items if isinstance(item, str)]
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of a flag that may be given several times."""
+        return [flag.value for flag in self.flags if flag.name == name and flag.value is not None]
+
+    def value(self, name: str) -> str | None:
+        """Return the value of a flag; the last one counts."""
+        found = self.values(name)
+        return found[-1] if found else None
+
+    @property
+    def multirun(self) -> bool:
+        """Whether it is a sweep."""
+        names = [flag.name for flag in self.flags if flag.name in (MULTIRUN, RUN)]
+        return bool(names) and names[-1] == MULTIRUN
+
+    @property
+    def listing(self) -> dict[str, Any] | None:
+        """The arguments of ``listing.callback.CfgPaths``, if paths are to be listed."""
+        out: dict[str, Any] = {}
+        for flag in self.flags:
+            if flag.name == LISTING:
+                out["format"] = flag.value
+            elif flag.name == SET_ONLY and flag.ours:
+                out["set_only"] = True
+            elif flag.name in _OF_LISTING and flag.ours:
+                out[_OF_LISTING[flag.name]] = flag.value
+        return out if "format" in out else None
+
+    @property
+    def completes(self) -> bool:
+        """Whether a shell asks how a line goes on."""
+        return any(flag.name == COMPLETION for flag in self.flags)
+
+    @property
+    def only_shows(self) -> bool:
+        """Whether Hydra shows something instead of running the app."""
+        return any(flag.name in _ONLY_SHOWS for flag in self.flags)
+
+    def refuse_others(self) -> None:
+        """Refuse flags of Hydra's that mean nothing for a listing.
+
+        Raises
+        ------
+        UsageError
+            Naming the flag, or one that lacks its value.
+        """
+        for flag in self.flags:
+            if not flag.ours and flag.name not in _COMPOSED:
+                raise UsageError(f"{flag.words[0]} cannot be combined with {LISTING}")
+            if flag.name in (CONFIG_NAME, CONFIG_PATH) and flag.value is None:
+                raise UsageError(f"{flag.words[0]} needs a value")
+
+    def without(self, *names: str) -> CommandLine:
+        """Return the line without some flags."""
+        return CommandLine(tuple(item for item in self.items if isinstance(item, str) or item.name not in names))
+
+    def replaced(self, overrides: Iterable[str]) -> CommandLine:
+        """Return the line with others in the places of its overrides, one for one; those beyond them come last."""
+        new = iter(overrides)
+        items = [next(new) if isinstance(item, str) else item for item in self.items]
+        return dataclasses.replace(self, items=(*items, *new))
+
+    def arguments(self) -> list[str]:
+        """Return the arguments that Hydra gets, in order."""
+        out: list[str] = []
+        for item in self.items:
+            if isinstance(item, str):
+                out.append(item)
+            elif not item.ours:
+                out += item.words
+        return out
+
+
+def _items(words: list[str], listing: bool) -> Iterator[Flag | str]:
+    """Yield the flags and overrides."""
+    while words:
+        word = words.pop(0)
+        if not word.startswith("-"):
+            yield word
+            continue
+        given, equals, text = word.partition("=")
+        name = _FULL.get(given, given)
+        ours = name in _OURS if name != SET_ONLY else listing
+        ours = ours or (listing and name in _OF_LISTING)
+        if name == LISTING:
+            from nemo_partial_hydra.listing.formats import check_format
+
+            yield Flag(name, check_format(text) if equals else "table", (word,), ours)
+        elif equals or name in _ALONE:
+            yield Flag(name, text if equals else None, (word,), ours)
+        elif ours and not words:
+            raise UsageError(f"{given} needs {'a directory' if name in (LIBRARY, CONFIG_DIR) else 'a value'}")
+        elif words and (ours or _is_value(words[0], always=name in _COMPOSED)):
+            value = words.pop(0)
+            yield Flag(name, value, (word, value), ours)
         else:
-            overrides.append(arg)
-    return Line(tuple(overrides), **found)
+            yield Flag(name, None, (word,), ours)
 
 
-def config_folder(function: Callable[..., Any], path: str) -> str:
-    """Return an app's config directory; a relative path counts from the decorated function's file."""
-    file = os.path.abspath(function.__code__.co_filename)
-    return os.path.abspath(os.path.join(os.path.dirname(file), path))
-
-
-@contextlib.contextmanager
-def composed(
-    line: Line, function: Callable[..., Any], config_path: str | None, config_name: str | None, version_base: str | None
-) -> Iterator[DictConfig]:
-    """Compose the config of a command line as Hydra does, its ``hydra`` node included.
-
-    Parameters
-    ----------
-    line : the command line.
-    function : the decorated function; a relative config path counts from its file.
-    config_path, config_name, version_base : what ``nph.main`` was given.
-    """
-    from hydra import initialize, initialize_config_dir, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    path = line.path or config_path
-    base = {**initialize_arguments(version_base), "job_name": _job_name()}
-    opened: Any
-    if path is None:
-        opened = initialize(config_path=None, **base)
-    elif path.startswith("pkg://"):
-        opened = initialize_config_module(path.removeprefix("pkg://").replace("/", "."), **base)
-    else:
-        opened = initialize_config_dir(config_folder(function, path), **base)
-    with opened:
-        mode = RunMode.MULTIRUN if line.multirun else RunMode.RUN
-        loader = GlobalHydra.instance().config_loader()
-        config = loader.load_configuration(line.name or config_name, list(line.overrides), mode)
-        HydraConfig.instance().set_config(config)  # what ${hydra:...} reads
-        yield config
-
-
-def _job_name() -> str:
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if spec is not None:
-        return str(spec.name).removesuffix(".__main__").rpartition(".")[2]
-    return os.path.splitext(os.path.basename(sys.argv[0]))[0] or "app"
+def _is_value(word: str, *, always: bool) -> bool:
+    """Whether the word after one of Hydra's flags is its value, ``always`` or where it can be no override."""
+    return not word.startswith("-") and (always or not ("=" in word or word.startswith("~")))
