@@ -12,37 +12,23 @@ from collections.abc import Sequence
 from nemo_partial_hydra import __version__
 from nemo_partial_hydra.errors import ExitCode, RecipeError
 
-from .commands import (
-    Command,
-    CommandParser,
-    cancel,
-    check,
-    diff,
-    export,
-    library,
-    logs,
-    retry,
-    run,
-    schema,
-    snapshot,
-    status,
-    submit,
-)
+from .commands import CommandParser, command
 
-COMMANDS: tuple[Command, ...] = (
-    export,
-    library,
-    check,
-    diff,
-    run,
-    snapshot,
-    schema,
-    submit,
-    status,
-    logs,
-    cancel,
-    retry,
+COMMANDS = (
+    "export",
+    "library",
+    "check",
+    "diff",
+    "run",
+    "snapshot",
+    "schema",
+    "submit",
+    "status",
+    "logs",
+    "cancel",
+    "retry",
 )
+"""All commands, as ``--help`` lists them; each is the module of its name in ``commands``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     options = _parser().parse_args(arguments)
     try:
-        return int(options.command(options) or 0)
+        return int(options.command(options) or ExitCode.DONE)
     except RecipeError as error:
         return error_text.report(error)
     except KeyboardInterrupt:
@@ -68,6 +54,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
-    for command in COMMANDS:
-        command.add(commands, shared)
+    for name in COMMANDS:
+        command(name).add(commands, shared)
     return parser

@@ -6,7 +6,7 @@ May import: OmegaConf; neither Hydra nor fiddle.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,9 @@ def recipe_data(cfg: Any, name: str | None = None, *, before_run: bool = False) 
     return apply_edits(data, place), place
 
 
+Visit = Callable[[Any, Path], None]
+
+
 @dataclass(frozen=True)
 class Loose:
     """A whole config as plain data for a listing, which shows what is missing or unresolved instead of refusing it.
@@ -70,9 +73,9 @@ class Loose:
     required: frozenset[Path]
 
 
-def loose_data(node: DictConfig, place: Path) -> Loose:
-    """Read a config, or the part of one at ``place``, beyond its recipe."""
-    reader = _Reader(node, place, before_run=True, loose=True)
+def loose_data(node: DictConfig, place: Path, visit: Visit | None = None) -> Loose:
+    """Read a config, or the part of one at ``place``, beyond its recipe; ``visit`` gets each of its nodes once."""
+    reader = _Reader(node, place, before_run=True, loose=True, visit=visit)
     with bounded():
         data = reader.mapping(node, ())
     return Loose(data, reader.follows, frozenset(reader.required))
@@ -154,7 +157,9 @@ def shows(node: Any, tree: Any) -> bool:
 class _Reader:
     """Composed config -> plain data, unset parameters left out."""
 
-    def __init__(self, root: Any, place: Path, before_run: bool, loose: bool = False) -> None:
+    def __init__(
+        self, root: Any, place: Path, before_run: bool, loose: bool = False, visit: Visit | None = None
+    ) -> None:
         self.root = root
         self.place = place
         self.before_run = before_run
@@ -162,14 +167,19 @@ class _Reader:
         self.follows: dict[Path, str] = {}
         self.required: set[Path] = set()
         self.inside: dict[int, Path] = {}
-        self.index(root, ())
+        self.index(root, (), visit)
 
-    def index(self, node: Any, path: Path) -> None:
+    def index(self, node: Any, path: Path, visit: Visit | None) -> None:
         self.inside[id(node)] = path
+        if visit is not None:
+            visit(node, path)
         for key, child in self.children(node, path):
             # Most are leaves; asking an abstract class about them is what takes time.
-            if type(child) is not Leaf and isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
-                self.index(child, (*path, key))
+            if type(child) is Leaf:
+                if visit is not None:
+                    visit(child, (*path, key))
+            elif isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
+                self.index(child, (*path, key), visit)
 
     def children(self, node: Any, path: Path) -> Iterator[tuple[Any, Any]]:
         """Yield the nodes below a node; Hydra's own settings beside the recipe are none of it."""

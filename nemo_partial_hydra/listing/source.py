@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from nemo_partial_hydra.composition.compat import child_nodes, flag, is_absent
+from nemo_partial_hydra.composition.compat import flag
 from nemo_partial_hydra.composition.decode import loose_data
-from nemo_partial_hydra.composition.nodes import Leaf
+from nemo_partial_hydra.composition.nodes import OVERRIDE, Leaf
 from nemo_partial_hydra.dialect.edits import Move, apply_edits, origin
 from nemo_partial_hydra.dialect.reader import from_data_placed
 from nemo_partial_hydra.dialect.writer import Writer, linked_paths
@@ -34,26 +34,24 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Side:
-    """What only the composed nodes know, by path."""
+class Nodes:
+    """What only the composed nodes know and their tree does not, by path."""
 
-    states: dict[Path, str] = dataclasses.field(default_factory=dict)
+    overridden: set[Path] = dataclasses.field(default_factory=set)
     locked: set[Path] = dataclasses.field(default_factory=set)
     signatures: dict[Path, Signature] = dataclasses.field(default_factory=dict)
 
     def note(self, node: Any, path: Path) -> None:
-        if isinstance(node, Leaf):
-            self.states[path] = node.state
-        if not isinstance(node, (DictConfig, ListConfig)) or is_absent(node):
+        """Note what one node knows: a leaf that an override set, a read-only node, a dataclass of the app's own."""
+        if type(node) is Leaf:
+            if node.state == OVERRIDE:
+                self.overridden.add(tuple(map(str, path)))
             return
         if flag(node, "readonly"):
-            self.locked.add(path)
+            self.locked.add(tuple(map(str, path)))
         kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
         if kind is not None and not hasattr(kind, "signature_") and dataclasses.is_dataclass(kind):
-            self.signatures[path] = read(kind, f"{kind.__module__}.{kind.__qualname__}")
-        for key, child in child_nodes(node):
-            if path or key != "hydra":
-                self.note(child, (*path, str(key)))
+            self.signatures[tuple(map(str, path))] = read(kind, f"{kind.__module__}.{kind.__qualname__}")
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class Context:
     required: frozenset[Path]
     moves: list[Move]
     placed: Mapping[Path, Path]
-    side: Side
+    nodes: Nodes
     history: Claims | None
     lookup: Lookups
     docs: bool
@@ -89,13 +87,13 @@ class Context:
 class Values(Writer):
     """Writes a tree and remembers what it wrote for each path."""
 
-    def __init__(self, lookup: Lookups, tree: Tree, side: Side) -> None:
+    def __init__(self, lookup: Lookups, tree: Tree, nodes: Nodes) -> None:
         super().__init__(lookup, linked_paths(tree))
-        self.side = side
+        self.nodes = nodes
         self.values: dict[Path, Any] = {}
 
     def write(self, tree: Tree, spec: TypeSpec, path: Path, doc: Path) -> Any:
-        typed = self.side.signatures.get(tuple(map(str, path[:-1]))) if path else None
+        typed = self.nodes.signatures.get(tuple(map(str, path[:-1]))) if path else None
         if typed is not None and isinstance(path[-1], str):
             spec = typed.type_of(path[-1]) or spec
         if isinstance(tree, Map) and "object" in spec.kinds:
@@ -120,7 +118,8 @@ def prepare(
     node = OmegaConf.select(config, dotted(place)) if place else config
     if not isinstance(node, DictConfig):
         raise ConfigError(f"'{dotted(place)}' is no node with paths below it")
-    loose = loose_data(node, place)
+    nodes = Nodes()
+    loose = loose_data(node, place, nodes.note)
     moves: list[Move] = []
     data = apply_edits(loose.data, place, moves)
     workspace = session.workspace()
@@ -132,6 +131,4 @@ def prepare(
         lookup, problems = workspace.lookups(allow, drifted=True), Problems()
         tree, placed = from_data_placed(data, lookup, problems, place=place)
     problems.check(ValidationError)
-    side = Side()
-    side.note(node, ())
-    return tree, Context(place, loose.follows, loose.required, moves, placed, side, history, lookup, docs)
+    return tree, Context(place, loose.follows, loose.required, moves, placed, nodes, history, lookup, docs)

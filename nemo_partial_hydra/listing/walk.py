@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.decode import as_config
-from nemo_partial_hydra.composition.nodes import OVERRIDE
 from nemo_partial_hydra.dialect.writer import Writer, call_head, item_spec
 from nemo_partial_hydra.messages import dotted
 from nemo_partial_hydra.recipes.keys import ARGS
@@ -110,7 +109,7 @@ class _Listing:
         self.context = context
         self.lookup = context.lookup
         self.tree = tree
-        writer = Values(self.lookup, tree, context.side)
+        writer = Values(self.lookup, tree, context.nodes)
         writer.write(tree, ANY, (), ())
         self.values = writer.values
         self.required: dict[Path, list[str]] = {}
@@ -134,7 +133,7 @@ class _Listing:
         if isinstance(tree, Call):
             yield from self.arguments(tree, path, real, frame)
         elif isinstance(tree, (Seq, Map)):
-            typed = self.context.side.signatures.get(tuple(map(str, real)), _NOTHING)
+            typed = self.context.nodes.signatures.get(tuple(map(str, real)), _NOTHING)
             for key, child in children(tree):
                 parameter = typed.parameters.get(key)
                 spec = parameter.type if parameter is not None else item_spec(frame.spec, key)
@@ -248,8 +247,7 @@ class _Listing:
         if unset:
             return "default", frame.owner or None, None
         if claim is None:
-            state = context.side.states.get(tuple(map(str, real)))
-            if state == OVERRIDE:
+            if tuple(map(str, real)) in context.nodes.overridden:
                 return "override", None, None
             return ("recipe" if frame.owner else "config"), None, None
         layer = claim.layer
@@ -285,7 +283,7 @@ class _Listing:
             return f"its key is the {type(frame.key).__name__} {frame.key!r}, no text: override the dict as a whole"
         if place[:1] == ("hydra",) and composed[:1] in (("runtime",), ("overrides",)):
             return "Hydra sets it when it runs"
-        if any(composed[:cut] in self.context.side.locked for cut in range(len(composed) + 1)) and not place:
+        if any(composed[:cut] in self.context.nodes.locked for cut in range(len(composed) + 1)) and not place:
             return "read-only: the config says so"
         return None
 

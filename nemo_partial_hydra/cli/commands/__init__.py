@@ -1,4 +1,4 @@
-"""The commands of ``nemo-hydra``, a module each.
+"""The commands of ``nemo-hydra``, a module each, of the command's name.
 
 A module has ``add(commands, shared)``, which adds its parser, and imports what the command needs only when it runs, so
 that ``nemo-hydra --help`` and a command of the runner in an image stay light. ``shared`` has the options that commands
@@ -7,8 +7,8 @@ which read recipes have in common.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from argparse import ArgumentParser
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class CommandParser(ArgumentParser):
 
     _mixing = False
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Namespace, list[str]]:  # type: ignore[override]
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse arguments, options and others mixed; argparse does that by calling this method again."""
         if self._mixing:
             return super().parse_known_args(args, namespace)
         self._mixing = True
@@ -39,3 +40,10 @@ class Command(Protocol):
 
     def add(self, commands: Commands, shared: ArgumentParser) -> None:
         """Add the command's parser; its ``command`` default takes the parsed options and returns the exit code."""
+
+
+def command(name: str) -> Command:
+    """Return the module of a command."""
+    module: Any = import_module(f".{name}", __name__)
+    found: Command = module
+    return found
