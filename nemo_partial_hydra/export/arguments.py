@@ -13,6 +13,7 @@ from typing import Any
 
 from nemo_partial_hydra.dialect.yaml import load
 from nemo_partial_hydra.errors import UsageError
+from nemo_partial_hydra.messages import nearest
 
 from .factories import Factory
 
@@ -97,9 +98,19 @@ class Arguments:
                 return found.call(**self.of(found))
         raise UsageError(f"{text} names no factory of {factory.module}")
 
-    def unused(self) -> list[str]:
-        """Return the names that no factory took."""
-        return [name for name in self.given if name not in self.used]
+    def refuse_unused(self) -> None:
+        """Refuse an argument that no factory took.
+
+        Raises
+        ------
+        UsageError
+            With the nearest name that one takes.
+        """
+        wrong = next((name for name in self.given if name not in self.used), None)
+        if wrong is not None:
+            known = {name for each in self.factories.values() for name in inspect.signature(each.call).parameters}
+            hint = nearest(wrong.rpartition(".")[2].rstrip("?"), known)
+            raise UsageError(f"--with {wrong}: no factory takes it{hint}")
 
     def spelled(self, factory: Factory) -> str:
         """Spell a factory's call, for people: ``pkg.mod.fn(num_nodes=4)``."""

@@ -1,7 +1,7 @@
 """What runs in the image for ``nemo-hydra export --launcher``: a recipe library, written into the job's directory.
 
-May import: what ``exporting`` does. It is the target of an ordinary frozen job, so that submission, logs, status and
-errors are those of any job; ``launchers.export_job`` freezes it and fetches what it has written.
+May import: what ``export.library`` does. It is the target of an ordinary frozen job, so that submission, logs, status
+and errors are those of any job; ``launchers.export_job`` freezes it and fetches what it has written.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def write_library(
     also: Sequence[str] = (),
     name: str | None = None,
 ) -> dict[str, Any]:
-    """Export modules into the current directory; the parameters are those of :func:`exporting.export`."""
-    exported = export(modules, given=given, skip=skip, also=also, name=name, progress=_Said())
+    """Export modules into the current directory; the parameters are those of :func:`export.library.export`."""
+    exported = export(modules, given=given, skip=skip, also=also, name=name, progress=_LogLines())
     made = publish.write(exported, FOLDER, force=True)
     return {"recipes": len(made.recipes), "left_out": len(made.left_out)}
 
 
-class _Said:
-    """Says in the job's log what is being done, each step once."""
+class _LogLines:
+    """Writes into the job's log what is being done, each step once."""
 
     def __init__(self) -> None:
         self.last = ""

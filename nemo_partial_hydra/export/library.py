@@ -5,32 +5,25 @@ May import: the standard library, PyYAML, fiddle through the recipes. Runs where
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.dialect.json_schema import file_targets
-from nemo_partial_hydra.dialect.reader import from_data
-from nemo_partial_hydra.dialect.writer import to_data
-from nemo_partial_hydra.dialect.yaml import dump, load
-from nemo_partial_hydra.errors import RecipeError, UsageError
+from nemo_partial_hydra.dialect.yaml import dump
 from nemo_partial_hydra.libraries.manifest import Entry, Manifest, digest
-from nemo_partial_hydra.messages import Problems, nearest
-from nemo_partial_hydra.recipes.data import mapped
-from nemo_partial_hydra.recipes.keys import MISSING
 from nemo_partial_hydra.recipes.names import name_of, resolve
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.signatures.convert import same
 from nemo_partial_hydra.signatures.distributions import read_packages
 from nemo_partial_hydra.signatures.introspect import docs_of, read
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.snapshot import encode
 
-from . import places as naming
-from .arguments import OPEN, Arguments
-from .factories import Factory, LeftOut, find
+from .arguments import Arguments
+from .factories import Found, LeftOut, find
+from .places import config_paths
+from .recipes import NoRecipe, recipe_data
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, how many of it are done, and how many there are (0 if that is not known)."""
@@ -81,102 +74,52 @@ def export(
     """
     found = find(modules, skip, lambda text: progress(text, 0, 0))
     arguments = Arguments.parse(given, found.factories)
-    left_out = list(found.left_out)
-    texts: dict[str, str] = {}
-    entries: dict[str, Entry] = {}
-    targets: set[str] = set()
-    places = placed(found.factories)
-    for number, factory in enumerate(found.factories):
-        progress("recipes", number, len(found.factories))
-        try:
-            data = recipe_data(factory, arguments)
-        except _NoRecipe as error:
-            if factory.registered or not error.guessed:
-                left_out.append(LeftOut(factory.name, str(error)))
-            continue
-        path = places[factory]
-        call = arguments.spelled(factory)
-        texts[f"{path}.yaml"] = text = f"# {call}\n{dump(data)}"
-        entries[path] = Entry(call, _first_line(factory.call), digest(text.encode()))
-        targets.update(file_targets(data))
-    wrong = arguments.unused()
-    if wrong:
-        known = {parameter for each in found.factories for parameter in inspect.signature(each.call).parameters}
-        hint = nearest(wrong[0].rpartition(".")[2].rstrip("?"), known)
-        raise UsageError(f"--with {wrong[0]}: no factory takes it{hint}")
+    recipes = _recipes(found, arguments, lambda done: progress("recipes", done, len(found.factories)))
+    arguments.refuse_unused()
     progress("signatures", 0, 0)
-    signatures, aliases = _signatures(targets, also)
+    signatures, aliases = _signatures(recipes.targets, also)
     docs = {target: docs_of(resolve(target)) for target in signatures}
     packages = read_packages([*signatures, *modules])
-    owners = {top: package for top, package in packages.items() if any(m.partition(".")[0] == top for m in modules)}
+    tops = {module.partition(".")[0] for module in modules}
+    owners = [package for top, package in packages.items() if top in tops and package is not None]
     manifest = Manifest(
         name or modules[0],
         tuple(modules),
-        {package.distribution: package.version for package in owners.values() if package is not None},
-        entries,
-        {each.name: each.reason for each in left_out},
+        {package.distribution: package.version for package in owners},
+        recipes.entries,
+        {each.name: each.reason for each in recipes.left_out},
     )
-    return Exported(texts, manifest, encode(signatures.values(), docs, packages, aliases))
+    return Exported(recipes.texts, manifest, encode(signatures.values(), docs, packages, aliases))
 
 
-def placed(factories: Sequence[Factory]) -> dict[Factory, str]:
-    """Return the config path of each factory."""
-    free = [factory for factory in factories if factory.option is None]
-    names = naming.places((factory.module, factory.function) for factory in free)
-    out: dict[Factory, str] = {}
-    owners: dict[str, Factory] = {}
-    for factory in factories:
-        group, option = factory.group or "", factory.option or ""
-        if factory.option is None:
-            group, option = names[factory.module, factory.function]
-        path = f"{group}/{option}" if group else option
-        if path in owners:
-            raise UsageError(
-                f"'{path}' would be both {owners[path].name} and {factory.name}: "
-                "register one under another name with @nph.recipe(group=, name=)"
-            )
-        owners[path] = factory
-        out[factory] = path
+@dataclass(frozen=True)
+class _Recipes:
+    """What the factories gave: texts by file, entries of the manifest by config path, and the targets they name."""
+
+    texts: dict[str, str]
+    entries: dict[str, Entry]
+    targets: set[str]
+    left_out: list[LeftOut]
+
+
+def _recipes(found: Found, arguments: Arguments, note: Callable[[int], None]) -> _Recipes:
+    """Call all factories and write their recipes; ``note`` is told how many are done."""
+    out = _Recipes({}, {}, set(), list(found.left_out))
+    paths = config_paths(found.factories)
+    for number, factory in enumerate(found.factories):
+        note(number)
+        try:
+            data = recipe_data(factory, arguments)
+        except NoRecipe as error:
+            if factory.registered or not error.guessed:
+                out.left_out.append(LeftOut(factory.name, str(error)))
+            continue
+        path = paths[factory]
+        call = arguments.spelled(factory)
+        out.texts[f"{path}.yaml"] = text = f"# {call}\n{dump(data)}"
+        out.entries[path] = Entry(call, _first_line(factory.call), digest(text.encode()))
+        out.targets.update(file_targets(data))
     return out
-
-
-class _NoRecipe(Exception):
-    """A factory gave nothing that can be exported; ``guessed`` if perhaps it never was one."""
-
-    def __init__(self, text: str, *, guessed: bool = False) -> None:
-        super().__init__(text)
-        self.guessed = guessed
-
-
-def recipe_data(factory: Factory, arguments: Arguments) -> Any:
-    """Call a factory and return its recipe as plain data, which is read back to be sure that nothing is lost."""
-    try:
-        values = arguments.of(factory)
-    except RecipeError as error:
-        raise _NoRecipe(str(error), guessed=True) from None
-    try:
-        made = factory.call(**values)
-    except Exception as error:  # whatever a factory raises is the answer
-        first = (str(error).strip().splitlines() or ["it says nothing"])[0]
-        raise _NoRecipe(f"raises {type(error).__name__}: {first}") from None
-    fiddle = importlib.import_module("fiddle") if not factory.registered or factory.option is None else None
-    if fiddle is not None and not isinstance(made, fiddle.Buildable):
-        raise _NoRecipe(f"gives a {type(made).__name__}, not a run.Partial or run.Config", guessed=True)
-    try:
-        workspace = session.workspace()
-        tree = workspace.captured(made)
-        data = to_data(tree, workspace.signature_of)
-        problems = Problems()
-        back = from_data(load(dump(data)), workspace.signature_of, problems)
-        problems.check()
-    except RecipeError as error:
-        raise _NoRecipe(str(error)) from None
-    if not same(tree, back):
-        raise _NoRecipe("its YAML reads back as another recipe: please report it")
-    data = mapped(data, lambda leaf: MISSING if leaf == OPEN else leaf)
-    if OPEN in str(data):
-        raise _NoRecipe("an argument that was left open (???) is part of another text in it: give it a value")
-    return data
 
 
 def _signatures(targets: Iterable[str], also: Iterable[str]) -> tuple[dict[str, Signature], dict[str, str]]:

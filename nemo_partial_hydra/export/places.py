@@ -1,12 +1,17 @@
-"""Where a recipe factory stands in a library: its config group and the name of its option, from its dotted name.
+"""Where a factory's recipe stands in a library: its config group, and the name of its option.
 
-May import: the standard library only. The names are NeMo's own: ``llama3_8b.model`` is ``model/llama3_8b``, as on
-NeMo's command line ``model=llama3_8b``; ``precision.mixed_precision.bf16_mixed`` is ``precision/bf16_mixed``.
+May import: the standard library only. A factory that was registered says it itself; the others get NeMo's own names:
+``llama3_8b.model`` is ``model/llama3_8b``, as on NeMo's command line ``model=llama3_8b``, and
+``precision.mixed_precision.bf16_mixed`` is ``precision/bf16_mixed``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+
+from nemo_partial_hydra.errors import UsageError
+
+from .factories import Factory
 
 KINDS = (
     "model",
@@ -74,9 +79,28 @@ def places(factories: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[
     return out
 
 
-def options_by_group(placed: Mapping[tuple[str, str], tuple[str, str]]) -> dict[str, list[str]]:
-    """Return the options of each group, sorted."""
-    groups: dict[str, list[str]] = {}
-    for group, option in placed.values():
-        groups.setdefault(group, []).append(option)
-    return {group: sorted(options) for group, options in sorted(groups.items())}
+def config_paths(factories: Sequence[Factory]) -> dict[Factory, str]:
+    """Return the config path of each factory's recipe.
+
+    Raises
+    ------
+    UsageError
+        If two have the same.
+    """
+    free = [factory for factory in factories if factory.option is None]
+    names = places((factory.module, factory.function) for factory in free)
+    out: dict[Factory, str] = {}
+    owners: dict[str, Factory] = {}
+    for factory in factories:
+        group, option = factory.group or "", factory.option or ""
+        if factory.option is None:
+            group, option = names[factory.module, factory.function]
+        path = f"{group}/{option}" if group else option
+        if path in owners:
+            raise UsageError(
+                f"'{path}' would be both {owners[path].name} and {factory.name}: "
+                "register one under another name with @nph.recipe(group=, name=)"
+            )
+        owners[path] = factory
+        out[factory] = path
+    return out

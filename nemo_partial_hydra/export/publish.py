@@ -1,4 +1,4 @@
-"""Puts an exported library into its directory, whole or not at all; what people put there themselves stays.
+"""An exported library written into its directory, whole or not at all; what people put there themselves stays.
 
 May import: the standard library only. The new library is made beside the old one and takes its place by renaming, so an
 export that is interrupted, or runs out of disk, leaves the old library as it was.
@@ -37,7 +37,7 @@ def check(out: str) -> None:
     if os.path.lexists(out) and not os.path.isdir(out):
         raise UsageError(f"--out {out}: a file is in the way")
     try:  # permissions are not all: the file system may refuse too
-        os.rmdir(_made(out))
+        os.rmdir(_staging(out))
     except OSError as error:
         raise UsageError(f"--out {out}: nothing can be made in '{parent}': {error.strerror}") from None
     if os.path.isdir(out) and os.listdir(out) and not manifest.is_library(out):
@@ -46,9 +46,9 @@ def check(out: str) -> None:
 
 def restore(out: str) -> None:
     """Put back the old library if a process died in the instant between taking it away and putting the new one."""
-    before = _before(out)
-    if os.path.isdir(before) and not os.path.lexists(out):
-        os.rename(before, out)
+    backup = _backup(out)
+    if os.path.isdir(backup) and not os.path.lexists(out):
+        os.rename(backup, out)
 
 
 def edited(out: str) -> list[str]:
@@ -91,10 +91,10 @@ def write(exported: Exported, out: str, *, force: bool = False) -> Manifest:
             "--force overwrites them; to keep one, copy it to another name"
         )
     kept = _kept(exported, out)
-    staged = _made(out)
+    staged = _staging(out)
     try:
         for name in kept:
-            _put(staged, name, os.path.join(out, name))
+            _copy(staged, name, os.path.join(out, name))
         files = {**exported.files, SNAPSHOT: exported.snapshot, manifest.NAME: manifest.encode(exported.manifest)}
         for name, text in files.items():
             _write(os.path.join(staged, name), text)
@@ -107,7 +107,7 @@ def write(exported: Exported, out: str, *, force: bool = False) -> Manifest:
     return exported.manifest
 
 
-def _made(out: str) -> str:
+def _staging(out: str) -> str:
     """Make the directory beside ``out`` in which a new library is written."""
     staged = os.path.join(_parent(out), f".{os.path.basename(out)}.{os.getpid()}.{os.urandom(4).hex()}")
     os.mkdir(staged)
@@ -127,7 +127,7 @@ def _kept(exported: Exported, out: str) -> list[str]:
     return kept
 
 
-def _put(staged: str, name: str, source: str) -> None:
+def _copy(staged: str, name: str, source: str) -> None:
     target = os.path.join(staged, name)
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.copy2(source, target)
@@ -140,12 +140,12 @@ def _write(path: str, text: str) -> None:
 
 
 def _swap(staged: str, out: str) -> None:
-    before = _before(out)
-    shutil.rmtree(before, ignore_errors=True)
+    backup = _backup(out)
+    shutil.rmtree(backup, ignore_errors=True)
     if os.path.isdir(out):
-        os.rename(out, before)
+        os.rename(out, backup)
     os.rename(staged, out)
-    shutil.rmtree(before, ignore_errors=True)
+    shutil.rmtree(backup, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -163,5 +163,5 @@ def _parent(out: str) -> str:
     return os.path.dirname(os.path.abspath(out))
 
 
-def _before(out: str) -> str:
+def _backup(out: str) -> str:
     return os.path.join(_parent(out), f".{os.path.basename(os.path.abspath(out))}.before")

@@ -158,12 +158,12 @@ def test_a_full_disk_leaves_the_old_library(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys\n"
         "from tests.export.test_export import made\n"
-        "from nemo_partial_hydra.export import publish as shelving\n"
+        "from nemo_partial_hydra.export import publish\n"
         "from nemo_partial_hydra.errors import UsageError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "try:\n"
-        f"    shelving.write(made(model__a='a: ' + 'x' * 10000 + '\\n'), {out!r})\n"
+        f"    publish.write(made(model__a='a: ' + 'x' * 10000 + '\\n'), {out!r})\n"
         "except UsageError as error:\n"
         "    sys.exit(str(error))\n"
     )

@@ -56,15 +56,15 @@ def compare(file: Path) -> list[str]:
 
     with stand_ins():
         import nemo_partial_hydra as nph
-        from nemo_partial_hydra.export import library as exporting
         from nemo_partial_hydra.export.arguments import Arguments
         from nemo_partial_hydra.export.factories import find
+        from nemo_partial_hydra.export.places import config_paths
         from nemo_partial_hydra.runtime.workspace import WORKSPACE
         from nemo_partial_hydra.signatures.convert import same
 
         found = find(MODULES, (SKIP,))
         arguments = Arguments.parse([text.replace("???", GIVEN) for text in ARGUMENTS], found.factories)
-        placed = exporting.placed(found.factories)
+        placed = config_paths(found.factories)
         composed: dict[str, str] = json.loads(file.read_text())
         entries = manifest.read(SHIPPED).recipes
         wrong = [f"{option}: not composed" for option in entries if option not in composed]
