@@ -1,4 +1,4 @@
-"""The command line of a sweep, so that what only the chosen options have can be overridden in it.
+"""The overrides of a sweep, so that what only the chosen options have can be overridden in it.
 
 May import: Hydra's public parts. Hydra composes a sweep's own config first, without the groups that are swept but
 with all fixed overrides: ``-m model=a,b model.layers=4`` then fails if the default model has no ``layers``. Written as
@@ -9,24 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_FLAGS = ("-m", "--multirun")
 
-
-def left_to_jobs(args: Sequence[str]) -> list[str]:
-    """Return a command line in which overrides below a swept group are part of the sweep."""
-    if not any(arg in _FLAGS for arg in args):
-        return list(args)
+def left_to_jobs(overrides: Sequence[str]) -> list[str]:
+    """Return a sweep's overrides with those below a swept group as parts of the sweep, in the same places."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     parser = OverridesParser.create()
     swept: set[str] = set()
     fixed: dict[int, str] = {}
-    for index, arg in enumerate(args):
-        if arg.startswith("-") or "=" not in arg:
+    for index, text in enumerate(overrides):
+        if "=" not in text:
             continue
         try:
-            override = parser.parse_override(arg)
+            override = parser.parse_override(text)
         except HydraException:
             continue  # Hydra will say what is wrong with it
         place = override.package if override.package is not None else override.key_or_group.replace("/", ".")
@@ -35,7 +31,7 @@ def left_to_jobs(args: Sequence[str]) -> list[str]:
             swept.add(head)
         elif "." in override.key_or_group and not override.is_delete():
             fixed[index] = head
-    out = list(args)
+    out = list(overrides)
     for index, head in fixed.items():
         if head in swept:
             key, _, value = out[index].partition("=")

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from nemo_partial_hydra.app.command_line import CONFIG_DIR, CONFIG_NAME, CONFIG_PATH, LIBRARY, CommandLine
+from nemo_partial_hydra.app.hydra_arguments import for_hydra
 from nemo_partial_hydra.errors import UsageError
+from nemo_partial_hydra.runtime.session import Session
 from tests.support.apps import App
 
 
@@ -143,3 +145,11 @@ def test_completion_reads_its_own_arguments_and_what_was_typed(
     monkeypatch.setenv("COMP_LINE", "python app.py optimizers.1.mode=S")
     assert App(tmp_path).inline("-sc", "query=bash").out.split() == ["optimizers.1.mode=SLOW"]
     assert read == [["-sc", "query=bash"], ["optimizers.1.mode=S"]]
+
+
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_an_override_below_a_swept_group_is_left_to_the_jobs(flag: str) -> None:
+    words = ("opt=sgd,adam", flag, "opt.lr=1", "steps=2")
+    assert for_hydra(parse(*words), Session()).arguments() == ["opt=sgd,adam", flag, "opt.lr=choice(1)", "steps=2"]
+    once = ("opt=sgd", "opt.lr=1")
+    assert for_hydra(parse(*once), Session()).arguments() == list(once)
