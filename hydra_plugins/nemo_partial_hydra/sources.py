@@ -39,7 +39,7 @@ class RecipeSearchPath(SearchPathPlugin):
         from nemo_partial_hydra.runtime import session
 
         search_path.append("nemo_partial_hydra", f"{session.REGISTRY_SCHEME}://")
-        search_path.append("nemo_partial_hydra", f"{session.SHELF_SCHEME}://")
+        search_path.append("nemo_partial_hydra", f"{session.LIBRARY_SCHEME}://")
         app = session.current()
         if app is None:
             return

@@ -121,19 +121,19 @@ def claims(config: DictConfig, *, hydra: bool = False) -> Claims:
     name = config.hydra.job.config_name
     with session.headers_only():
         result = loader.compute_defaults_list(name, overrides, RunMode.RUN)
-    shelf = _Shelf(config, loader)
+    configs = _Configs(config, loader)
     for default in result.defaults:
         path = default.config_path
         if path is None or path.startswith(f"{SKELETON}/") or (path.startswith("hydra/") and not hydra):
             continue
         package = tuple(part for part in (default.package or "").split(".") if part not in ("", "_global_"))
-        for layer, data, lines in shelf.read(path):
+        for layer, data, lines in configs.read(path):
             found.put(package, data, layer, lines)
         if default.override_key is not None and default.parent is not None:
-            found.choices[default.override_key] = shelf.choice(default.parent, default.override_key, path)
+            found.choices[default.override_key] = configs.choice(default.parent, default.override_key, path)
     for default in result.defaults:  # ``override /opt: adam`` in another config's defaults list
         if default.config_path is not None and not default.config_path.startswith("hydra/"):
-            found.choices.update(shelf.overridden(default.config_path, found.choices))
+            found.choices.update(configs.overridden(default.config_path, found.choices))
     _apply(overrides, loader, found)
     return found
 
@@ -158,7 +158,7 @@ def _is_group(loader: Any, key: str) -> bool:
     return "." not in key and any(source.is_group(key) for source in loader.get_sources())
 
 
-class _Shelf:
+class _Configs:
     """The configs of one composition by their config paths."""
 
     def __init__(self, config: DictConfig, loader: Any) -> None:
@@ -194,7 +194,7 @@ class _Shelf:
         """Return a config's file as the user would name it, and in full; None if it is no file."""
         for scheme, folder in self.sources:
             where: str | None = folder
-            if scheme == session.SHELF_SCHEME:
+            if scheme == session.LIBRARY_SCHEME:
                 library = session.workspace().catalog.the_one(path)
                 if library is None:
                     continue

@@ -22,7 +22,7 @@ from nemo_partial_hydra.libraries.manifest import is_library
 
 from .workspace import WORKSPACE, Workspace
 
-FILE_SCHEME, REGISTRY_SCHEME, SHELF_SCHEME = "nph-file", "nph", "nph-library"
+FILE_SCHEME, REGISTRY_SCHEME, LIBRARY_SCHEME = "nph-file", "nph", "nph-library"
 
 
 @dataclass(eq=False)

@@ -161,15 +161,15 @@ class SignatureStore:
                 if snapshot is not None:
                     yield snapshot
 
-    def _opened(self, folder: str, shelf: dict[str, Snapshot | None]) -> Snapshot | None:
-        known = shelf.get(folder) or self._known.get(folder)
+    def _opened(self, folder: str, cache: dict[str, Snapshot | None]) -> Snapshot | None:
+        known = cache.get(folder) or self._known.get(folder)
         file = _file(folder)
         if known is None and file is not None:
             try:
                 known = load(file)
             except SignatureError as error:  # no target is to blame
                 raise ConfigError(str(error)) from None
-        shelf[folder] = known
+        cache[folder] = known
         return known
 
     def _differing(self, target: str) -> Snapshot | None:
