@@ -101,8 +101,8 @@ def cancel(
 def _mark(entry: Entry) -> None:
     """Write that a job was cancelled which waited: it never runs, and nobody else would."""
     status = states.read_status(entry.paths)
-    said = entry.merged.said
-    waited = said is not None and said.waits
+    record = entry.merged.record
+    waited = record is not None and record.waits
     if waited and status.state == states.SUBMITTED and claim.holder(entry.paths, status.attempt) is None:
         with contextlib.suppress(JobError):  # the cluster has it on record too
             states.write_status(entry.paths, states.cancelled(status))

@@ -137,7 +137,7 @@ def _run(asked: Asked, sweep: SweepPaths, job: JobPaths) -> None:
 
 
 def _cancel(sweep: SweepPaths, by_hand: str) -> None:
-    """Cancel the job of a user who stops waiting: nobody would fetch its library; wait a while for its last word."""
+    """Cancel the job of a user who stops waiting: nobody would fetch its library; wait a while for its end."""
     directory = str(sweep.directory)
     try:
         done = cancel.cancel(directory)
@@ -161,9 +161,9 @@ def _raise(job: JobPaths, status: states.Status) -> None:
     own = getattr(errors, kind, None) if module == errors.__name__ else None
     if isinstance(own, type) and issubclass(own, RecipeError):
         raise own(f"{error['message']}\n(in the image; its log is {job.err(status.attempt)})")
-    said = live.said(job, status)
+    ending = live.ending(job, status)
     lines = tail(job.err(status.attempt), LAST_LINES)
-    raise JobFailed("\n".join([f"the export is {said}", *(f"  {line}" for line in lines)]))
+    raise JobFailed("\n".join([f"the export is {ending}", *(f"  {line}" for line in lines)]))
 
 
 def read(folder: Path) -> Exported:

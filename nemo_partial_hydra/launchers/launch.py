@@ -26,7 +26,7 @@ from . import dry_run, send, submit
 from .clusters.registry import CLUSTERS
 from .container import bind
 from .settings import from_config
-from .status.live import said
+from .status.live import ending
 from .sweep import FrozenSweep, freeze_sweep, write_sweep
 
 _GRID = (".BasicSweeper", ".RecipeSweeper")
@@ -137,5 +137,5 @@ def _ended(made: FrozenSweep, jobs: Sequence[JobPaths]) -> list[JobReturn]:
             each.return_value = read_result(job)
         else:
             each.status = JobStatus.FAILED
-            each.return_value = JobFailed(f"{job.directory}: {said(job, status)}")
+            each.return_value = JobFailed(f"{job.directory}: {ending(job, status)}")
     return returns

@@ -1,7 +1,7 @@
 """Wait for the jobs of a submission and say how each ended: a loop over what ``status`` sees.
 
-May import: the standard library and PyYAML (through ``status.look``). status.json is the first word, since the job
-itself wrote it, and is read in every round; where it says nothing final, the cluster does, which is asked beside that.
+May import: the standard library and PyYAML (through ``status.look``). status.json counts first, since the job
+itself wrote it, and is read in every round; where its state is not final, the cluster is asked, beside that.
 """
 
 from __future__ import annotations
@@ -98,18 +98,18 @@ def wait(
 
 
 def _goes_on(entry: Entry) -> bool:
-    """Whether a job waits or runs, or may, for all that is known; one that has said its last word may do so too."""
+    """Whether a job waits or runs, or may, for all that is known; one of several tasks may after a final status."""
     return entry.merged.active or entry.merged.queued
 
 
 def _waited(since: float, entry: Entry) -> bool:
     """Whether a job has had its time to say how it ended."""
-    said = entry.merged.said
-    return time.monotonic() - since >= (FILE_DONE_S if said is not None and said.lingers else FILE_S)
+    record = entry.merged.record
+    return time.monotonic() - since >= (FILE_DONE_S if record is not None and record.lingers else FILE_S)
 
 
 def settle(job: SentJob, entry: Entry) -> states.Status:
-    """Write how a job ended that did not say so itself, by its cluster's word; return how it ended."""
+    """Write how a job ended that did not say so itself, by its cluster's record; return how it ended."""
     status = states.read_status(entry.paths)
     if status.state in OVER and status.attempt >= job.attempt:
         return status

@@ -72,7 +72,7 @@ class Record:
     end : the state of ``jobs.status`` in which it has ended if it says nothing itself; None while it waits or runs, and
         for a state that is not known.
     why : what that end means, for people.
-    lingers : whether its end may be followed by more: the word of a job that ended well, or its requeue.
+    lingers : whether its end may be followed by more: the status of a job that ended well, or its requeue.
     submitted, started, ended : times, ISO 8601 UTC; None where it has none.
     reason : why it waits; empty where there is none.
     node : where it runs or ran.
@@ -103,7 +103,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Views:
-    """What is known of a job besides its own word.
+    """What is known of a job besides its own status.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class Subject:
 
     Attributes
     ----------
-    paths, own : its files, and its own word.
+    paths, own : its files, and its own status.
     sent : as what it was sent, or None.
     submission : the submission that it was sent with, or None.
     """

@@ -31,7 +31,7 @@ class Entry:
     ----------
     paths, head : its files, and what job.yaml says of it.
     merged : its state.
-    subject : its own word, and as what it was sent.
+    subject : its own status, and as what it was sent.
     queue_failed : whether the queue of its cluster was asked in vain.
     """
 
@@ -43,7 +43,7 @@ class Entry:
 
     @property
     def own(self) -> states.Status:
-        """Its own word."""
+        """Its own status, from status.json."""
         return self.subject.own
 
     @property
@@ -80,15 +80,15 @@ class Entry:
     @property
     def started(self) -> str | None:
         """When this attempt started."""
-        said = self.merged.said
-        return self.own.started or (said.started if said and self.state != states.SUBMITTED else None)
+        record = self.merged.record
+        return self.own.started or (record.started if record and self.state != states.SUBMITTED else None)
 
     @property
     def ended(self) -> str | None:
         """When it ended; None while it has not."""
         if self.state in (states.FROZEN, states.SUBMITTED, states.RUNNING):
             return None
-        return self.own.ended or (self.merged.said.ended if self.merged.said else None)
+        return self.own.ended or (self.merged.record.ended if self.merged.record else None)
 
     def seconds(self, now: str) -> float | None:
         """Return how long it has run."""
@@ -100,10 +100,10 @@ class Entry:
     @property
     def exit_code(self) -> int | None:
         """What it ended with."""
-        said = self.merged.said
-        if self.own.exit_code is not None or said is None or self.state not in states.RETRIED:
+        record = self.merged.record
+        if self.own.exit_code is not None or record is None or self.state not in states.RETRIED:
             return self.own.exit_code
-        return 128 + said.exit_signal if said.exit_signal else said.exit_code or None
+        return 128 + record.exit_signal if record.exit_signal else record.exit_code or None
 
     @property
     def reason(self) -> str:
@@ -118,7 +118,7 @@ class Entry:
     @property
     def node(self) -> str | None:
         """Where it runs or ran."""
-        return self.own.host or (self.merged.said.node or None if self.merged.said else None)
+        return self.own.host or (self.merged.record.node or None if self.merged.record else None)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Overview:
 
     @property
     def unsure(self) -> list[Entry]:
-        """The jobs whose state is no more than their own word, because the cluster could not be asked."""
+        """The jobs whose state is no more than what they wrote themselves, because the cluster could not be asked."""
         return [entry for entry in self.entries if entry.merged.unsure]
 
     @property
@@ -184,7 +184,7 @@ def records(found: Overview) -> dict[str, Any]:
 
 def _record(entry: Entry, now: str) -> dict[str, Any]:
     failed = entry.state in states.RETRIED
-    said, own = entry.merged.said, entry.own
+    record, own = entry.merged.record, entry.own
     more: Mapping[str, Any] = {"log": None, "tail": []}
     if failed:
         log, lines = last_lines(entry.paths, entry.attempt)
@@ -203,7 +203,7 @@ def _record(entry: Entry, now: str) -> dict[str, Any]:
         "ended": entry.ended,
         "seconds": entry.seconds(now),
         "slurm": entry.id or None,
-        "slurm_state": said.state if said else None,
+        "slurm_state": record.state if record else None,
         "host": entry.node,
         "exit_code": entry.exit_code,
         "error": own.error if failed else None,

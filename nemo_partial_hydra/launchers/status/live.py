@@ -50,7 +50,7 @@ class Board:
         """Say that a job has ended, and how."""
         self.ended.add(job)
         self.jobs[job] = status
-        text = f"[{len(self.ended)}/{len(self.jobs)}] {job.directory.name} {said(job, status)}"
+        text = f"[{len(self.ended)}/{len(self.jobs)}] {job.directory.name} {ending(job, status)}"
         if self.live is None:
             print(text, flush=True)
         elif status.state != states.DONE:
@@ -78,7 +78,7 @@ class Board:
         return shown(rows, [column.head for column in columns])
 
 
-def said(job: JobPaths, status: states.Status) -> str:
+def ending(job: JobPaths, status: states.Status) -> str:
     """Say in one line how a job ended."""
     parts = [status.state]
     took = states.seconds_between(status.started, status.ended)

@@ -1,7 +1,7 @@
-"""How the jobs of a directory go: each job's own word, completed by what their clusters and this machine know.
+"""How the jobs of a directory go: each job's own status, completed by what their clusters and this machine know.
 
 May import: the standard library and PyYAML (through ``jobs.job``). Recipes are not read. A cluster is asked once,
-before the jobs' own words are read for the last time: so a job that the cluster saw end has had its say.
+before the jobs' own statuses are read for the last time: so a job that the cluster saw end has written its own.
 """
 
 from __future__ import annotations
@@ -84,17 +84,18 @@ class Watch:
 
         Parameters
         ----------
-        every : ask also about jobs that have said their last word.
+        every : ask also about jobs whose own status is final.
         brief : ask the clusters only what may be asked every other second.
         """
-        sent = Sent(self.sweep)
+        sent = SentJobs(self.sweep)
         before = {paths: _subject(paths, sent) for paths in self.jobs}
-        asked = [each for each in before.values() if each.id is not None and (every or _open(each.own))]
-        answers = self._ask([each.id for each in asked if each.id is not None], brief)
-        entries = []
+        asked = [each.id for each in before.values() if every or _open(each.own)]
+        answers = self._ask([each for each in asked if each is not None], brief)
+        again, entries = bool(answers), []
         for paths, first in before.items():
-            subject = _subject(paths, sent) if asked and (every or _open(first.own)) else first
-            name = subject.id.cluster if subject.id is not None else LOCAL
+            subject = _subject(paths, sent) if again and (every or _open(first.own)) else first
+            job = subject.id
+            name = job.cluster if job is not None else LOCAL
             if name not in answers:
                 answers[name] = self._query(name, [], brief)
             merged = merge.merge(subject.own.state, answers[name].views(subject))
@@ -130,7 +131,7 @@ class _NoAnswers:
         return Views(True, cluster=self.name)
 
 
-class Sent:
+class SentJobs:
     """As what each job of a sweep was sent, attempt by attempt."""
 
     def __init__(self, sweep: SweepPaths) -> None:
@@ -151,8 +152,8 @@ class Sent:
         return self._jobs.get((subdir, self._last.get(subdir, 0) if attempt is None else attempt))
 
 
-def _subject(paths: JobPaths, sent: Sent) -> Subject:
-    """Return a job's own word about its last attempt, and as what that was sent."""
+def _subject(paths: JobPaths, sent: SentJobs) -> Subject:
+    """Return a job's own status, of its last attempt, and as what that was sent."""
     own = states.read_status(paths)
     record = sent.of(paths, None if own.state == states.FROZEN else own.attempt)
     if record is None:

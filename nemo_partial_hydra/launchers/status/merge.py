@@ -1,7 +1,7 @@
-"""Merging job states: one state from a job's own word, its cluster's queue and accounting, or this machine.
+"""Merging job states: one state from a job's own status, its cluster's queue and accounting, or this machine.
 
-May import: the standard library only. The job's own word comes first where it is final; else that of whoever knows
-better. What nobody could be asked about stays the job's own word, and is said to be no more than that.
+May import: the standard library only. The job's own status counts first where it is final; else whoever knows
+better. What nobody could be asked about keeps the job's own state, and is marked so.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.launchers.clusters.base import Record, Views
 
 FINAL = (states.DONE, states.FAILED)
-"""Own words after which nothing comes."""
+"""States that a job writes itself and after which nothing comes."""
 TOLD = (states.CANCELLED, states.TIMEOUT)
-"""Own words of a job that was told to end; the cluster may have requeued it."""
+"""States of a job that was told to end; the cluster may have requeued it."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Merged:
     Attributes
     ----------
     state : one of ``jobs.status.STATES``.
-    reason : why, where that is not the job's own word; empty where there is nothing to say.
+    reason : why, where the job's own status does not say it; empty where there is nothing to say.
     active : whether it may still run or start: such a job must not be tried again.
-    unsure : whether the state is only the job's own word, since the cluster could not be asked.
-    said : the cluster's record that it was taken from, or that adds to it.
+    unsure : whether the state is only what the job wrote itself, since the cluster could not be asked.
+    record : the cluster's record that it was taken from, or that adds to it.
     queued : whether the queue still has it, waiting or running.
     """
 
@@ -35,7 +35,7 @@ class Merged:
     reason: str = ""
     active: bool = False
     unsure: bool = False
-    said: Record | None = None
+    record: Record | None = None
     queued: bool = False
 
 
@@ -44,31 +44,31 @@ def merge(own: str, views: Views) -> Merged:
 
     Parameters
     ----------
-    own : the job's own word, the state in its status.json.
+    own : the state that the job wrote itself, in its status.json.
     views : what else is known.
     """
-    queue, said = views.queue, views.queue or views.accounts
+    queue, record = views.queue, views.queue or views.accounts
     lives = queue is not None and queue.end is None  # a state that is not known is no end
     if own in FINAL or own == states.FROZEN:
-        return Merged(own, said=said, queued=lives)
+        return Merged(own, record=record, queued=lives)
     if own in TOLD:
         if queue is not None and queue.waits:
             reason = f"requeued after it was told to end{_because(queue)}"
-            return Merged(states.SUBMITTED, reason, active=True, said=queue, queued=True)
-        return Merged(own, active=lives, said=said, queued=lives)
+            return Merged(states.SUBMITTED, reason, active=True, record=queue, queued=True)
+        return Merged(own, active=lives, record=record, queued=lives)
     if queue is not None and lives:
         if queue.waits:
             again = f"started again by {views.cluster}; " if own == states.RUNNING else ""
-            return Merged(states.SUBMITTED, f"{again}waits{_because(queue)}", active=True, said=queue, queued=True)
+            return Merged(states.SUBMITTED, f"{again}waits{_because(queue)}", active=True, record=queue, queued=True)
         return Merged(
-            states.RUNNING, "" if own == states.RUNNING else "it starts", active=True, said=queue, queued=True
+            states.RUNNING, "" if own == states.RUNNING else "it starts", active=True, record=queue, queued=True
         )
     if own == states.LOST:
-        return Merged(own, said=said)
+        return Merged(own, record=record)
     if views.queued:
         return _gone(own, views)
     if views.alive is False:
-        return Merged(states.LOST, _LOST_HERE[own], said=said)
+        return Merged(states.LOST, _LOST_HERE[own], record=record)
     return Merged(own, active=True)
 
 
@@ -87,17 +87,17 @@ def _gone(own: str, views: Views) -> Merged:
     # The accounting first, where it has heard of the end: it has the exit code.
     for known in (views.accounts, views.queue):
         if known is not None and known.end is not None:
-            return Merged(known.end, known.why, said=known)
+            return Merged(known.end, known.why, record=known)
     cluster = views.cluster
     if not views.queue_asked:
         known = views.accounts
         if known is None:
             return Merged(own, active=True, unsure=True)
         state = states.SUBMITTED if known.waits else states.RUNNING
-        return Merged(state, f"by {cluster}'s accounting", active=True, unsure=True, said=known)
+        return Merged(state, f"by {cluster}'s accounting", active=True, unsure=True, record=known)
     if views.accounts is not None:
         text = f"{cluster}'s controller does not know it any more, though accounting has it as {views.accounts.state}"
-        return Merged(states.LOST, text, said=views.accounts)
+        return Merged(states.LOST, text, record=views.accounts)
     if views.array_known and not views.begun:
         # Of single tasks that are cancelled before they start neither queue nor accounting keeps a record.
         return Merged(states.CANCELLED, f"cancelled before it started: {cluster} has its array, and it no more")

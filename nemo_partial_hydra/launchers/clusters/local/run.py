@@ -99,7 +99,7 @@ def _started(sent: Submission, index: int, pid: int) -> Submission:
 
 
 def _final(job: JobPaths, attempt: int) -> states.Status:
-    """Return how a job ended; one whose host process died without a word is lost."""
+    """Return how a job ended; one whose host process died before it could write it is lost."""
     status = states.read_status(job)
     if status.state in (states.SUBMITTED, states.RUNNING, states.FROZEN):
         status = dataclasses.replace(

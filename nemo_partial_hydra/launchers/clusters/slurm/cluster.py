@@ -40,7 +40,7 @@ class Slurm:
 
     name = SLURM
     launcher = "submitit_apptainer"
-    title = "SLURM"
+    title = queue.TITLE
     programs = ("sbatch", "scancel")
     run = None
 

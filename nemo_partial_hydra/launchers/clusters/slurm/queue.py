@@ -13,7 +13,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from nemo_partial_hydra.jobs import status as states
@@ -25,6 +24,7 @@ from nemo_partial_hydra.launchers.records import SentJob, Submission
 from . import commands
 from .commands import Ask
 
+TITLE = "SLURM"
 SEPARATOR = "\x1f"
 QUEUE = SEPARATOR.join(["%i", "%T", "%V", "%S", "%e", "%r", "%N", "%j", "%o"])
 ACCOUNTS = ("JobID", "State", "Submit", "Start", "End", "ExitCode", "NodeList", "JobName", "SubmitLine")
@@ -110,19 +110,17 @@ class SlurmAnswers:
     def views(self, subject: Subject) -> Views:
         """Return what is known of a job."""
         job, own = subject.sent, subject.own
-        made = partial(
-            Views, True, queue_asked=self.queue is not None, accounts_asked=self.accounts is not None, cluster="SLURM"
-        )
+        asked = (self.queue is not None, self.accounts is not None)
         if job is None:
-            return made()
+            return Views(True, None, None, *asked, cluster=TITLE)
         sender = Sender.of(subject.submission, own.submitted)
         queue, accounts = record_of(self.queue, job, sender), record_of(self.accounts, job, sender)
         if queue is None and accounts is None:
             queue, accounts = (never_started(table, job, sender) for table in (self.queue, self.accounts))
         if queue is not None or accounts is not None or own.state != states.SUBMITTED:
-            return made(queue=queue, accounts=accounts)
-        begun = holder(subject.paths, own.attempt) is not None
-        return made(array_known=array_known(self._arrays, job, sender), begun=begun)
+            return Views(True, queue, accounts, *asked, cluster=TITLE)
+        known, begun = array_known(self._arrays, job, sender), holder(subject.paths, own.attempt) is not None
+        return Views(True, None, None, *asked, known, begun, cluster=TITLE)
 
 
 def ask_soon(command: Sequence[str]) -> commands.Answer:
@@ -254,7 +252,7 @@ class Sender:
 
     @staticmethod
     def of(submission: Submission | None, submitted: str | None = None) -> Sender:
-        """Return what is known of a submission; without its record there is the job's own word."""
+        """Return what is known of a submission; without its record there is the job's own status."""
         if submission is None:
             return Sender(submitted)
         return Sender(submission.created, submission.folder, submission.name)
