@@ -272,7 +272,7 @@ def _escaped(text: str) -> str:
 
 
 def _array(spec: TypeSpec, members: list[TypeSpec]) -> Schema:
-    """Say how many elements there may be and what each is, read by ``item_spec`` as in ``reading``."""
+    """Say how many elements there may be and what each is, read by ``item_spec`` as in ``reader``."""
     kinds = [member for member in members if member.kind in _SEQUENCES]
     fixed = [len(member.args) for member in kinds if member.kind == "tuple" and not member.variadic]
     if not kinds:

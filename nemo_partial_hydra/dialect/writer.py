@@ -1,7 +1,7 @@
 """Recipe tree -> plain data (dict, list, scalars) in the dialect that Hydra documents.
 
-May import: the standard library only. ``to_data`` writes the shortest form that the annotation restores
-exactly, and the explicit form where it would not; ``reading`` reads both. Neither imports a target.
+May import: the standard library only. ``to_data`` writes the shortest form that the annotation restores exactly, and
+the explicit form where it would not; ``reader`` reads both. Neither imports a target.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """job.yaml: one frozen job, everything that decides what runs, and what a reader wants to know about its making.
 
-May import: the standard library and PyYAML (through ``yamltext``). The hash covers the recipe and the version of the
-dialect, nothing else: the same recipe frozen twice, on another day or by somebody else, has the same hash.
+May import: the standard library and PyYAML (through ``dialect.yaml``). The hash covers the recipe and the version of
+the dialect, nothing else: the same recipe frozen twice, on another day or by somebody else, has the same hash.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _key(key: Any) -> str:
 
 
 def job_text(job: Job) -> str:
-    """Write a job as the text of job.yaml: the short facts first, the recipe after them."""
+    """Write a job as the text of job.yaml: the short metadata first, the recipe after it."""
     head = {
         "format": FORMAT,
         "dialect": DIALECT,

@@ -1,4 +1,4 @@
-"""What a reader of a frozen job wants to know about its making: who, when, from which commit and packages.
+"""The metadata of a frozen job: who froze it, when, from which commit, with which packages.
 
 May import: the standard library. Nothing of what a recipe names is imported; git is asked once a process.
 """
@@ -29,8 +29,8 @@ _GIT_SECONDS = 20
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What all jobs have in common that are frozen together; the names are those of ``job.Head``."""
+class Metadata:
+    """The metadata that all jobs share which are frozen together; the names are those of ``job.Head``."""
 
     name: str = "job"
     created: str = ""
@@ -40,8 +40,8 @@ class Facts:
     image: Mapping[str, Any] | None = None
 
 
-def read_facts(name: str = "job", image: str | os.PathLike[str] | None = None) -> Facts:
-    """Collect the facts of this process.
+def read_metadata(name: str = "job", image: str | os.PathLike[str] | None = None) -> Metadata:
+    """Collect the metadata of what this process freezes.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def read_facts(name: str = "job", image: str | os.PathLike[str] | None = None) -
         If the image cannot be read.
     """
     app = app_directory()
-    return Facts(name, now(), _user(), app, git_of(app), None if image is None else image_of(os.fspath(image)))
+    return Metadata(name, now(), _user(), app, git_of(app), None if image is None else image_of(os.fspath(image)))
 
 
 def app_directory() -> str:

@@ -5,8 +5,8 @@ the runner::
 
     ${hydra:runtime.output_dir}   ${hydra:sweep.dir}   ${oc.env:HF_TOKEN}   ${oc.env:HF_TOKEN,null}
 
-While a recipe is frozen a mark stands for each, so that what a config makes of them (``${hydra:sweep.dir}/data``,
-``${paths.out}``) is resolved like anything else.
+While a recipe is frozen a placeholder stands for each, so that what a config makes of them
+(``${hydra:sweep.dir}/data``, ``${paths.out}``) is resolved like anything else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SECRET = re.compile(
     r"SECRET|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(TOKEN|KEY)S?\d*(_|$)|(^|_)(AUTH|PASS|PAT)$|_PWD$",
     re.IGNORECASE,
 )
-_TOKEN = re.compile(
+_INTERPOLATION = re.compile(
     r"(\\*)\$\{(?:(hydra:runtime\.output_dir|hydra:sweep\.dir)"
     r'|oc\.env:([A-Za-z_][A-Za-z0-9_]*)(?:,(null|"[^"\\$]*"))?)\}'
 )
@@ -41,19 +41,19 @@ def is_secret(name: str) -> bool:
     return _SECRET.search(name) is not None
 
 
-class Marks:
+class Placeholders:
     """Texts that stand for what is left open while a recipe is resolved; no other text contains them."""
 
     def __init__(self) -> None:
         self.id = os.urandom(8).hex()
-        self.tokens: dict[str, str] = {}
+        self._interpolations: dict[str, str] = {}  # by placeholder, what stands between ``${`` and ``}``
 
-    def directory(self, token: str) -> str:
-        """Return the mark of a directory: an absolute path."""
-        return self._mark(f"/nph.{self.id}.{len(token)}", token)
+    def directory(self, name: str) -> str:
+        """Return the placeholder of a directory, ``JOB_DIRECTORY`` or ``SWEEP_DIRECTORY``: an absolute path."""
+        return self._placeholder(f"/nph.{self.id}.{len(name)}", name)
 
     def variable(self, name: str, default: Any = UNSET) -> str:
-        """Return the mark of a variable's value.
+        """Return the placeholder of a variable's value.
 
         Raises
         ------
@@ -63,27 +63,30 @@ class Marks:
         text = f"oc.env:{name}"
         if default is not UNSET:
             text += f",{json.dumps(None if default is None else str(default), ensure_ascii=False)}"
-        if not _NAME.match(name) or not _TOKEN.fullmatch("${" + text + "}"):
+        if not _NAME.match(name) or not _INTERPOLATION.fullmatch("${" + text + "}"):
             raise JobError(
                 f"${{{text}}}: the value of a secret is not written into a job, and this default cannot be either; "
                 "leave it out, or give null"
             )
-        return self._mark(f"nph.{self.id}.env.{len(self.tokens)}.", text)
+        return self._placeholder(f"nph.{self.id}.env.{len(self._interpolations)}.", text)
 
-    def _mark(self, mark: str, token: str) -> str:
-        known = next((old for old, text in self.tokens.items() if text == token), None)
-        return known if known is not None else self.tokens.setdefault(mark, token) and mark
+    def _placeholder(self, placeholder: str, interpolation: str) -> str:
+        for known, text in self._interpolations.items():
+            if text == interpolation:
+                return known
+        self._interpolations[placeholder] = interpolation
+        return placeholder
 
-    def written(self, data: Any) -> Any:
-        """Return plain data with the interpolations in the places of their marks."""
-        return _texts(data, self.text) if self.tokens else data
+    def restored(self, data: Any) -> Any:
+        """Return plain data in the dialect with the interpolations in the places of their placeholders."""
+        return _texts(data, self.restored_text) if self._interpolations else data
 
-    def text(self, text: str) -> str:
-        """Put the interpolations in the places of their marks in a text of the dialect; one more backslash escapes."""
-        for mark, token in self.tokens.items():
-            if mark in text:
-                parts = [_doubled(part) for part in text.split(mark)]
-                text = f"${{{token}}}".join([*parts[:-1], text.rsplit(mark, maxsplit=1)[-1]])
+    def restored_text(self, text: str) -> str:
+        """Return one text with its interpolations; backslashes before one are doubled, which escapes them."""
+        for placeholder, interpolation in self._interpolations.items():
+            if placeholder in text:
+                *before, last = text.split(placeholder)
+                text = f"${{{interpolation}}}".join([*map(_doubled, before), last])
         return text
 
 
@@ -96,7 +99,7 @@ def _texts(data: Any, change: Callable[[str], Any]) -> Any:
     return mapped(data, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf)
 
 
-def expanded(recipe: Any, directory: Path, subdir: str, environment: Mapping[str, str]) -> Any:
+def expand(recipe: Any, directory: Path, subdir: str, environment: Mapping[str, str]) -> Any:
     """Return a frozen recipe with everything put in that was left open.
 
     Parameters
@@ -129,12 +132,12 @@ def expanded(recipe: Any, directory: Path, subdir: str, environment: Mapping[str
     def change(text: str) -> Any:
         if "${" not in text:
             return text
-        whole = _TOKEN.fullmatch(text)
+        whole = _INTERPOLATION.fullmatch(text)
         if whole is not None and not whole.group(1):
             found = value(whole)
             return found if found is None else escape_interpolation(found)
         out, position = "", 0
-        for match in _TOKEN.finditer(text):
+        for match in _INTERPOLATION.finditer(text):
             slashes = len(match.group(1))
             if slashes % 2 == 0:
                 before = unescape_interpolation(text[position : match.start()])

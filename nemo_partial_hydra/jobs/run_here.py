@@ -1,6 +1,6 @@
 """Running the jobs of a directory on this machine, each in a process of its own, and one line about each.
 
-May import: the standard library and PyYAML (through ``yamltext``).
+May import: the standard library and PyYAML (through ``dialect.yaml``).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Running one frozen job in this process: checks first, then the claim, then the recipe, then a word about how it went.
+"""Running one frozen job in this process: the checks first, then the claim, the recipe, its result and status.
 
-May import: the standard library and PyYAML (through ``yamltext``), so that it works in an image that has nothing else;
+May import: the standard library and PyYAML (through ``dialect.yaml``), so that it works in an image that has no more;
 of the recipe's targets what policy allows. A job is refused for its hash, by the policy, for drift, because it is
 done already or because another process runs it.
 """
@@ -32,7 +32,7 @@ from .job import Job, read_job, versions_of
 from .job_id import this_task
 from .layout import JobPaths, job_paths
 from .outcome import error_record, keep_result, keep_status, print_error
-from .placeholders import expanded
+from .placeholders import expand
 from .signals import Ended, Endings
 from .status import CANCELLED, DONE, FAILED, RETRIED, RUNNING, SUBMITTED, Status, last_attempt, now, read_status
 
@@ -90,7 +90,7 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
     if rank == 0:
         refuse_done(paths, options.force)
     try:
-        tree = checked(paths, options, environment)
+        tree = checked_recipe(paths, options, environment)
     except RecipeError as error:
         if options.attempt is not None and rank == 0:
             claim.take(paths, attempt, me)
@@ -101,9 +101,9 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
     else:
         claim.take(paths, attempt, me)
         refuse_done(paths, options.force)  # another attempt may have ended since
-    _stand_in(paths)
+    _enter(paths)
     if rank:
-        return ranks.run(paths, attempt, rank, lambda: called(tree, options.allow), options.payload_signal)
+        return ranks.run(paths, attempt, rank, lambda: call_recipe(tree, options.allow), options.payload_signal)
     return _run(paths, _started(paths, attempt, me), tree, options)
 
 
@@ -153,12 +153,12 @@ def refuse_done(paths: JobPaths, force: bool) -> None:
         )
 
 
-def checked(paths: JobPaths, options: Options, environment: Mapping[str, str]) -> Tree:
+def checked_recipe(paths: JobPaths, options: Options, environment: Mapping[str, str]) -> Tree:
     """Read a job and check all that can be checked before it runs: hash, policy, drift, values."""
     job = read_job(paths)
     workspace = session.workspace()
     workspace.policy.check_names(names_in(job.recipe), options.allow)
-    data = expanded(job.recipe, paths.directory, job.subdir, environment)
+    data = expand(job.recipe, paths.directory, job.subdir, environment)
     refuse_drift(job, data, options.allow)
     tree = workspace.read_tree(data, options.allow)
     problems = Problems()
@@ -188,13 +188,13 @@ def refuse_drift(job: Job, data: Any, allow: Sequence[str]) -> None:
     drift.refuse(drift.compare(tree, job.signatures, here, versions=partial(versions_of, job)), WAY_OUT)
 
 
-def called(tree: Tree, allow: Sequence[str]) -> Any:
+def call_recipe(tree: Tree, allow: Sequence[str]) -> Any:
     """Make the objects of a recipe and call it, as ``nph.run`` does."""
     made = make(tree, session.workspace().policy, allow)
     return made() if isinstance(tree, Call) and tree.partial else made
 
 
-def _stand_in(paths: JobPaths) -> None:
+def _enter(paths: JobPaths) -> None:
     """Make the job's directory the working directory, of which no module is imported."""
     own = str(paths.directory)
     sys.path[:] = [folder for folder in map(os.path.abspath, sys.path) if folder != own]
@@ -229,12 +229,12 @@ def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
 
     def note() -> None:
         """Say at once why the job ends: what the recipe cleans up may take longer than the time that is left."""
-        keep_status(paths, _ended(status, endings.state, ExitCode.INTERRUPTED, reason=_told(endings)))
+        keep_status(paths, _ended(status, endings.state, ExitCode.INTERRUPTED, reason=_signalled(endings)))
 
     final: Status
     try:
         with endings.heard(note):
-            value = called(tree, options.allow)
+            value = call_recipe(tree, options.allow)
         reason = keep_result(paths, value)
         if endings.told or paths.notice(status.attempt).exists():
             reason = reason or "the recipe ended after it was told that its time is up"
@@ -246,11 +246,11 @@ def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
         if other is not None:
             final = _ended(status, FAILED, ExitCode.FAILED, other.error, other.reason)
         elif isinstance(error, Ended):
-            final = _ended(status, endings.state, ExitCode.INTERRUPTED, reason=_told(endings))
+            final = _ended(status, endings.state, ExitCode.INTERRUPTED, reason=_signalled(endings))
         else:
             final = _ended(status, CANCELLED, ExitCode.INTERRUPTED, reason="interrupted")
     except SystemExit as error:
-        final = _left(status, error)
+        final = _exited(status, error)
     except BaseException as error:  # whatever a recipe raises is its result, and is recorded
         print_error(error)
         final = _ended(status, FAILED, ExitCode.FAILED, error_record(error))
@@ -260,12 +260,12 @@ def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
     return code if recorded else code or ExitCode.FAILED
 
 
-def _told(endings: Endings) -> str:
+def _signalled(endings: Endings) -> str:
     name = endings.signal.name if endings.signal is not None else "a signal"
     return f"{name}: the time is up" if endings.told else name
 
 
-def _left(status: Status, error: SystemExit) -> Status:
+def _exited(status: Status, error: SystemExit) -> Status:
     """Record a recipe that called ``sys.exit``."""
     if error.code in (None, 0):
         return _ended(status, DONE, ExitCode.DONE, reason="the recipe called sys.exit()")

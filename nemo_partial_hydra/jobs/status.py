@@ -138,7 +138,7 @@ def write_status(paths: JobPaths, status: Status, *, durable: bool = True) -> bo
 
     Parameters
     ----------
-    durable : as for :func:`layout.write_atomic`.
+    durable : as for :func:`.atomic.write_atomic`.
 
     Returns
     -------

@@ -25,7 +25,7 @@ from nemo_partial_hydra.export.library import Exported
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
-from nemo_partial_hydra.jobs.metadata import read_facts
+from nemo_partial_hydra.jobs.metadata import read_metadata
 from nemo_partial_hydra.libraries import manifest
 from nemo_partial_hydra.messages import one_of
 from nemo_partial_hydra.signatures.snapshot import NAME as SNAPSHOT
@@ -95,12 +95,12 @@ def _frozen(asked: Asked, sweep: SweepPaths) -> JobPaths:
         "name": asked.name,
     }
     recipe = {"_target_": TARGET, "_partial_": True, **{k: _texts(v) for k, v in arguments.items() if v}}
-    facts = read_facts("export")
+    metadata = read_metadata("export")
     job = sweep.job("0")
     write_job(
         job,
         Job(
-            recipe_hash(recipe), name=facts.name, num=0, subdir="0", created=facts.created, user=facts.user,
+            recipe_hash(recipe), name=metadata.name, num=0, subdir="0", created=metadata.created, user=metadata.user,
             app=os.getcwd(), recipe=recipe,
         ),
     )  # fmt: skip

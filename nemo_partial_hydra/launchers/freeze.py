@@ -21,8 +21,8 @@ from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.errors import RecipeError, ValidationError
 from nemo_partial_hydra.jobs.job import Job, read_job, recipe_hash, write_job
 from nemo_partial_hydra.jobs.layout import job_paths
-from nemo_partial_hydra.jobs.metadata import Facts, packages_of, read_facts
-from nemo_partial_hydra.jobs.placeholders import JOB_DIRECTORY, SWEEP_DIRECTORY, UNSET, Marks, is_secret
+from nemo_partial_hydra.jobs.metadata import Metadata, packages_of, read_metadata
+from nemo_partial_hydra.jobs.placeholders import JOB_DIRECTORY, SWEEP_DIRECTORY, UNSET, Placeholders, is_secret
 from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.tree import Call, Opaque, Ref, Tree, walk
 from nemo_partial_hydra.runtime import session
@@ -62,7 +62,7 @@ def freeze(
     settings = _hydra_settings()
     name = "job" if settings is None else str(settings.job.name)
     overrides = () if settings is None else tuple(map(str, settings.overrides.task))
-    job = frozen(cfg, read_facts(name, image), overrides=overrides, hydra=settings, allow=allow, multirun=False)
+    job = frozen(cfg, read_metadata(name, image), overrides=overrides, hydra=settings, allow=allow, multirun=False)
     paths = job_paths(directory)
     write_job(paths, job)
     return read_job(paths)
@@ -79,7 +79,7 @@ def _hydra_settings() -> Any:
 
 def frozen(
     cfg: Any,
-    facts: Facts,
+    metadata: Metadata,
     *,
     num: int = 0,
     subdir: str = ".",
@@ -100,28 +100,28 @@ def frozen(
     Other parameters are those of :func:`freeze` and fields of ``Job``.
     """
     workspace = session.workspace()
-    marks = Marks()
+    placeholders = Placeholders()
     try:
-        with _left_open(marks, hydra, multirun):
+        with _left_open(placeholders, hydra, multirun):
             data, place = recipe_data(cfg)
         tree = workspace.read_tree(data, allow, place=place, known=known)
         refuse_unfreezable(tree, place)
-        recipe = marks.written(to_data(tree, workspace.signature_of))
+        recipe = placeholders.restored(to_data(tree, workspace.signature_of))
     except RecipeError as error:
-        raise type(error)(marks.text(str(error))) from None
+        raise type(error)(placeholders.restored_text(str(error))) from None
     targets = {node.target for _, node in walk(tree) if isinstance(node, (Call, Ref))}
     return Job(
         recipe_hash(recipe),
-        name=facts.name,
+        name=metadata.name,
         num=num,
         subdir=subdir,
         overrides=tuple(overrides),
-        created=facts.created,
-        user=facts.user,
-        app=facts.app,
-        git=facts.git,
+        created=metadata.created,
+        user=metadata.user,
+        app=metadata.app,
+        git=metadata.git,
         packages=packages_of(targets),
-        image=facts.image,
+        image=metadata.image,
         recipe=recipe,
         signatures=drift.record(tree, workspace.signature_of),
     )
@@ -155,23 +155,23 @@ def refuse_unfreezable(tree: Tree, place: Sequence[Any] = ()) -> None:
 
 
 @contextlib.contextmanager
-def _left_open(marks: Marks, hydra: Any, multirun: bool) -> Iterator[None]:
-    """Have the resolvers give marks for what a frozen job leaves open."""
-    tokens = {JOB_DIRECTORY: JOB_DIRECTORY, SWEEP_DIRECTORY: SWEEP_DIRECTORY}
+def _left_open(placeholders: Placeholders, hydra: Any, multirun: bool) -> Iterator[None]:
+    """Have the resolvers give placeholders for what a frozen job leaves open."""
+    names = {JOB_DIRECTORY: JOB_DIRECTORY, SWEEP_DIRECTORY: SWEEP_DIRECTORY}
     if not multirun:
-        tokens[_RUN_DIRECTORY] = JOB_DIRECTORY
+        names[_RUN_DIRECTORY] = JOB_DIRECTORY
 
     def of_hydra(path: str) -> Any:
-        token = tokens.get(f"hydra:{path}")
-        if token is not None:
-            return marks.directory(token)
+        name = names.get(f"hydra:{path}")
+        if name is not None:
+            return placeholders.directory(name)
         if hydra is None:
             raise ValueError(f"no Hydra app runs, so there is no ${{hydra:{path}}}")
         return OmegaConf.select(hydra, path)
 
     def of_environment(name: str, default: Any = UNSET) -> Any:
         if is_secret(name):
-            return marks.variable(name, default)
+            return placeholders.variable(name, default)
         return oc.env(name) if default is UNSET else oc.env(name, default)
 
     had_hydra = OmegaConf.has_resolver("hydra")

@@ -22,7 +22,7 @@ from nemo_partial_hydra.composition.sweep import each_job, save_multirun
 from nemo_partial_hydra.errors import JobError
 from nemo_partial_hydra.jobs.job import Job, is_frozen, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
-from nemo_partial_hydra.jobs.metadata import read_facts
+from nemo_partial_hydra.jobs.metadata import read_metadata
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Signature
 
@@ -101,7 +101,7 @@ def freeze_sweep(
         Naming every job that is wrong; or if a file cannot be written.
     """
     setup_globals()
-    facts = read_facts(str(config.hydra.job.name), image)
+    metadata = read_metadata(str(config.hydra.job.name), image)
     allow = () if session.current() is not None else own_packages(inspect.unwrap(task_function))
     sweep = sweep_paths(str(config.hydra.sweep.dir))
     places: dict[str, int] = {}
@@ -118,7 +118,7 @@ def freeze_sweep(
                 "let it contain ${hydra.job.num}"
             )
         made = frozen(
-            job, facts, num=number, subdir=subdir, overrides=list(job.hydra.overrides.task), hydra=job.hydra,
+            job, metadata, num=number, subdir=subdir, overrides=list(job.hydra.overrides.task), hydra=job.hydra,
             allow=allow, known=known,
         )  # fmt: skip
         return sweep.job(subdir), made

@@ -4,7 +4,7 @@ May import: the standard library and our modules that need no more, since the ru
 signatures come through lookups, nothing is imported, printed or raised but by :func:`refuse`.
 
 What is recorded is plain data: of each target that a recipe names the types of the parameters that it sets, and which
-parameters were required. A type that accepts all that the recorded one did is no drift (``widening``).
+parameters were required. A type that accepts all that the recorded one did is no drift (``compatible``).
 """
 
 from __future__ import annotations

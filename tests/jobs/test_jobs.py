@@ -19,7 +19,7 @@ from nemo_partial_hydra.composition.decode import config_to_tree
 from nemo_partial_hydra.jobs.job import Job, job_text, read_head, read_job, recipe_hash
 from nemo_partial_hydra.jobs.layout import find_jobs, job_paths, sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
-from nemo_partial_hydra.jobs.placeholders import Marks, expanded, is_secret
+from nemo_partial_hydra.jobs.placeholders import Placeholders, expand, is_secret
 from nemo_partial_hydra.jobs.status import Status, read_status, write_status
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import laws
@@ -181,12 +181,12 @@ TEXTS = st.text(st.sampled_from("ab\\${}:., \n\"'é"), max_size=12)
 def test_any_text_around_what_is_left_open_comes_back(before: str, after: str, value: str, default: str | None) -> None:
     from nemo_partial_hydra.dialect.scalars import escape_interpolation, unescape_interpolation
 
-    marks = Marks()
-    job, name = marks.directory("hydra:runtime.output_dir"), marks.variable("A_TOKEN", default)
-    written = marks.written({"x": escape_interpolation(f"{before}{job}{after}{name}{before}")})
-    assert marks.id not in str(written)
+    placeholders = Placeholders()
+    job, name = placeholders.directory("hydra:runtime.output_dir"), placeholders.variable("A_TOKEN", default)
+    written = placeholders.restored({"x": escape_interpolation(f"{before}{job}{after}{name}{before}")})
+    assert placeholders.id not in str(written)
     for environment, real in (({"A_TOKEN": value}, value), ({}, str(default))):
-        text = expanded(written, Path("/j/${x}"), ".", environment)["x"]
+        text = expand(written, Path("/j/${x}"), ".", environment)["x"]
         assert unescape_interpolation(text) == f"{before}/j/${{x}}{after}{real}{before}"
 
 
@@ -349,15 +349,15 @@ def test_freezing_from_a_snapshot_alone(tmp_path: Path) -> None:
     assert "opt.lr" in wrong.err
 
 
-def test_find_jobs_by_number_wherever_they_are(tmp_path: Path) -> None:
+def test_find_jobs_by_number_wherever_they_are(weird_tmp_path: Path) -> None:
     for number in (0, 2, 10, 1):
-        frozen(tmp_path / "numbered" / str(number), recipe("add", a=number), num=number)
-        frozen(tmp_path / "nested" / f"lr={number}" / "x", recipe("add", a=number), num=number)
-    sweep_paths(tmp_path / "numbered").submission(1).directory.mkdir(parents=True)
-    assert [paths.directory.name for paths in find_jobs(tmp_path / "numbered")] == ["0", "1", "2", "10"]
-    assert [read_head(paths).num for paths in find_jobs(tmp_path / "nested")] == [0, 1, 2, 10]
-    assert [paths.directory for paths in find_jobs(tmp_path / "numbered/2")] == [tmp_path / "numbered/2"]
-    for wrong in (tmp_path / "none", tmp_path):
+        frozen(weird_tmp_path / "numbered" / str(number), recipe("add", a=number), num=number)
+        frozen(weird_tmp_path / "nested" / f"lr={number}" / "x", recipe("add", a=number), num=number)
+    sweep_paths(weird_tmp_path / "numbered").submission(1).directory.mkdir(parents=True)
+    assert [paths.directory.name for paths in find_jobs(weird_tmp_path / "numbered")] == ["0", "1", "2", "10"]
+    assert [read_head(paths).num for paths in find_jobs(weird_tmp_path / "nested")] == [0, 1, 2, 10]
+    assert [paths.directory for paths in find_jobs(weird_tmp_path / "numbered/2")] == [weird_tmp_path / "numbered/2"]
+    for wrong in (weird_tmp_path / "none", weird_tmp_path):
         with pytest.raises(nph.JobError):
             find_jobs(wrong / "nothing")
 
@@ -405,8 +405,8 @@ def _ordered(data: Any) -> Any:
         ('{"state": "done", "attempt": 3, "format": 9, "new": {"x": 1}, "pid": "text"}', "done", None),
     ],
 )
-def test_a_status_that_is_not_ours(tmp_path: Path, text: str, state: str, words: str | None) -> None:
-    paths = frozen(tmp_path / "0", recipe("add", a=1))
+def test_a_status_that_is_not_ours(weird_tmp_path: Path, text: str, state: str, words: str | None) -> None:
+    paths = frozen(weird_tmp_path / "0", recipe("add", a=1))
     assert read_status(paths) == Status()
     paths.status.write_text(text)
     status = read_status(paths)
@@ -415,8 +415,8 @@ def test_a_status_that_is_not_ours(tmp_path: Path, text: str, state: str, words:
     assert status.pid is None
 
 
-def test_a_status_is_read_as_it_was_written_and_an_older_attempt_is_silent(tmp_path: Path) -> None:
-    paths = frozen(tmp_path / "0", recipe("add", a=1))
+def test_a_status_is_read_as_it_was_written_and_an_older_attempt_is_silent(weird_tmp_path: Path) -> None:
+    paths = frozen(weird_tmp_path / "0", recipe("add", a=1))
     status = Status("failed", 2, slurm={"job": "1", "task": 3}, error={"type": "E", "message": "m", "where": []})
     assert write_status(paths, status)
     assert read_status(paths) == status

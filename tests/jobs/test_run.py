@@ -31,12 +31,12 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bare_folder(tmp_path_factory.mktemp("bare") / "modules")
 
 
-def test_a_job_runs_without_hydra_and_leaves_its_result(bare: Path, tmp_path: Path) -> None:
-    paths = frozen(tmp_path / "3", recipe("add", a=2, note="${oc.env:MY_TOKEN,null}", out="${hydra:sweep.dir}/x"))
+def test_a_job_runs_without_hydra_and_leaves_its_result(bare: Path, weird_tmp_path: Path) -> None:
+    paths = frozen(weird_tmp_path / "3", recipe("add", a=2, note="${oc.env:MY_TOKEN,null}", out="${hydra:sweep.dir}/x"))
     done = run(bare, paths, env={"MY_TOKEN": "a ${b} \\"})
     assert (done.code, done.err) == (0, "")
     own = str(paths.directory)
-    assert read_result(paths) == {"sum": 3.5, "note": "a ${b} \\", "out": f"{tmp_path}/x", "cwd": own}
+    assert read_result(paths) == {"sum": 3.5, "note": "a ${b} \\", "out": f"{weird_tmp_path}/x", "cwd": own}
     status = read_status(paths)
     assert (status.state, status.attempt, status.exit_code, status.error) == ("done", 1, 0, None)
     assert status.started is not None

@@ -297,46 +297,46 @@ ZIPPED = gzip.compress(TEXT.encode(), mtime=0)
 
 
 @pytest.mark.parametrize("name", [snapshot.NAME, f"{snapshot.NAME}.gz"])
-def test_what_is_saved_can_be_loaded(tmp_path: Path, name: str) -> None:
-    save(TEXT, tmp_path / name)
-    found = load(tmp_path / name)
+def test_what_is_saved_can_be_loaded(weird_tmp_path: Path, name: str) -> None:
+    save(TEXT, weird_tmp_path / name)
+    found = load(weird_tmp_path / name)
     assert tuple(found.targets) == (f"{T}.mixed", f"{T}.typed")
     assert_exact(found.get(f"{T}.typed"), read(t.typed, f"{T}.typed"))
-    assert load(str(tmp_path / name)).doc(f"{T}.typed") == {"": "Doc."}
-    assert os.listdir(tmp_path) == [name]
+    assert load(str(weird_tmp_path / name)).doc(f"{T}.typed") == {"": "Doc."}
+    assert os.listdir(weird_tmp_path) == [name]
 
 
-def test_a_compressed_file_is_always_the_same_bytes(tmp_path: Path) -> None:
-    save(TEXT, tmp_path / "a.json.gz")
-    save(TEXT, tmp_path / "b.gz")
-    data = (tmp_path / "a.json.gz").read_bytes()
-    assert data == (tmp_path / "b.gz").read_bytes()
+def test_a_compressed_file_is_always_the_same_bytes(weird_tmp_path: Path) -> None:
+    save(TEXT, weird_tmp_path / "a.json.gz")
+    save(TEXT, weird_tmp_path / "b.gz")
+    data = (weird_tmp_path / "a.json.gz").read_bytes()
+    assert data == (weird_tmp_path / "b.gz").read_bytes()
     assert data[3:8] == bytes(5)  # no name of a file, no time
     assert len(data) < len(TEXT) / 2
 
 
-def test_a_saved_file_can_be_read_by_those_whom_the_umask_allows(tmp_path: Path) -> None:
+def test_a_saved_file_can_be_read_by_those_whom_the_umask_allows(weird_tmp_path: Path) -> None:
     old = os.umask(0o022)
     try:
-        save(TEXT, tmp_path / "a.json")
+        save(TEXT, weird_tmp_path / "a.json")
     finally:
         os.umask(old)
-    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
+    assert (weird_tmp_path / "a.json").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("fails", ["replace", "fsync"])
 def test_a_failing_save_leaves_the_old_file_whole_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+    weird_tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    save(TEXT, tmp_path / "a.json")
+    save(TEXT, weird_tmp_path / "a.json")
     monkeypatch.setattr(os, fails, full)
     with pytest.raises(OSError, match="No space"):
-        save("other", tmp_path / "a.json")
-    assert (tmp_path / "a.json").read_text() == TEXT
-    assert os.listdir(tmp_path) == ["a.json"]
+        save("other", weird_tmp_path / "a.json")
+    assert (weird_tmp_path / "a.json").read_text() == TEXT
+    assert os.listdir(weird_tmp_path) == ["a.json"]
 
 
 def test_the_path_may_be_a_bare_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
