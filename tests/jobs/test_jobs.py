@@ -43,6 +43,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> App:
     return App(tmp_path_factory.mktemp("app"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _loaded(app: App) -> None:
+    """Have the apps' module loaded, whichever test comes first."""
+    app.called()
+
+
 @pytest.fixture(scope="module")
 def opening(tmp_path_factory: pytest.TempPathFactory) -> App:
     """An app whose recipe uses its own directory and secrets."""
@@ -283,8 +289,7 @@ def test_a_sweep_becomes_a_directory_of_jobs(swept: tuple[App, Path]) -> None:
     assert jobs[0].packages["nemo_partial_hydra"] == nph.__version__
     assert {path.name for path in folder.iterdir()} == {"0", "1", "2", "3", "multirun.yaml"}
     for job in jobs:
-        wanted = repr(app.called(*job.overrides))  # first, since it makes the app's modules importable
-        assert repr(nph.run(dict(job.recipe), allow=["shop"])) == wanted
+        assert repr(nph.run(dict(job.recipe), allow=["shop"])) == repr(app.called(*job.overrides))
 
 
 def test_a_mistake_in_one_job_freezes_none(app: App) -> None:
