@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Team A writes recipes, team B runs them: the whole story, from a Python module to results.
 # Run it in a copy of this directory on a cluster's login node:  IMAGE=/path/to/image.sif bash story.sh
-# The image needs Python and PyYAML; the login node this package with [slurm], and apptainer on PATH.
+# The image needs Python and PyYAML; the login node this package, and apptainer on PATH.
 set -uo pipefail
 : "${IMAGE:?the image that has what the recipes import}"
 settings=(hydra/launcher=submitit_apptainer "hydra.launcher.apptainer.image=$IMAGE" hydra.launcher.timeout_min=2

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 try:
     from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
-except ImportError:  # the extra is not installed: the launchers say so when they are chosen
+except ImportError:  # it is not installed: the launchers say so when they are chosen
     SlurmQueueConf = LocalQueueConf = None
 
 _HERE = "hydra_plugins.nemo_partial_hydra.slurm"
@@ -123,7 +123,7 @@ class SubmititApptainerLocal(_Launches, Launcher):
 
 
 def _stored(conf: Any) -> Any:
-    """Return what is stored: without the extra the launcher takes any setting, to say itself what is missing."""
+    """Return what is stored: without those settings the launcher takes any, to say itself what is missing."""
     return (
         conf if SlurmQueueConf is not None else OmegaConf.create({"_target_": conf._target_}, flags={"struct": False})
     )

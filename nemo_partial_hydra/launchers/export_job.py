@@ -32,17 +32,18 @@ from nemo_partial_hydra.signatures.snapshot import NAME as SNAPSHOT
 
 from . import cancel, submit
 from .arguments import composed
+from .clusters.base import Cluster
 from .clusters.registry import CLUSTERS
 from .container import bind
 from .log_tail import tail
 from .settings import from_config
 from .status import live
-from .status.entries import Entry
 from .status.look import overview
 from .wait import attend
 
 TARGET = "nemo_partial_hydra.export.in_job.write_library"
-_ENDS = 15.0  # seconds that a cancelled job has to end
+END_S = 15.0
+"""So long a cancelled job has to end."""
 LAST_LINES = 12
 
 
@@ -132,26 +133,22 @@ def _run(asked: Asked, sweep: SweepPaths, job: JobPaths) -> None:
         attend(sweep, sent, lambda paths, status: None, secrets=secrets)
     except KeyboardInterrupt:
         if cluster.run is None:
-            _cancel(sweep, " ".join([cluster.programs[1], *sent.arrays]))
+            _cancel(sweep, cluster, sent.arrays[0])
         raise
 
 
-def _cancel(sweep: SweepPaths, by_hand: str) -> None:
+def _cancel(sweep: SweepPaths, cluster: Cluster, job: str) -> None:
     """Cancel the job of a user who stops waiting: nobody would fetch its library; wait a while for its end."""
     directory = str(sweep.directory)
     try:
-        done = cancel.cancel(directory)
+        cancelled = not cancel.cancel(directory).left
     except RecipeError:
-        done = cancel.Cancelled()
-    ids = ", ".join(entry.id for entry in done.cancelled)
-    print(f"job {ids} is cancelled" if ids else f"cancel it with: {by_hand}", file=sys.stderr, flush=True)
-    end = time.monotonic() + _ENDS
-    while time.monotonic() < end and any(_is_there(entry) for entry in overview(directory).entries):
+        cancelled = False
+    text = f"{cluster.title} job {job} is cancelled" if cancelled else f"cancel it with: {cluster.programs[1]} {job}"
+    print(text, file=sys.stderr, flush=True)
+    end = time.monotonic() + END_S
+    while time.monotonic() < end and any(entry.merged.queued for entry in overview(directory).entries):
         time.sleep(0.5)
-
-
-def _is_there(entry: Entry) -> bool:
-    return entry.merged.queued and not entry.merged.unsure
 
 
 def _raise(job: JobPaths, status: states.Status) -> None:

@@ -145,6 +145,37 @@ def test_what_nobody_knows_is_lost(tmp_path: Path) -> None:
     assert found.state == states.LOST
 
 
+def test_of_several_tasks_the_first_one_s_status_is_not_the_end(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    job = sweep.add("report")
+    made = sent(sweep)
+    records.write_settings(sweep.paths.submission(1), Settings(resources={"tasks_per_node": 2}))
+    states.write_status(job, states.Status(states.DONE, exit_code=0))
+    asked: list[str] = []
+
+    def ask(command: Sequence[str], text: str | None = None) -> Answer:
+        asked.append(command[0])
+        return answers(Answer(0, "7_0|RUNNING\n" if len(asked) < 4 else "7_0|COMPLETED\n", ""))(command)
+
+    found: list[states.Status] = []
+    wait.wait(sweep.paths, made, lambda job, status: found.append(status), clusters=with_slurm(ask))
+    assert [one.state for one in found] == [states.DONE]
+    assert asked[:4] == ["squeue"] * 4, "accounting is not asked as long as the queue has it"
+
+
+def test_a_job_that_makes_room_for_another_may_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait, "FILE_DONE_S", 30.0)
+    sweep = Sweep(tmp_path)
+    job = sweep.add("report")
+
+    def again() -> Answer:
+        states.write_status(job, states.Status(states.DONE))
+        return Answer(0, "7_0|RUNNING\n", "")
+
+    found = waited(sweep, *[Answer(0, "7_0|PREEMPTED\n", "")] * 9, Answer(0, "7_0|PENDING\n", ""), again)
+    assert [one.state for one in found] == [states.DONE]
+
+
 def test_a_dependency_is_on_whole_arrays_or_the_tasks_that_are_left(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     first, second = sweep.add("report"), sweep.add("report", again=True)
