@@ -12,23 +12,7 @@ from collections.abc import Sequence
 from nemo_partial_hydra import __version__
 from nemo_partial_hydra.errors import ExitCode, RecipeError
 
-from .commands import CommandParser, command
-
-COMMANDS = (
-    "export",
-    "library",
-    "check",
-    "diff",
-    "run",
-    "snapshot",
-    "schema",
-    "submit",
-    "status",
-    "logs",
-    "cancel",
-    "retry",
-)
-"""All commands, as ``--help`` lists them; each is the module of its name in ``commands``."""
+from .commands import COMMANDS, CommandParser, command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

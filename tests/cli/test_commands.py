@@ -12,13 +12,13 @@ from nemo_partial_hydra.cli import main as cli
 
 
 def test_every_command_is_the_module_of_its_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(cli.COMMANDS) == {module.name for module in pkgutil.iter_modules(commands.__path__)}
+    assert set(commands.COMMANDS) == {module.name for module in pkgutil.iter_modules(commands.__path__)}
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    assert re.findall(r"^    (\w+)  ", capsys.readouterr().out, re.MULTILINE) == list(cli.COMMANDS)
+    assert re.findall(r"^    (\w+)  ", capsys.readouterr().out, re.MULTILINE) == list(commands.COMMANDS)
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", commands.COMMANDS)
 def test_every_command_says_what_it_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main([name, "--help"])

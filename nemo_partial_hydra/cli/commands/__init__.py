@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 else:
     Commands = Any
 
+COMMANDS = (
+    "export",
+    "library",
+    "check",
+    "diff",
+    "run",
+    "snapshot",
+    "schema",
+    "submit",
+    "status",
+    "logs",
+    "cancel",
+    "retry",
+)
+"""All commands, in the order of ``--help``; each is the module of its name."""
+
 
 class CommandParser(ArgumentParser):
     """The parser of a command, whose options may stand among ``key=value`` arguments as they may among Hydra's."""
