@@ -1,6 +1,7 @@
-"""The public functions that turn configs, texts and recipes into each other.
+"""The public functions that join several folders: configs, texts and recipes are turned into each other.
 
-May import: what the function at hand needs, inside it.
+May import: what the function at hand needs, inside it. The other public functions stand where their work is done; the
+table in ``nemo_partial_hydra/__init__.py`` says where.
 """
 
 from __future__ import annotations

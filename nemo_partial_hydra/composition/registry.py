@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -63,19 +63,18 @@ class Registry:
         self.entries[entry.path] = entry
 
     def get(self, path: str) -> Entry | None:
-        """Return the entry of a config path.
+        """Return the entry of a config path."""
+        return self.entries.get(path) if path in self.names() else None
+
+    def names(self) -> Collection[str]:
+        """Return the config paths of all entries.
 
         What is registered while an app runs is no option of it: importing a target may register its module's recipes,
         and they must not take the places of those that were chosen.
         """
         app = session.current()
-        if app is not None and app.registered is not None and path not in app.registered:
-            return None
-        return self.entries.get(path)
-
-    def names(self) -> list[str]:
-        """Return the config paths of all entries."""
-        return [name for name in self.entries if self.get(name) is not None]
+        known = self.entries.keys()
+        return known if app is None or app.registered is None else known & app.registered
 
     def is_group(self, path: str) -> bool:
         """Whether some entry stands below a path."""
