@@ -81,7 +81,7 @@ class App:
             if listing is not None or given.completes:
                 while_it_runs.enter_context(uncollected())
             line = for_hydra(given, self.settings)
-            while_it_runs.enter_context(session.running(self.settings, remembered=True))
+            while_it_runs.enter_context(session.running(self.settings, trusted=True))
             while_it_runs.enter_context(session.plain_exceptions())
             while_it_runs.enter_context(_all_refusals(lambda: self.composed(line)))
             if listing is not None:

@@ -91,10 +91,11 @@ def workspace() -> Workspace:
 
 
 @contextmanager
-def running(session: Session, *, remembered: bool = False) -> Iterator[Session]:
+def running(session: Session, *, trusted: bool = False) -> Iterator[Session]:
     """Make a session the current one.
 
-    ``remembered`` has the process know afterwards what the app allowed and had learnt: its configs may be built then.
+    Its configs may be built or frozen when it has ended, by code outside of any app: the process keeps what the app has
+    learnt, and where it is ``trusted``, what it allowed.
     """
     apps = WORKSPACE.of(_Running).apps
     scope = _SCOPE.get()
@@ -104,8 +105,7 @@ def running(session: Session, *, remembered: bool = False) -> Iterator[Session]:
     try:
         yield session
     finally:
-        if remembered:
-            WORKSPACE.remember(session.workspace)
+        WORKSPACE.remember(session.workspace, trusted=trusted)
         apps.remove(entry)
         scope = _SCOPE.get()  # whoever began later may still run
         _SCOPE.set(replace(scope, apps=_without(scope.apps, session)))

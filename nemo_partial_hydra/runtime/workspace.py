@@ -49,6 +49,7 @@ class Workspace:
         self.signatures = SignatureStore(self.catalog.in_use)
         self._base = base
         self._captured: set[str] = set()  # targets of recipes that were made here, by what is installed here
+        self._of_ended: set[str] = set()  # those of apps that have ended, of which other apps know nothing
         self._parts: dict[Any, Any] = {}
 
     def forget(self) -> None:
@@ -57,6 +58,7 @@ class Workspace:
         self.policy.trusted.clear()
         self.signatures.forget()
         self._captured.clear()
+        self._of_ended.clear()
 
     def _granted(self) -> Iterator[str]:
         yield from self.allow
@@ -70,11 +72,12 @@ class Workspace:
         made = self._parts.get(kind)
         return cast(T, self._parts.setdefault(kind, kind(self)) if made is None else made)
 
-    def remember(self, ended: Workspace) -> None:
-        """Keep what an app that has ended allowed and had learnt: its configs may be built or frozen now."""
-        self.allow |= ended.allow
+    def remember(self, ended: Workspace, *, trusted: bool) -> None:
+        """Keep what an app that has ended had learnt, and where it is trusted, what it allowed."""
+        if trusted:
+            self.allow |= ended.allow
         self.signatures.use_also(ended.signatures)
-        self._captured |= ended._captured
+        self._of_ended |= ended._captured
 
     # Signatures ----------------------------------------------------------------------------------------------------
 
@@ -190,7 +193,8 @@ class Workspace:
         return None if self._made_here(target) else self.signatures.recorded(target)
 
     def _made_here(self, target: str) -> bool:
-        return target in self._captured or (self._base is not None and self._base._made_here(target))
+        around = self._base._captured if self._base is not None else ()
+        return target in self._captured or target in self._of_ended or target in around
 
     def either(self, target: str, here: Signature | None) -> Signature | None:
         """Return a signature that takes what recipes in files were written for as well as what is accepted here."""

@@ -136,8 +136,12 @@ def test_what_was_captured_outside_of_an_app_holds_in_it_and_not_the_other_way_r
     assert app.written_for(f"{T}.Plain") is None
     assert app.written_for(f"{T}.untyped") is None
     assert process.written_for(f"{T}.untyped") == opaque_signature(f"{T}.untyped")
-    process.remember(app)
+    process.remember(app, trusted=False)
     assert process.written_for(f"{T}.untyped") is None
+    other = Workspace(base=process)
+    monkeypatch.setattr(other.signatures, "recorded", opaque_signature)
+    assert other.written_for(f"{T}.Plain") is None
+    assert other.written_for(f"{T}.untyped") == opaque_signature(f"{T}.untyped")
 
 
 def test_the_process_remembers_an_app_that_has_ended_and_another_app_does_not(tmp_path: Path) -> None:
@@ -145,7 +149,10 @@ def test_the_process_remembers_an_app_that_has_ended_and_another_app_does_not(tm
     process = Workspace()
     ended, other = Workspace(["nph_ghost", ""], base=process), Workspace(base=process)
     ended.signatures.use(str(tmp_path))
-    process.remember(ended)
+    process.remember(ended, trusted=False)
+    with pytest.raises(PolicyError):
+        process.approved("nph_ghost.f")
+    process.remember(ended, trusted=True)
     assert process.approved("nph_ghost.f") == ended.approved("nph_ghost.f")
     with pytest.raises(PolicyError):
         other.approved("nph_ghost.f")
