@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import job_paths
 from nemo_partial_hydra.launchers import log_tail
 from nemo_partial_hydra.launchers.parallel import together
-from nemo_partial_hydra.launchers.status import table
+from nemo_partial_hydra.launchers.status import live, table
 from tests.support.sent import Slurm, look, says, swept
 
 NAME = contextvars.ContextVar("NAME", default="nobody's")
@@ -51,3 +52,19 @@ def test_a_row_has_a_cell_for_each_column(tmp_path: Path) -> None:
     assert (cells["JOB"], cells["STATE"], cells["TRY"], cells["SLURM"]) == ("0", "running", "1 (requeued 2)", "7_0")
     live = [column for column in table.COLUMNS if column.live]
     assert table.row(found.entries[0], found.time, live)[:2] == ["0", "running"]
+
+
+def test_who_waits_at_a_terminal_sees_some_of_the_columns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = swept(tmp_path, 2)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    with live.Board(sweep.jobs) as board:
+        says(sweep.jobs[1], states.RUNNING)
+        board.look()
+        board(sweep.jobs[0], states.Status(states.FAILED, exit_code=1, reason="no luck"))
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["JOB", "STATE", "TIME", "OVERRIDES"] in shown
+    assert ["1", "running", "number=1"] in shown
+    assert ["0", "failed", "number=0"] in shown
