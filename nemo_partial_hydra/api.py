@@ -99,10 +99,11 @@ def from_yaml(text: str, *, allow: Iterable[str] = ()) -> Any:
     from .dialect.interop import adopted
     from .dialect.yaml import load
     from .policy.scan import names_in
+    from .recipes.keys import TARGET
     from .runtime.construct import buildables
 
     data = load(text)
-    if not isinstance(data, dict) or "_target_" not in data:
+    if not isinstance(data, dict) or TARGET not in data:
         raise DialectError("YAML text: a recipe is a mapping with _target_")
     workspace = session.workspace()
     workspace.policy.check_names(names_in(data), allow)

@@ -20,7 +20,7 @@ from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.data import Kept, KeptSeq
-from nemo_partial_hydra.recipes.keys import TARGET
+from nemo_partial_hydra.recipes.keys import MISSING, PARTIAL_KEY, TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Map, Opaque, Path, Seq, Tree
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import same
@@ -131,7 +131,7 @@ def recipe_key(cfg: DictConfig, name: str | None = None) -> str:
         key for key, node in child_nodes(cfg) if isinstance(node, DictConfig) and not is_absent(node) and key != "hydra"
     ]
     targets = [str(key) for key in nodes if TARGET in cfg[key]]
-    partials = [key for key in targets if cfg[key].get("_partial_") is True]
+    partials = [key for key in targets if cfg[key].get(PARTIAL_KEY) is True]
     found = partials if len(partials) == 1 else targets
     if len(found) == 1 and len(partials) <= 1:
         return found[0]
@@ -232,8 +232,8 @@ class _Reader:
     @staticmethod
     def leaf(held: Any) -> Any:
         """Return a leaf of a config beside the recipe, which may hold what OmegaConf's own types convert to."""
-        if held == "???" or type(held) in (*SCALARS, bytes, *PATHS):
-            return Kept(Opaque(held)) if held == "???" else held
+        if held == MISSING or type(held) in (*SCALARS, bytes, *PATHS):
+            return Kept(Opaque(held)) if held == MISSING else held
         return Kept(capture_default(held) if isinstance(held, enum.Enum) else Opaque(held))
 
     def container(self, node: Any, path: Path) -> Any:

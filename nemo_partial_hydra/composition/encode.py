@@ -22,7 +22,7 @@ from nemo_partial_hydra.dialect.writer import (
     short_form,
 )
 from nemo_partial_hydra.errors import ConfigError
-from nemo_partial_hydra.recipes.keys import ARGS, TARGET
+from nemo_partial_hydra.recipes.keys import ARGS, MISSING, TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, Call, Link, Map, Opaque, Path, Ref, Seq, Tree, Value
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Unknown, opaque_signature
@@ -141,7 +141,7 @@ def default_node(parameter: Parameter, covered: bool, scratch: DictConfig) -> An
     """Make the node of a parameter that is not set: its default, or ``???`` where there is none to show."""
     default = parameter.default
     if covered or isinstance(default, (Required, Unknown)):
-        return Leaf("???", parameter.type, DEFAULT)
+        return Leaf(MISSING, parameter.type, DEFAULT)
     if isinstance(default, (Seq, Map)):
         return _Writer(scratch).node(default, parameter.type, ("?",), ("?",), DEFAULT)
     return leaf_node(default, parameter.type, DEFAULT)
@@ -151,13 +151,13 @@ def leaf_node(tree: Tree, spec: TypeSpec, state: str) -> Any:
     """Make the node of a leaf: its shortest text, with the exact value behind it."""
     if isinstance(tree, (bool, int, float)) or tree is None:
         return Leaf(tree, spec, state, tree)
-    if isinstance(tree, str) and tree != "???":
+    if isinstance(tree, str) and tree != MISSING:
         return Leaf(escape_interpolation(tree), spec, state, tree)
     short = short_form(tree)
     if isinstance(short, str) and restores(short, tree, spec):
         return Leaf(escape_interpolation(short), spec, state, tree)
     if state == DEFAULT:
-        text = tree.target if isinstance(tree, (Ref, Value)) else "" if tree == "???" else str(tree)
+        text = tree.target if isinstance(tree, (Ref, Value)) else "" if tree == MISSING else str(tree)
         return Leaf(escape_interpolation(text), spec, state, tree)
     if isinstance(tree, bytes):
         return Leaf(tree, spec, state, tree)

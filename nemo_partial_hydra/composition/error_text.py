@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from nemo_partial_hydra.errors import ExitCode, RecipeError
 from nemo_partial_hydra.messages import dots, nearest, one_of
+from nemo_partial_hydra.recipes.keys import TARGET
 
 _TASK = "__raised_by_task__"
 E = TypeVar("E", bound=BaseException)
@@ -169,17 +170,17 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
 
     kind = OmegaConf.get_type(parent)
     signature = getattr(kind, "signature_", None)
-    if signature is None and isinstance(parent.get("_target_"), str):
+    if signature is None and isinstance(parent.get(TARGET), str):
         from nemo_partial_hydra.runtime import session
 
-        signature = session.workspace().signatures.known(parent["_target_"])
+        signature = session.workspace().signatures.known(parent[TARGET])
     if signature is None:
         hint = nearest(key, [str(name) for name in parent])
         return f"{path}: there is no '{key}'{hint}; to add it: +{path}=..."
     names = [name for name, parameter in signature.parameters.items() if not parameter.positional]
     owner = signature.target.rpartition(".")[2]
     text = f"{path}: {owner} has no parameter '{key}'{nearest(key, names)}"
-    if parent.get("_target_") != signature.target:
+    if parent.get(TARGET) != signature.target:
         return f"{text}; the place was made for it: for another target's parameters use +{path}=..."
     return f"{text}; it takes further keywords with +{path}=..." if signature.extra is not None else text
 

@@ -18,6 +18,7 @@ from omegaconf.errors import ValidationError as OmegaValidationError
 from nemo_partial_hydra.dialect.writer import restores, short_form
 from nemo_partial_hydra.errors import RecipeError
 from nemo_partial_hydra.recipes.capture import capture_default
+from nemo_partial_hydra.recipes.keys import MISSING, TARGET
 from nemo_partial_hydra.recipes.tree import SCALARS, Map, Opaque, Ref, Seq, Tree
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.signature import Signature
@@ -95,7 +96,7 @@ class Leaf(AnyNode):
                     if before.untouched(held):
                         self.__dict__.update(_val=held, first=held, state=before.state, exact=before.exact)
                         return
-                elif held == "???":
+                elif held == MISSING:
                     return
                 self._set_value(held)
                 self.state = RECIPE if self.state == DEFAULT else self.state
@@ -133,7 +134,7 @@ def node_class(signature: Signature, extras: tuple[str, ...]) -> type[RecipeNode
     if found is None:
         parameters = [name for name, parameter in signature.parameters.items() if not parameter.positional]
         head = [name for name in extras if name.startswith("_") and name.endswith("_")]
-        names = ["_target_", *head, *parameters, *(name for name in extras if name not in head)]
+        names = [TARGET, *head, *parameters, *(name for name in extras if name not in head)]
         body: dict[str, Any] = {"__annotations__": dict.fromkeys(names, Any), "__module__": __name__}
         made: Any = NodeType(signature.target.rpartition(".")[2], (RecipeNode,), body)
         found = made = dataclasses.dataclass(init=False, repr=False, eq=False)(made)

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from nemo_partial_hydra.dialect.scalars import REFERENCE, unescape_interpolation
 from nemo_partial_hydra.dialect.writer import item_spec
 from nemo_partial_hydra.messages import Problems, nearest
-from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, PARTIAL_KEY, TARGET
+from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, EDITS, MISSING, RESERVED, TARGET
 from nemo_partial_hydra.recipes.tree import SCALARS, Path, Seq
 from nemo_partial_hydra.recipes.values import SEQUENCES, VALUE_FORMS
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
@@ -28,7 +28,6 @@ from .flags import kind_flags, set_by_file
 from .nodes import RECIPE, Leaf, node_class, overlay_class
 
 SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
-_HEAD = (TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS, "_convert_", "_recursive_")
 
 
 def typed_config(
@@ -98,7 +97,7 @@ class _Typer:
         if isinstance(data, str) and REFERENCE.match(data) and not spec.kinds <= SCALAR_KINDS:
             return reference_node(data)
         literal = unescape_interpolation(data) if isinstance(data, str) else data
-        if literal is not None and data != "???":
+        if literal is not None and data != MISSING:
             try:
                 convert(literal, spec)
             except Mismatch as problem:
@@ -147,12 +146,14 @@ class _Typer:
 
     def call(self, data: Mapping[Any, Any], signature: Signature, path: Path) -> DictConfig:
         parameters = signature.parameters
-        held = {key: value for key, value in data.items() if self.values or isinstance(value, Mapping) or key in _HEAD}
+        held = {
+            key: value for key, value in data.items() if self.values or isinstance(value, Mapping) or key in RESERVED
+        }
         extras = [k for k in held if k != TARGET and (k not in parameters or parameters[k].positional)]
         node = node_class(signature, tuple(extras))()
         name = signature.target.rpartition(".")[2]
         for key, value in held.items():
-            if key in _HEAD:
+            if key in RESERVED:
                 setattr(node, key, self.full().node(value, ANY, (*path, key)) if key in (ARGS, *EDITS) else value)
                 continue
             spec = signature.type_of(key)
@@ -184,4 +185,4 @@ def _fits(tree: Seq, spec: TypeSpec) -> bool:
 
 
 def _missing(parameter: Any) -> Leaf:
-    return Leaf("???", parameter.type, "default")
+    return Leaf(MISSING, parameter.type, "default")

@@ -27,6 +27,7 @@ from nemo_partial_hydra.errors import (
 )
 from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.policy.scan import Argument, names_in
+from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import Workspace
 from nemo_partial_hydra.signatures.signature import Signature
@@ -175,7 +176,7 @@ def _read(path: str, name: str) -> tuple[dict[Any, Any], str]:
     problems = Problems()
     for place, target in names_in(data):
         if not isinstance(target, (str, Argument)):
-            problems.add((*place, "_target_"), f"expected a dotted name, got {target!r}")
+            problems.add((*place, TARGET), f"expected a dotted name, got {target!r}")
     if not isinstance(data.get("defaults", []), list):
         problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
     _check(problems, name)

@@ -14,6 +14,7 @@ from typing import Any
 from nemo_partial_hydra.dialect.yaml import load
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.messages import nearest
+from nemo_partial_hydra.recipes.keys import MISSING
 
 from .factories import Factory
 
@@ -87,7 +88,7 @@ class Arguments:
 
     def value(self, factory: Factory, text: str) -> Any:
         """Return what a text stands for."""
-        if text == "???":
+        if text == MISSING:
             return OPEN
         if not text.startswith("@"):
             return load(text) if text else ""

@@ -28,6 +28,7 @@ from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import read_metadata
 from nemo_partial_hydra.libraries import manifest
 from nemo_partial_hydra.messages import one_of
+from nemo_partial_hydra.recipes import keys
 from nemo_partial_hydra.signatures.snapshot import NAME as SNAPSHOT
 
 from . import cancel, submit
@@ -95,7 +96,7 @@ def _frozen(asked: Asked, sweep: SweepPaths) -> JobPaths:
         "also": [*asked.also],
         "name": asked.name,
     }
-    recipe = {"_target_": TARGET, "_partial_": True, **{k: _texts(v) for k, v in arguments.items() if v}}
+    recipe = {keys.TARGET: TARGET, keys.PARTIAL_KEY: True, **{k: _texts(v) for k, v in arguments.items() if v}}
     metadata = read_metadata("export")
     job = sweep.job("0")
     write_job(

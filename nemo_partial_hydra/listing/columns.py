@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, MISSING, TARGET
 from nemo_partial_hydra.recipes.values import VALUE_FORMS
 
 from .override_text import value_text
@@ -50,10 +51,10 @@ class Column:
 
 def brief(value: Any) -> str:
     """Spell a value in one short line."""
-    if isinstance(value, dict) and isinstance(value.get("_target_"), str):
-        if set(value) == {"_target_", "_args_"} and value["_target_"] in VALUE_FORMS:
-            return ", ".join(map(brief, value["_args_"]))
-        return str(value["_target_"]) if value.get("_call_") is False else str(value["_target_"]).rpartition(".")[2]
+    if isinstance(value, dict) and isinstance(value.get(TARGET), str):
+        if set(value) == {TARGET, ARGS} and value[TARGET] in VALUE_FORMS:
+            return ", ".join(map(brief, value[ARGS]))
+        return str(value[TARGET]) if value.get(CALL_KEY) is False else str(value[TARGET]).rpartition(".")[2]
     if isinstance(value, list):
         return "[" + ", ".join(map(brief, value)) + "]"
     if isinstance(value, dict):
@@ -66,7 +67,7 @@ def value(info: PathInfo) -> str:
     if info.default_text is not None and not info.set:
         return info.default_text
     if info.required and info.value is None:
-        return "???"
+        return MISSING
     if info.path.endswith("**kwargs") and info.value is None:
         return ""
     return brief(info.value)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nemo_partial_hydra.recipes.keys import TARGET
+
 from .columns import brief
 from .record import PathInfo
 
@@ -44,7 +46,7 @@ def _values(records: Sequence[PathInfo]) -> dict[str, Any]:
     """Return the values by path; of a list or dict only whether it is empty, since its elements have paths."""
     out: dict[str, Any] = {}
     for info in records:
-        node = isinstance(info.value, dict) and "_target_" in info.value
+        node = isinstance(info.value, dict) and TARGET in info.value
         if not info.value or node or not isinstance(info.value, (dict, list)):
             out[info.path] = info.default_text if info.value is None and not info.set else info.value
     return {path: value for path, value in out.items() if not path.endswith("**kwargs")}

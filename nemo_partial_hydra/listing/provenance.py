@@ -20,7 +20,7 @@ from nemo_partial_hydra.composition.yaml_files import SKELETON
 from nemo_partial_hydra.dialect.yaml import load_marked, read_text
 from nemo_partial_hydra.libraries.library import package_folder
 from nemo_partial_hydra.recipes.data import KeptSeq
-from nemo_partial_hydra.recipes.keys import TARGET
+from nemo_partial_hydra.recipes.keys import MISSING, TARGET
 from nemo_partial_hydra.recipes.tree import Path
 from nemo_partial_hydra.runtime import session
 
@@ -68,7 +68,7 @@ class Claims:
 
     def _put(self, place: _Place, data: Any, layer: Layer, lines: Mapping[Path, int], at: Path) -> None:
         items = data.items if isinstance(data, KeptSeq) else data
-        if items == "???" and (place.claim is not None or place.below):
+        if items == MISSING and (place.claim is not None or place.below):
             return  # "missing" takes nothing away from what was set before
         if isinstance(items, Mapping):
             if place.claim is None or TARGET in items:

@@ -14,6 +14,7 @@ from typing import Any
 
 from nemo_partial_hydra.dialect.writer import Writer
 from nemo_partial_hydra.recipes.data import Kept, KeptSeq
+from nemo_partial_hydra.recipes.keys import ARGS, TARGET
 from nemo_partial_hydra.recipes.tree import SCALARS, Call, Link, Map, Opaque, Ref, Seq, Tree, Value
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, fits, same
 from nemo_partial_hydra.signatures.signature import Lookup, Parameter, Required, Unknown
@@ -100,7 +101,7 @@ def current(tree: Tree, value: Any, spec: TypeSpec) -> Any:
             return value
     if isinstance(tree, float):
         return tree if fits(tree, spec) else value
-    explicit = value.get("_args_") if isinstance(value, dict) and "_target_" in value else None
+    explicit = value.get(ARGS) if isinstance(value, dict) and TARGET in value else None
     if isinstance(tree, Seq) and explicit is not None:
         return explicit[0]  # the composed list knows its kind
     if isinstance(tree, Map) and explicit is not None:
@@ -128,11 +129,11 @@ def plain(value: Any) -> Any:
 def strict(value: Any) -> Any:
     """Return data that JSON can hold: what is no number is written out as in the dialect."""
     if isinstance(value, float) and not math.isfinite(value):
-        return {"_target_": "builtins.float", "_args_": [str(value)]}
+        return {TARGET: "builtins.float", ARGS: [str(value)]}
     if isinstance(value, list):
         return [strict(item) for item in value]
-    if isinstance(value, dict) and value.get("_target_") == "builtins.float":
-        return {**value, "_args_": [str(arg) if isinstance(arg, float) else arg for arg in value.get("_args_", [])]}
+    if isinstance(value, dict) and value.get(TARGET) == "builtins.float":
+        return {**value, ARGS: [str(arg) if isinstance(arg, float) else arg for arg in value.get(ARGS, [])]}
     if isinstance(value, dict):
         return {str(key): strict(item) for key, item in value.items()}
     return value

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from nemo_partial_hydra.composition.decode import as_config
 from nemo_partial_hydra.dialect.writer import Writer, call_head, item_spec
 from nemo_partial_hydra.messages import dotted
-from nemo_partial_hydra.recipes.keys import ARGS
+from nemo_partial_hydra.recipes.keys import ARGS, MISSING, REPLACE
 from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Seq, Tree, at, children
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown, opaque_signature
@@ -200,12 +200,12 @@ class _Listing:
         why_not = self.why_not(tree, path, real, composed, frame)
         text = None
         if why_not is None and composed is not None:
-            held = "???" if missing else current(tree, value, frame.spec)
+            held = MISSING if missing else current(tree, value, frame.spec)
             prefix = "++" if claim is not None and claim.layer.added else ""
             if isinstance(tree, Map) and not tree.items and not prefix:
                 prefix = "++"  # without it Hydra puts no key into an empty dict
             full = (*context.place, *composed)
-            text = override(full, held, prefix) if held != "???" else f"{prefix}{key_text(full)}=???"
+            text = override(full, held, prefix) if held != MISSING else f"{prefix}{key_text(full)}=???"
             if text is None:
                 why_not = "no override can spell its name or value: replace what holds it"
         return PathInfo(
@@ -293,7 +293,7 @@ class _Listing:
         if not frame.owner:
             return "a recipe: its target is fixed; override what is below it"
         owner = frame.owner_path
-        key = dotted((*self.context.place, *owner, "_replace_", *path[len(owner) :]))
+        key = dotted((*self.context.place, *owner, REPLACE, *path[len(owner) :]))
         return f"its target is fixed: override what is below it, or replace it: '+{key}={{_target_: ...}}'"
 
     def doc(self, tree: Tree, path: Path, frame: _Frame) -> str:
