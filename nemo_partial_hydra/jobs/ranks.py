@@ -17,7 +17,7 @@ from nemo_partial_hydra.errors import ExitCode, JobError
 
 from .layout import JobPaths
 from .outcome import error_record, print_error
-from .signals import Ended, Endings
+from .signals import AttemptSignals, Terminated
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Failure:
 
 def run(paths: JobPaths, attempt: int, number: int, call: Callable[[], Any], payload_signal: signal.Signals) -> int:
     """Run the recipe as one of the other tasks; return the exit code."""
-    endings = Endings(paths, attempt, payload_signal)
+    signals = AttemptSignals(paths, attempt, payload_signal)
     try:
-        with endings.heard(lambda: None):
+        with signals.handled(lambda: None):
             call()
         return ExitCode.DONE
-    except (Ended, KeyboardInterrupt):
+    except (Terminated, KeyboardInterrupt):
         return ExitCode.INTERRUPTED
     except SystemExit as error:
         if error.code in (None, 0):

@@ -33,7 +33,7 @@ from .job_id import this_task
 from .layout import JobPaths, job_paths
 from .outcome import error_record, keep_result, keep_status, print_error
 from .placeholders import expand
-from .signals import Ended, Endings
+from .signals import AttemptSignals, Terminated
 from .status import CANCELLED, DONE, FAILED, RETRIED, RUNNING, SUBMITTED, Status, last_attempt, now, read_status
 
 WAY_OUT = "Freeze it again with what is installed here, or run it with what it was frozen for."
@@ -224,45 +224,42 @@ def _ended(status: Status, state: str, code: int, error: Any = None, reason: str
 
 
 def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
+    """Run the recipe as the job's first task, and write how it went; return the exit code."""
     keep_status(paths, status)
-    endings = Endings(paths, status.attempt, options.payload_signal)
-
-    def note() -> None:
-        """Say at once why the job ends: what the recipe cleans up may take longer than the time that is left."""
-        keep_status(paths, _ended(status, endings.state, ExitCode.INTERRUPTED, reason=_signalled(endings)))
-
-    final: Status
-    try:
-        with endings.heard(note):
-            value = call_recipe(tree, options.allow)
-        reason = keep_result(paths, value)
-        if endings.told or paths.notice(status.attempt).exists():
-            reason = reason or "the recipe ended after it was told that its time is up"
-            final = _ended(status, endings.state, ExitCode.INTERRUPTED, reason=reason)
-        else:
-            final = _ended(status, DONE, ExitCode.DONE, reason=reason)
-    except (Ended, KeyboardInterrupt) as error:
-        other = ranks.failure(paths, status.attempt)
-        if other is not None:
-            final = _ended(status, FAILED, ExitCode.FAILED, other.error, other.reason)
-        elif isinstance(error, Ended):
-            final = _ended(status, endings.state, ExitCode.INTERRUPTED, reason=_signalled(endings))
-        else:
-            final = _ended(status, CANCELLED, ExitCode.INTERRUPTED, reason="interrupted")
-    except SystemExit as error:
-        final = _exited(status, error)
-    except BaseException as error:  # whatever a recipe raises is its result, and is recorded
-        print_error(error)
-        final = _ended(status, FAILED, ExitCode.FAILED, error_record(error))
+    final = _outcome(paths, status, tree, options)
     recorded = keep_status(paths, final)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     code = final.exit_code if final.exit_code is not None else ExitCode.FAILED
     return code if recorded else code or ExitCode.FAILED
 
 
-def _signalled(endings: Endings) -> str:
-    name = endings.signal.name if endings.signal is not None else "a signal"
-    return f"{name}: the time is up" if endings.told else name
+def _outcome(paths: JobPaths, status: Status, tree: Tree, options: Options) -> Status:
+    """Call the recipe and keep its result; return the job's last status."""
+    signals = AttemptSignals(paths, status.attempt, options.payload_signal)
+
+    def interrupted(reason: str | None = None) -> Status:
+        return _ended(status, signals.state, ExitCode.INTERRUPTED, reason=reason or signals.reason)
+
+    # Written at once, since what the recipe cleans up may take longer than the time that is left.
+    try:
+        with signals.handled(lambda: keep_status(paths, interrupted())):
+            value = call_recipe(tree, options.allow)
+        reason = keep_result(paths, value)
+        if signals.time_is_up or paths.notice(status.attempt).exists():
+            return interrupted(reason or "the recipe ended after it was told that its time is up")
+        return _ended(status, DONE, ExitCode.DONE, reason=reason)
+    except (Terminated, KeyboardInterrupt) as error:
+        other = ranks.failure(paths, status.attempt)
+        if other is not None:
+            return _ended(status, FAILED, ExitCode.FAILED, other.error, other.reason)
+        if isinstance(error, Terminated):
+            return interrupted()
+        return _ended(status, CANCELLED, ExitCode.INTERRUPTED, reason="interrupted")
+    except SystemExit as error:
+        return _exited(status, error)
+    except BaseException as error:  # whatever a recipe raises is its result, and is recorded
+        print_error(error)
+        return _ended(status, FAILED, ExitCode.FAILED, error_record(error))
 
 
 def _exited(status: Status, error: SystemExit) -> Status:

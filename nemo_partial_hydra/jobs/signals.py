@@ -1,7 +1,7 @@
-"""How a running job learns that it has to end, and how it tells.
+"""The signals that end a running job: they reach the recipe once, and the status says why it ended.
 
 May import: the standard library only. A recipe's own handlers come first: NeMo installs one for SIGTERM and writes a
-checkpoint. Ours is there before it, so that a job that handles nothing ends with a word about why.
+checkpoint. Ours is there before it, so that a job that handles nothing ends with a status that says why.
 """
 
 from __future__ import annotations
@@ -16,18 +16,21 @@ from .layout import JobPaths
 from .status import CANCELLED, TIMEOUT
 
 
-class Ended(BaseException):
+class Terminated(BaseException):
     """A signal asked the job to end, and the recipe has no handler for it."""
 
 
-class Endings:
-    """The signals of one attempt."""
+class AttemptSignals:
+    """The signals that one attempt gets.
+
+    ``time_is_up`` is whether SLURM has said so, ``signal`` the one that ended the recipe, None as long as none did.
+    """
 
     def __init__(self, paths: JobPaths, attempt: int, payload_signal: signal.Signals) -> None:
         self.paths = paths
         self.attempt = attempt
         self.payload_signal = payload_signal
-        self.told = False
+        self.time_is_up = False
         self.signal: signal.Signals | None = None
 
     @property
@@ -36,11 +39,17 @@ class Endings:
         with contextlib.suppress(OSError, UnicodeDecodeError):
             if self.paths.notice(self.attempt).read_text(encoding="utf-8").strip() == TIMEOUT:
                 return TIMEOUT
-        return TIMEOUT if self.told else CANCELLED
+        return TIMEOUT if self.time_is_up else CANCELLED
+
+    @property
+    def reason(self) -> str:
+        """Why the job ends, for people: the signal, and whether its time is up."""
+        name = self.signal.name if self.signal is not None else "a signal"
+        return f"{name}: the time is up" if self.time_is_up else name
 
     @contextlib.contextmanager
-    def heard(self, note: Callable[[], None]) -> Iterator[None]:
-        """Hear signals while the recipe runs; ``note`` is called when one ends it.
+    def handled(self, note: Callable[[], object]) -> Iterator[None]:
+        """Handle signals while the recipe runs; ``note`` is called when one ends it.
 
         SIGUSR2 is how the cluster says that the time is up, to every process of the job and with some ways of process
         tracking twice; the recipe is told once, by ``payload_signal``.
@@ -51,12 +60,12 @@ class Endings:
             if self.signal is None:
                 self.signal = signal.Signals(number)
                 note()
-                raise Ended(self.signal.name)
+                raise Terminated(self.signal.name)
 
         def tell(number: int, frame: FrameType | None) -> None:
             del number, frame
-            if not self.told:
-                self.told = True
+            if not self.time_is_up:
+                self.time_is_up = True
                 os.kill(os.getpid(), self.payload_signal)
 
         kinds = {signal.SIGTERM: end, signal.SIGUSR2: tell}
