@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, ListConfig, OmegaConf, read_write
+from omegaconf import Container, DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import ConfigError, RecipeError, ValidationError
@@ -19,7 +19,8 @@ from nemo_partial_hydra.runtime.workspace import RE_EXPORT
 from nemo_partial_hydra.signatures import drift
 
 from . import error_text
-from .compat import bounded
+from .budget import Resolution
+from .compat import content, is_absent, is_missing, own_node
 from .decode import recipe_data
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
@@ -94,17 +95,16 @@ def drift_of(config: DictConfig) -> str:
     return drift.report(found, RE_EXPORT) if found else ""
 
 
-@bounded()
 def overridden_references(config: DictConfig) -> None:
     """Refuse overrides below a reference: they would silently change the object that it names."""
     overrides = OmegaConf.select(config, "hydra.overrides.task", default=None)
     texts: Any = OmegaConf.to_container(overrides, resolve=False) if overrides is not None else []
-    problems = Problems()
+    problems, resolution = Problems(), Resolution()
     for text in texts:
         keys = text.partition("=")[0].lstrip("+~").partition("@")[0].split(".")
         node: Any = config
         for depth, key in enumerate(keys[:-1]):
-            node, target = _below(node, key)
+            node, target = _below(node, key, resolution)
             if target is not None:
                 here = dotted(keys[: depth + 1])
                 rest = dotted(keys[depth + 1 :])
@@ -115,22 +115,18 @@ def overridden_references(config: DictConfig) -> None:
     problems.check(ValidationError)
 
 
-def _below(node: Any, key: str) -> tuple[Any, str | None]:
+def _below(parent: Any, key: str, resolution: Resolution) -> tuple[Any, str | None]:
     """Return the child container of a node, or None and the name of what a reference there names."""
-    if isinstance(node, ListConfig) and key.isascii() and key.isdigit() and int(key) < len(node):
-        index: Any = int(key)
-    elif isinstance(node, DictConfig) and key in node:
-        index = key
-    else:
+    node = own_node(parent, key)
+    if node is None or is_missing(node):
         return None, None
-    if OmegaConf.is_missing(node, index):
+    if isinstance(node, Container) and not is_absent(node):
+        return node, None
+    held = content(node)
+    if not isinstance(held, str) or "${" not in held:
         return None, None
     try:
-        child = node[index]
+        found = resolution.get(parent, key)
     except OmegaConfBaseException:
         return None, None  # an interpolation that leads nowhere is reported where the value is read
-    if OmegaConf.is_interpolation(node, index):
-        if isinstance(child, (DictConfig, ListConfig)):
-            return None, error_text.full_path(child)
-        return None, None
-    return (child if isinstance(child, (DictConfig, ListConfig)) else None), None
+    return None, error_text.full_path(found) if isinstance(found, Container) else None

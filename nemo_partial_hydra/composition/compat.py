@@ -6,12 +6,10 @@ functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf, ValueNode
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf import Container, DictConfig, ListConfig
 
 NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
 
@@ -59,16 +57,17 @@ def is_missing(node: Any) -> bool:
     return bool(node._is_missing())
 
 
-def own_child(parent: Any, key: Any) -> Any:
-    """Return the node that stands at a key of a dict node, or None."""
-    held = parent._content if isinstance(parent, DictConfig) else None
-    return held.get(key) if isinstance(held, Mapping) else None
+def own_node(parent: Any, key: Any) -> Any:
+    """Return the node that stands at a key or an index of a container, nothing resolved; None if there is none.
 
-
-def own_item(parent: ListConfig, index: int) -> Any:
-    """Return the node that stands at an index of a list node, or None."""
-    held = parent._content
-    return held[index] if isinstance(held, list) and 0 <= index < len(held) else None
+    An index may be written as text, as in a path.
+    """
+    held = parent._content if isinstance(parent, Container) else None
+    if isinstance(held, Mapping):
+        return held.get(key)
+    if isinstance(key, str):
+        key = int(key) if key.isascii() and key.isdigit() and len(key) < 10 else -1
+    return held[key] if isinstance(held, list) and isinstance(key, int) and 0 <= key < len(held) else None
 
 
 def put_child(parent: DictConfig | ListConfig, key: Any, node: Any) -> None:
@@ -82,69 +81,6 @@ def drop_child(parent: DictConfig, key: Any) -> None:
     """Take a node out of its parent, whatever the parent's flags say."""
     held: Any = parent._content
     held.pop(key, None)
-
-
-NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
-_spent: list[list[int]] = []  # while ``bounded``: references that references led to, characters, depth
-
-
-@contextlib.contextmanager
-def bounded() -> Iterator[None]:
-    """Bound what is resolved in this block: OmegaConf follows each reference anew, so a few lines can fill a memory.
-
-    Every text of a config may lead to ``EACH`` further references, and all together to ``NESTED`` more; what is found
-    has at most ``CHARACTERS`` characters. Beyond that OmegaConf's own error for interpolations is raised.
-    """
-    if _spent:
-        yield
-        return
-    spent = [0, 0, 0]
-    tree, node = Container.resolve_parse_tree, Container._resolve_node_interpolation
-
-    def spend(references: int, found: Any = None) -> None:
-        spent[0] += references
-        spent[1] += len(found) if isinstance(found, str) else 0
-        if spent[0] > NESTED or spent[1] > CHARACTERS:
-            more = f"thousands of others, or to more than {CHARACTERS:,} characters"
-            raise InterpolationResolutionError(f"references that repeat each other lead to {more}")
-
-    def resolve_tree(self: Container, *args: Any, **kwargs: Any) -> Any:
-        spend(1 if spent[2] else -EACH)
-        spent[2] += 1
-        try:
-            found = tree(self, *args, **kwargs)
-        finally:
-            spent[2] -= 1
-        spend(0, found)
-        return found
-
-    def resolve_node(self: Container, *args: Any, **kwargs: Any) -> Any:
-        spend(int(spent[2] > 1))
-        found = node(self, *args, **kwargs)
-        spend(0, found._value() if isinstance(found, ValueNode) else None)
-        return found
-
-    _spent.append(spent)
-    Container.resolve_parse_tree = resolve_tree  # type: ignore[method-assign]
-    Container._resolve_node_interpolation = resolve_node  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        Container.resolve_parse_tree = tree  # type: ignore[method-assign]
-        Container._resolve_node_interpolation = node  # type: ignore[method-assign]
-        _spent.pop()
-
-
-def set_resolver(name: str, resolve: Callable[..., Any], *, use_cache: bool = False) -> None:
-    """Make a function the resolver of a name, in the place of any other.
-
-    OmegaConf 2.4 deprecates ``register_new_resolver`` for a name that meant something else before.
-    """
-    import inspect
-
-    new: Any = OmegaConf.register_resolver
-    register = new if "use_cache" in inspect.signature(new).parameters else OmegaConf.register_new_resolver
-    register(name, resolve, replace=True, use_cache=use_cache)
 
 
 def full_key(container: Container) -> str:

@@ -25,7 +25,8 @@ from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Map, Opaque, Path, S
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import same
 
-from .compat import bounded, child_nodes, content, flag, is_absent, is_missing
+from .budget import Resolution
+from .compat import child_nodes, content, flag, is_absent, is_missing, own_node
 from .flags import EXACT, UNSET, hidden, kind_of
 from .nodes import DEFAULT, NOTHING, Leaf
 
@@ -44,17 +45,24 @@ def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
     return session.workspace().read_tree(data, allow, place=place)
 
 
-def recipe_data(cfg: Any, name: str | None = None, *, before_run: bool = False) -> tuple[Any, Path]:
+def recipe_data(
+    cfg: Any, name: str | None = None, *, before_run: bool = False, resolution: Resolution | None = None
+) -> tuple[Any, Path]:
     """Return the recipe of a config as plain data, and the path at which it stands.
 
-    ``before_run`` leaves open what only the running job knows: ``${hydra:runtime.output_dir}``.
+    Parameters
+    ----------
+    cfg : what ``build`` and ``run`` take.
+    name : the path of the recipe, where it is said.
+    before_run : whether to leave open what only the running job knows: ``${hydra:runtime.output_dir}``.
+    resolution : resolves the interpolations.
     """
     cfg = as_config(cfg)
-    with bounded():
-        key = recipe_key(cfg, name or _wanted())
-        place: Path = tuple(key.split(".")) if key else ()
-        node = OmegaConf.select(cfg, key) if key else cfg
-        data = _Reader(node, place, before_run).mapping(node, ())
+    resolution = resolution or Resolution()
+    key = recipe_key(cfg, name or _wanted(), resolution)
+    place: Path = tuple(key.split(".")) if key else ()
+    node = resolution.select(cfg, key) if key else cfg
+    data = _Reader(node, place, before_run, resolution=resolution).mapping(node, ())
     return apply_edits(data, place), place
 
 
@@ -76,9 +84,7 @@ class Loose:
 def loose_data(node: DictConfig, place: Path, visit: Visit | None = None) -> Loose:
     """Read a config, or the part of one at ``place``, beyond its recipe; ``visit`` gets each of its nodes once."""
     reader = _Reader(node, place, before_run=True, loose=True, visit=visit)
-    with bounded():
-        data = reader.mapping(node, ())
-    return Loose(data, reader.follows, frozenset(reader.required))
+    return Loose(reader.mapping(node, ()), reader.follows, frozenset(reader.required))
 
 
 def set_data(config: DictConfig) -> Any:
@@ -108,8 +114,7 @@ def as_config(cfg: Any) -> DictConfig:
 
 def recipe_place(cfg: Any) -> Path:
     """Return the path of a config's recipe."""
-    with bounded():
-        key = recipe_key(as_config(cfg), _wanted())
+    key = recipe_key(as_config(cfg), _wanted(), Resolution())
     return tuple(key.split(".")) if key else ()
 
 
@@ -118,20 +123,19 @@ def _wanted() -> str | None:
     return app.recipe if app is not None else None
 
 
-def recipe_key(cfg: DictConfig, name: str | None = None) -> str:
+def recipe_key(cfg: DictConfig, name: str | None, resolution: Resolution) -> str:
     """Find the recipe of a config: its root, else its only Partial, else its only node with ``_target_``."""
     if name:
-        node = OmegaConf.select(cfg, name)
-        if not isinstance(node, DictConfig) or TARGET not in node:
+        if not _has_target(resolution.select(cfg, name)):
             raise ConfigError(f"'{name}' is no recipe: no node with {TARGET} stands there")
         return name
-    if TARGET in cfg:
+    if _has_target(cfg):
         return ""
-    nodes = [
-        key for key, node in child_nodes(cfg) if isinstance(node, DictConfig) and not is_absent(node) and key != "hydra"
-    ]
-    targets = [str(key) for key in nodes if TARGET in cfg[key]]
-    partials = [key for key in targets if cfg[key].get(PARTIAL_KEY) is True]
+    nodes = {
+        str(key): node for key, node in child_nodes(cfg) if key != "hydra" and _has_target(node) and not is_absent(node)
+    }
+    targets = [*nodes]
+    partials = [key for key, node in nodes.items() if _is_partial(node, resolution)]
     found = partials if len(partials) == 1 else targets
     if len(found) == 1 and len(partials) <= 1:
         return found[0]
@@ -141,6 +145,19 @@ def recipe_key(cfg: DictConfig, name: str | None = None) -> str:
         f"the config has several recipes ({', '.join(partials or targets)}); "
         f"say which one with nph.main(recipe='{(partials or targets)[0]}')"
     )
+
+
+def _has_target(node: Any) -> bool:
+    target = own_node(node, TARGET) if isinstance(node, DictConfig) else None
+    return target is not None and not is_missing(target)
+
+
+def _is_partial(node: Any, resolution: Resolution) -> bool:
+    flagged = own_node(node, PARTIAL_KEY)
+    if flagged is None or is_missing(flagged):
+        return False
+    held = content(flagged)
+    return (resolution.get(node, PARTIAL_KEY) if isinstance(held, str) else held) is True
 
 
 def shows(node: Any, tree: Any) -> bool:
@@ -158,12 +175,20 @@ class _Reader:
     """Composed config -> plain data, unset parameters left out."""
 
     def __init__(
-        self, root: Any, place: Path, before_run: bool, loose: bool = False, visit: Visit | None = None
+        self,
+        root: Any,
+        place: Path,
+        before_run: bool,
+        *,
+        loose: bool = False,
+        visit: Visit | None = None,
+        resolution: Resolution | None = None,
     ) -> None:
         self.root = root
         self.place = place
         self.before_run = before_run
         self.loose = loose
+        self.resolution = resolution or Resolution()
         self.follows: dict[Path, str] = {}
         self.required: set[Path] = set()
         self.inside: dict[int, Path] = {}
@@ -262,7 +287,7 @@ class _Reader:
         if self.before_run and "${hydra:" in text:
             return Kept(Opaque(text))
         try:
-            value = parent[key]
+            value = self.resolution.get(parent, key)
         except OmegaConfBaseException as error:
             if self.loose:
                 return Kept(Opaque(text))

@@ -20,7 +20,7 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from .compat import content, drop_child, is_absent, own_child, own_item, put_child, writes_override_dirname
+from .compat import content, drop_child, is_absent, own_node, put_child, writes_override_dirname
 
 _ADDS = (OverrideType.ADD, OverrideType.FORCE_ADD)
 _KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")  # nothing that a version reads in its own way
@@ -194,14 +194,14 @@ def _keep(config: DictConfig, keys: Sequence[str], merges: bool, undo: contextli
     for depth, key in enumerate(keys):
         name: Any = key
         if isinstance(parent, ListConfig):
-            name = int(key) if key.isdigit() else -1
-            node: Any = own_item(parent, name)
+            node: Any = own_node(parent, key)
             if node is None:
                 raise _Unsure
+            name = int(key)
         elif any(not isinstance(known, str) for known in parent):
             raise _Unsure
         else:
-            node = own_child(parent, key)
+            node = own_node(parent, key)
         if node is None:
             undo.callback(drop_child, parent, name)
             return

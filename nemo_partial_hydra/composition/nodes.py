@@ -24,7 +24,7 @@ from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
-from .compat import own_child
+from .compat import own_node
 
 NOTHING: Any = Opaque(None)
 DEFAULT, RECIPE, OVERRIDE = "default", "recipe", "override"
@@ -87,7 +87,7 @@ class Leaf(AnyNode):
         """Keep what an earlier config set where this leaf would put a mere default (see docs/design.md)."""
         super()._set_key(key)
         if self.state == DEFAULT and self._get_parent() is not None:
-            before = own_child(self._get_parent(), key)
+            before = own_node(self._get_parent(), key)
             if isinstance(before, AnyNode) and before is not self:
                 held = before._value()
                 if isinstance(before, Leaf):

@@ -6,16 +6,14 @@ signatures are in no snapshot.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from omegaconf import OmegaConf
 from omegaconf.resolvers import oc
 
-from nemo_partial_hydra.composition.compat import set_resolver
+from nemo_partial_hydra.composition.budget import Resolution
 from nemo_partial_hydra.composition.decode import recipe_data
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.errors import RecipeError, ValidationError
@@ -102,8 +100,7 @@ def frozen(
     workspace = session.workspace()
     placeholders = Placeholders()
     try:
-        with _left_open(placeholders, hydra, multirun):
-            data, place = recipe_data(cfg)
+        data, place = recipe_data(cfg, resolution=_left_open(placeholders, hydra, multirun))
         tree = workspace.read_tree(data, allow, place=place, known=known)
         refuse_unfreezable(tree, place)
         recipe = placeholders.restored(to_data(tree, workspace.signature_of))
@@ -154,9 +151,8 @@ def refuse_unfreezable(tree: Tree, place: Sequence[Any] = ()) -> None:
     problems.check(ValidationError)
 
 
-@contextlib.contextmanager
-def _left_open(placeholders: Placeholders, hydra: Any, multirun: bool) -> Iterator[None]:
-    """Have the resolvers give placeholders for what a frozen job leaves open."""
+def _left_open(placeholders: Placeholders, hydra: Any, multirun: bool) -> Resolution:
+    """Return a resolution whose resolvers give placeholders for what a frozen job leaves open."""
     names = {JOB_DIRECTORY: JOB_DIRECTORY, SWEEP_DIRECTORY: SWEEP_DIRECTORY}
     if not multirun:
         names[_RUN_DIRECTORY] = JOB_DIRECTORY
@@ -167,22 +163,12 @@ def _left_open(placeholders: Placeholders, hydra: Any, multirun: bool) -> Iterat
             return placeholders.directory(name)
         if hydra is None:
             raise ValueError(f"no Hydra app runs, so there is no ${{hydra:{path}}}")
-        return OmegaConf.select(hydra, path)
+        return resolution.select(hydra, path)
 
     def of_environment(name: str, default: Any = UNSET) -> Any:
         if is_secret(name):
             return placeholders.variable(name, default)
         return oc.env(name) if default is UNSET else oc.env(name, default)
 
-    had_hydra = OmegaConf.has_resolver("hydra")
-    set_resolver("hydra", of_hydra)
-    set_resolver("oc.env", of_environment)
-    try:
-        yield
-    finally:
-        set_resolver("oc.env", oc.env)
-        OmegaConf.clear_resolver("hydra")
-        if had_hydra:
-            from hydra.core.utils import setup_globals
-
-            setup_globals()
+    resolution = Resolution({"hydra": of_hydra, "oc.env": of_environment})
+    return resolution

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from nemo_partial_hydra.composition.compat import child_nodes, content, own_flags, set_resolver
+from nemo_partial_hydra.composition.compat import child_nodes, content, own_flags
 from nemo_partial_hydra.composition.error_text import explain
 from nemo_partial_hydra.composition.job_configs import Composer
 from nemo_partial_hydra.composition.nodes import Leaf
@@ -229,7 +229,7 @@ def test_cached_resolvers_are_asked_for_each_job(opened: tuple[DictConfig, Any])
         calls.append(1)
         return len(calls)
 
-    set_resolver("nph_test_count", count, use_cache=True)
+    OmegaConf.register_new_resolver("nph_test_count", count, replace=True, use_cache=True)
     jobs = [["name=n${nph_test_count:}", f"steps={n}"] for n in range(3)]
     composer = Composer(config, loader, jobs)
     seen = []

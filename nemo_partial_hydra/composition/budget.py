@@ -1,0 +1,158 @@
+"""Interpolations resolved within bounds: OmegaConf follows each reference anew, so a few lines can fill a memory.
+
+May import: OmegaConf; Hydra, where an app of it runs. OmegaConf's own classes stay as they are. What is resolved here
+is resolved on counterparts of the config's containers, whose classes count; leaves are shared, so they cost little.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from omegaconf import Container, Node, OmegaConf, ValueNode
+from omegaconf.errors import InterpolationResolutionError
+
+from .compat import content, own_node
+
+NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
+
+
+class Resolution:
+    """What one reading of a config resolves.
+
+    Every text of a config may lead to ``EACH`` further references, and all together to ``NESTED`` more; what is found
+    has at most ``CHARACTERS`` characters. Beyond that OmegaConf's own error for interpolations is raised.
+
+    Parameters
+    ----------
+    resolvers : functions by name that count in the place of the registered resolvers.
+    """
+
+    def __init__(self, resolvers: Mapping[str, Callable[..., Any]] | None = None) -> None:
+        self.resolvers: dict[str, Callable[..., Any]] = {}
+        if "hydra.core.hydra_config" in sys.modules and OmegaConf.has_resolver("hydra"):
+            self.resolvers["hydra"] = self._of_hydra
+        self.resolvers.update(resolvers or {})
+        self.depth = 0  # how many texts led to the one that is resolved
+        self._references = self._characters = 0
+        self._made: dict[int, tuple[Any, Any]] = {}  # by the identity of a container: it, and its counterpart
+        self._originals: dict[int, Any] = {}  # by the identity of a counterpart
+
+    def get(self, parent: Container, key: Any) -> Any:
+        """Return what stands at a key of a container, as ``parent[key]`` does.
+
+        Raises
+        ------
+        OmegaConfBaseException
+            As there, and for what exceeds the bounds.
+        """
+        return self._original(self._counterpart(parent)[key])
+
+    def select(self, config: Container, path: str) -> Any:
+        """Return what stands at a path below a container, as ``OmegaConf.select`` does."""
+        node: Any = config
+        for key in path.split("."):
+            node = own_node(node, key)
+        held = content(node) if isinstance(node, Node) else "???"
+        if isinstance(held, str) and ("${" in held or "???" in held):
+            return self._original(OmegaConf.select(self._counterpart(config), path))
+        return node if isinstance(node, Container) and held is not None else held
+
+    def spend(self, references: int, found: Any = None) -> None:
+        """Count references, or a text that was found.
+
+        Raises
+        ------
+        InterpolationResolutionError
+            If the bounds are exceeded.
+        """
+        self._references += references
+        self._characters += len(found) if isinstance(found, str) else 0
+        if self._references > NESTED or self._characters > CHARACTERS:
+            more = f"thousands of others, or to more than {CHARACTERS:,} characters"
+            raise InterpolationResolutionError(f"references that repeat each other lead to {more}")
+
+    def _of_hydra(self, path: str) -> Any:
+        from hydra.core.hydra_config import HydraConfig
+
+        settings: Any = HydraConfig.get()
+        return OmegaConf.select(self._counterpart(settings), path)
+
+    def _original(self, found: Any) -> Any:
+        return self._originals.get(id(found), found)
+
+    def _counterpart(self, container: Any) -> Any:
+        if isinstance(container, _Counts):
+            return container
+        if id(container) not in self._made:
+            parent = container._get_parent()
+            above = None if parent is None else self._counterpart(parent)  # makes those of all its children
+            if id(container) not in self._made:  # Hydra's node has a parent that does not know it
+                self._copy(container, above)
+        return self._made[id(container)][1]
+
+    def _copy(self, box: Any, parent: Any) -> Any:
+        """Make the counterpart of a container; a union of types is one of a single element."""
+        made: Any = object.__new__(_counting(type(box)) if isinstance(box, Container) else type(box))
+        held = box.__dict__["_content"]
+        made.__dict__.update(box.__dict__, _parent=parent, _flags_cache=None, _resolution=self)
+        if isinstance(held, dict):
+            made.__dict__["_content"] = {key: self._child(child, made) for key, child in held.items()}
+        elif isinstance(held, (list, tuple)):
+            made.__dict__["_content"] = type(held)(self._child(child, made) for child in held)
+        elif isinstance(held, Node):
+            made.__dict__["_content"] = self._child(held, made)
+        self._made[id(box)], self._originals[id(made)] = (box, made), box
+        return made
+
+    def _child(self, child: Any, parent: Any) -> Any:
+        """Return a leaf as it is; what is resolved has to know where it stands."""
+        if not isinstance(child, ValueNode):
+            return child if child is None else self._copy(child, parent)
+        held = content(child)
+        if not isinstance(held, str) or "${" not in held:
+            return child
+        made = object.__new__(type(child))
+        made.__dict__.update(child.__dict__, _parent=parent, _flags_cache=None)
+        return made
+
+
+class _Counts:
+    """What is different in a counterpart's class; the names are OmegaConf's."""
+
+    _resolution: Resolution
+
+    # One call more a level and not three: the interpreter allows only so many, and a text may lead through fifty.
+    def resolve_parse_tree(self, *args: Any, **kwargs: Any) -> Any:
+        inherited: Any = super()
+        resolution = self._resolution
+        resolution.spend(1 if resolution.depth else -EACH)
+        resolution.depth += 1
+        try:
+            found = inherited.resolve_parse_tree(*args, **kwargs)
+        finally:
+            resolution.depth -= 1
+        resolution.spend(0, found)
+        return found
+
+    def _resolve_node_interpolation(self, *args: Any, **kwargs: Any) -> Any:
+        inherited: Any = super()
+        self._resolution.spend(int(self._resolution.depth > 1))
+        found = inherited._resolve_node_interpolation(*args, **kwargs)
+        self._resolution.spend(0, content(found) if isinstance(found, ValueNode) else None)
+        return found
+
+    def _evaluate_custom_resolver(self, *, inter_type: str, inter_args: tuple[Any, ...], **kwargs: Any) -> Any:
+        own = self._resolution.resolvers.get(inter_type)
+        if own is not None:
+            return own(*inter_args)
+        inherited: Any = super()
+        return inherited._evaluate_custom_resolver(inter_type=inter_type, inter_args=inter_args, **kwargs)
+
+
+@functools.cache
+def _counting(kind: type[Container]) -> type[Container]:
+    """Return the class of the counterparts of a class of containers."""
+    return type(f"Counting{kind.__name__}", (_Counts, kind), {})
