@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "main": "app.main",
+    "main": "api",
+    "store": "api",
+    "recipe": "api",
+    "raw": "api",
+    "to_config": "api",
     "build": "api",
     "run": "api",
-    "freeze": "launchers.freeze",
-    "Job": "jobs.job",
+    "paths": "api",
+    "PathInfo": "listing.record",
     "to_yaml": "api",
     "from_yaml": "api",
-    "to_config": "composition.encode",
-    "store": "composition.registry",
-    "recipe": "composition.registry",
-    "paths": "listing.walk",
-    "PathInfo": "listing.record",
-    "raw": "recipes.capture",
+    "freeze": "api",
+    "Job": "jobs.job",
     "RecipeError": "errors",
     "CaptureError": "errors",
     "ConfigError": "errors",
@@ -41,13 +41,16 @@ __all__ = ["__version__", *_HOME]  # noqa: PLE0604  # the names are those of the
 
 if TYPE_CHECKING:
     from .api import build as build
+    from .api import freeze as freeze
     from .api import from_yaml as from_yaml
+    from .api import main as main
+    from .api import paths as paths
+    from .api import raw as raw
+    from .api import recipe as recipe
     from .api import run as run
+    from .api import store as store
+    from .api import to_config as to_config
     from .api import to_yaml as to_yaml
-    from .app.main import main as main
-    from .composition.encode import to_config as to_config
-    from .composition.registry import recipe as recipe
-    from .composition.registry import store as store
     from .errors import CaptureError as CaptureError
     from .errors import ConfigError as ConfigError
     from .errors import DialectError as DialectError
@@ -61,10 +64,7 @@ if TYPE_CHECKING:
     from .errors import SignatureError as SignatureError
     from .errors import ValidationError as ValidationError
     from .jobs.job import Job as Job
-    from .launchers.freeze import freeze as freeze
     from .listing.record import PathInfo as PathInfo
-    from .listing.walk import paths as paths
-    from .recipes.capture import raw as raw
 
 
 def __getattr__(name: str) -> Any:

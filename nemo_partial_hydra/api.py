@@ -1,57 +1,217 @@
-"""The public functions that join several folders: configs, texts and recipes are turned into each other.
+"""The public functions, with their documentation; each imports its implementation when it is called.
 
-May import: what the function at hand needs, inside it. The other public functions stand where their work is done; the
-table in ``nemo_partial_hydra/__init__.py`` says where.
+May import: errors and messages; everything else inside the functions, so that importing the package stays light.
+No other module of the package imports this one. docs/api.md is made from what stands here.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .errors import DialectError, ValidationError
+from .errors import ValidationError
 from .messages import Problems
-from .runtime import session
 
-_RESOLVER = re.compile(r"\$\{[^${}]*(:|\$\{)")  # an interpolation that only OmegaConf can resolve
+if TYPE_CHECKING:
+    import os
+
+    from omegaconf import DictConfig
+
+    from .jobs.job import Job
+    from .listing.record import PathInfo
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def main(
+    config_path: str | None = None,
+    config_name: str | None = None,
+    version_base: str | None = None,
+    allow: Iterable[str] = (),
+    recipe: str | None = None,
+) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
+    """Decorate the function of a Hydra app: ``hydra.main`` with typed recipes, checks and ``--cfg-paths``.
+
+    Parameters
+    ----------
+    config_path, config_name, version_base : str or None
+        As in ``hydra.main``: directory of the configs, name of the primary one, Hydra version whose defaults apply.
+    allow : iterable of str
+        Dotted prefixes that recipes may name besides the NeMo stack, installed recipe libraries and the
+        app's own modules (see SECURITY.md).
+    recipe : str or None
+        Path of the recipe in the config, if it cannot be found by :func:`build`'s rule.
+
+    Returns
+    -------
+    callable
+        A decorator. The decorated function is called without arguments and passes the composed ``DictConfig``.
+
+    Notes
+    -----
+    An error in a config or an override ends the process with one message before any directory is created: exit code
+    2, or 3 if the policy refuses a target. With ``HYDRA_FULL_ERROR=1`` the exception is raised instead.
+
+    Examples
+    --------
+    >>> @nph.main(config_path="conf", config_name="train")
+    ... def app(cfg):
+    ...     nph.run(cfg)
+    """
+    from .app.main import main as decorator
+
+    return decorator(config_path, config_name, version_base, allow, recipe)
+
+
+def store(partial: Any, *, group: str | None = None, name: str | None = None, package: str | None = None) -> None:
+    """Register a recipe as an option of a config group.
+
+    Parameters
+    ----------
+    partial : run.Partial, run.Config or object
+        The recipe; any object that can say how it was made (a dataclass instance, a ``functools.partial``) is one.
+    group : str or None
+        Config group, like ``model`` or ``job/import``; None for a primary config.
+    name : str or None
+        Name of the option; None for the name of the target.
+    package : str or None
+        Where the option is placed in the composed config; None for the group's own package.
+
+    Raises
+    ------
+    RegistrationError
+        If the name is missing, cannot be that of an option, or is registered elsewhere already.
+    """
+    from .composition.registry import REGISTRY, caller
+
+    REGISTRY.store(partial, group, name, package, origin=caller())
+
+
+def recipe(*, group: str | None = None, name: str | None = None, package: str | None = None) -> Callable[[F], F]:
+    """Register a factory of a recipe as an option of a config group; it is called only if the option is chosen.
+
+    Parameters
+    ----------
+    group, name, package : str or None
+        As for :func:`store`; the name is by default that of the factory.
+
+    Returns
+    -------
+    callable
+        A decorator that returns the factory as it is.
+
+    Raises
+    ------
+    RegistrationError
+        When the factory is decorated: if the name cannot be that of an option, or is registered elsewhere already.
+    """
+    from .composition.registry import REGISTRY, caller
+
+    return REGISTRY.factory(group, name, package, origin=caller())
+
+
+def raw(value: Any) -> Any:
+    """Keep a value as one opaque leaf of a recipe, without paths for its parts.
+
+    Parameters
+    ----------
+    value : object
+        Any object. It lives in this process only: :func:`to_yaml`, :func:`freeze` and the launchers refuse it.
+
+    Returns
+    -------
+    object
+        A mark to put into the recipe; :func:`build` gives the value itself back.
+    """
+    from .recipes.capture import Raw
+
+    return Raw(value)
+
+
+def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
+    """Turn a recipe into a structured config with one typed field for every parameter; :func:`build` is the way back.
+
+    Parameters
+    ----------
+    partial : run.Partial, run.Config or object
+        The recipe.
+    auto : bool
+        Whether objects in it become nodes by themselves; if not, they stay opaque like :func:`raw` values.
+
+    Returns
+    -------
+    DictConfig
+        The config, a root.
+
+    Raises
+    ------
+    CaptureError
+        With the path, for a value that has no form in the dialect (a lambda, an open file).
+    """
+    from .composition.encode import to_config as implementation
+
+    return implementation(partial, auto=auto)
 
 
 def build(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     """Build the ``run.Partial`` or ``run.Config`` that a composed config describes.
 
+    The recipe is the root of the config if that has ``_target_``; else the only top-level node with
+    ``_partial_: true``; else the only one with ``_target_``.
+
     Parameters
     ----------
-    cfg : a ``DictConfig`` or a plain dict; its recipe is its root, or the only top-level Partial or node in it.
-    allow : dotted prefixes that it may name besides what is allowed already.
+    cfg : DictConfig or dict
+        The composed config.
+    allow : iterable of str
+        Dotted prefixes that it may name besides what is allowed already.
 
     Returns
     -------
-    The buildable: equal to the one that was registered, with the overrides applied.
+    run.Partial or run.Config
+        Equal to the one that was registered, with the overrides applied.
 
     Raises
     ------
     ConfigError
-        If there is not exactly one recipe.
+        If there is not exactly one recipe; it lists the candidates.
     PolicyError
         If it names a target that is not allowed; before anything is imported.
+    DriftError
+        If it was written for signatures that its targets no longer have.
     ValidationError
-        If a target does not accept a value; all mistakes at once, each with its full path.
+        If a target does not accept a value; all errors at once, each with its full path.
     """
     from .composition.decode import config_to_tree
+    from .runtime import session
     from .runtime.construct import buildables
 
     return buildables(config_to_tree(cfg, allow), session.workspace().policy, allow)
 
 
 def run(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
-    """Make the objects of a recipe and call it: what ``fiddle.build(...)()`` does, without needing fiddle.
+    """Make the objects of a recipe and call it: what ``fiddle.build(...)()`` does, without needing fiddle or nemo_run.
 
-    Parameters and errors are those of :func:`build`; besides, a required parameter that nobody set is an error
-    before anything is made. Returns what the recipe's function returns; for a ``run.Config``, the object.
+    Parameters
+    ----------
+    cfg, allow : DictConfig or dict, iterable of str
+        As for :func:`build`.
+
+    Returns
+    -------
+    object
+        What the recipe's function returns; of a ``run.Config``, the object.
+
+    Raises
+    ------
+    ConfigError, PolicyError, DriftError
+        As :func:`build`.
+    ValidationError
+        As :func:`build`, and if a required parameter is not set.
     """
     from .composition.decode import config_to_tree, recipe_place
     from .recipes.tree import Call
+    from .runtime import session
     from .runtime.construct import make
 
     workspace = session.workspace()
@@ -63,16 +223,53 @@ def run(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     return made() if isinstance(tree, Call) and tree.partial else made
 
 
+def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:
+    """List every path of a config or recipe, set or not: what ``--cfg-paths`` prints.
+
+    Parameters
+    ----------
+    cfg : DictConfig, dict, run.Partial or run.Config
+        The config or recipe.
+    allow : iterable of str
+        Dotted prefixes that it may name besides what is allowed already.
+
+    Returns
+    -------
+    list of PathInfo
+        One record per path, parents before children. The source of a value is known only if the config has its
+        ``hydra`` node; otherwise only its kind is.
+
+    Raises
+    ------
+    ValidationError
+        If a target does not accept a value. A target that cannot be imported, or is not allowed, is listed as such.
+    """
+    from .listing.walk import paths as implementation
+
+    return implementation(cfg, allow=allow)
+
+
 def to_yaml(partial: Any, *, auto: bool = True) -> str:
-    """Write a ``run.Partial`` or ``run.Config`` as YAML in the dialect; ``from_yaml`` gives an equal one back.
+    """Write a recipe as YAML in the dialect; :func:`from_yaml` is the way back.
+
+    Parameters
+    ----------
+    partial, auto : run.Partial, run.Config or object, bool
+        As for :func:`to_config`.
+
+    Returns
+    -------
+    str
+        The YAML document: only what the recipe sets.
 
     Raises
     ------
     CaptureError
-        With the path, for a value that has no text form.
+        With the path, for a value that has no form in the dialect.
     """
     from .dialect.writer import to_data
     from .dialect.yaml import dump
+    from .runtime import session
 
     workspace = session.workspace()
     return dump(to_data(workspace.captured(partial, auto=auto), workspace.signature_of))
@@ -83,35 +280,69 @@ def from_yaml(text: str, *, allow: Iterable[str] = ()) -> Any:
 
     Parameters
     ----------
-    text : the YAML text.
-    allow : dotted prefixes that may be named besides what is allowed already.
+    text : str
+        The YAML document; also one of nemo_run's ``--to-yaml`` or of Megatron-Bridge.
+    allow : iterable of str
+        Dotted prefixes that it may name besides what is allowed already.
+
+    Returns
+    -------
+    run.Partial or run.Config
+        Equal to the one that was written.
 
     Raises
     ------
     DialectError
-        If the text is no YAML of the dialect; with line and column.
+        If it is not YAML of the dialect; with line and column.
     PolicyError
-        If it names something that is not allowed; before anything is imported.
+        If it names a target that is not allowed; before anything is imported.
     ValidationError
-        If a target does not accept a value; all mistakes at once, each with its path.
+        If a target does not accept a value; all errors at once, each with its path.
     """
-    from .dialect.edits import apply_edits
-    from .dialect.interop import adopted
-    from .dialect.yaml import load
-    from .policy.scan import names_in
-    from .recipes.keys import TARGET
+    from .runtime import session
     from .runtime.construct import buildables
 
-    data = load(text)
-    if not isinstance(data, dict) or TARGET not in data:
-        raise DialectError("YAML text: a recipe is a mapping with _target_")
-    workspace = session.workspace()
-    workspace.policy.check_names(names_in(data), allow)
-    data = adopted(data, workspace.lookups(allow))
-    if _RESOLVER.search(text):
+    def resolved(data: Any) -> Any:
         from .composition.decode import config_to_tree
 
-        tree = config_to_tree(data, allow)
-    else:
-        tree = workspace.read_tree(apply_edits(data), allow)
-    return buildables(tree, workspace.policy, allow)
+        return config_to_tree(data, allow)
+
+    workspace = session.workspace()
+    return buildables(workspace.read_yaml(text, allow, resolved=resolved), workspace.policy, allow)
+
+
+def freeze(
+    cfg: Any,
+    directory: str | os.PathLike[str],
+    *,
+    allow: Iterable[str] = (),
+    image: str | os.PathLike[str] | None = None,
+) -> Job:
+    """Freeze the recipe of a composed config: write a directory that ``nemo-hydra run`` runs, here or elsewhere.
+
+    Parameters
+    ----------
+    cfg : DictConfig or dict
+        The composed config; its recipe is found as by :func:`build`.
+    directory : str or path
+        Directory of the job; it is created.
+    allow : iterable of str
+        Dotted prefixes that the recipe may name besides what is allowed already.
+    image : str, path or None
+        Container image that the job is for; its path and sha256 are recorded.
+
+    Returns
+    -------
+    Job
+        The job in the directory; if the same job is frozen there already, nothing changes.
+
+    Raises
+    ------
+    ConfigError, PolicyError, DriftError, ValidationError
+        As :func:`run`, and for what another process cannot make again.
+    JobError
+        If another job is frozen there, or the files cannot be written.
+    """
+    from .launchers.freeze import freeze as implementation
+
+    return implementation(cfg, directory, allow=allow, image=image)

@@ -32,20 +32,7 @@ def main(
     allow: Iterable[str] = (),
     recipe: str | None = None,
 ) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
-    """Decorate an app's entry point: a Hydra app whose recipes are ordinary config groups.
-
-    Parameters
-    ----------
-    config_path, config_name, version_base : as in ``hydra.main``.
-    allow : dotted prefixes that recipes may name besides the NeMo stack, installed recipe libraries and the
-        packages beside the app's own file.
-    recipe : the path of the recipe in the config, where it is not the only one.
-
-    Notes
-    -----
-    The function gets the composed ``DictConfig``. A mistake in the config or on the command line ends the process
-    with one message before any directory is made: exit code 2, or 3 where the policy refuses a target.
-    """
+    """Implement :func:`nemo_partial_hydra.main`."""
 
     def decorate(function: Callable[[Any], Any]) -> Callable[[], Any]:
         @functools.wraps(function)

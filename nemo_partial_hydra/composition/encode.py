@@ -34,18 +34,7 @@ from .nodes import DEFAULT, RECIPE, Leaf, node_class
 
 
 def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
-    """Turn a ``run.Partial`` or ``run.Config`` into a structured config; ``build`` gives an equal one back.
-
-    Parameters
-    ----------
-    partial : the recipe.
-    auto : whether objects inside it become nodes by themselves.
-
-    Raises
-    ------
-    CaptureError
-        With the path, for a value that has no form in the dialect.
-    """
+    """Implement :func:`nemo_partial_hydra.to_config`."""
     return tree_to_config(session.workspace().captured(partial, auto=auto))
 
 

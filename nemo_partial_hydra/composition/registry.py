@@ -9,13 +9,12 @@ import re
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from nemo_partial_hydra.errors import RegistrationError
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import Workspace
 
-F = TypeVar("F", bound=Callable[..., Any])
 _NAME = re.compile(r"^[^\s/=,{}\[\]()'\"$@~+]+$")
 
 
@@ -61,6 +60,26 @@ class Registry:
                 f"the recipe '{entry.path}' is registered twice: at {known.origin} and at {entry.origin}"
             )
         self.entries[entry.path] = entry
+
+    def store(self, partial: Any, group: str | None, name: str | None, package: str | None, origin: str) -> None:
+        """Implement :func:`nemo_partial_hydra.store`; ``origin`` is where it was called."""
+        if name is None:
+            target = getattr(partial, "__fn_or_cls__", None) or type(partial)
+            name = getattr(target, "__name__", None)
+            if name is None:
+                raise RegistrationError("the recipe's target has no name; give one with store(..., name=...)")
+        self.add(Entry(group or "", name, package, lambda: partial, origin))
+
+    def factory(
+        self, group: str | None, name: str | None, package: str | None, origin: str
+    ) -> Callable[[Callable[..., Any]], Any]:
+        """Implement :func:`nemo_partial_hydra.recipe`; ``origin`` is where it was called."""
+
+        def register(factory: Callable[..., Any]) -> Any:
+            self.add(Entry(group or "", name or factory.__name__, package, factory, origin))
+            return factory
+
+        return register
 
     def get(self, path: str) -> Entry | None:
         """Return the entry of a config path."""
@@ -132,43 +151,7 @@ class _Prototypes:
 REGISTRY = Registry()
 
 
-def _origin(depth: int = 2) -> str:
-    frame = sys._getframe(depth)
+def caller() -> str:
+    """Return ``module:line`` of the call of the public function that asks."""
+    frame = sys._getframe(2)
     return f"{frame.f_globals.get('__name__', '?')}:{frame.f_lineno}"
-
-
-def store(partial: Any, *, group: str | None = None, name: str | None = None, package: str | None = None) -> None:
-    """Register a recipe as an option of a config group.
-
-    Parameters
-    ----------
-    partial : a ``run.Partial`` or ``run.Config``, or anything that can say how it was made.
-    group : the config group, like ``model`` or ``job/import``; none for a primary config.
-    name : the option's name; by default that of the target.
-    package : where it is placed in the config; by default the group's own package.
-
-    Raises
-    ------
-    RegistrationError
-        If the name is taken or impossible.
-    """
-    if name is None:
-        target = getattr(partial, "__fn_or_cls__", None) or type(partial)
-        name = getattr(target, "__name__", None)
-        if name is None:
-            raise RegistrationError("the recipe's target has no name; give one with store(..., name=...)")
-    REGISTRY.add(Entry(group or "", name, package, lambda: partial, _origin()))
-
-
-def recipe(*, group: str | None = None, name: str | None = None, package: str | None = None) -> Callable[[F], F]:
-    """Register a factory of a recipe; it is called only when its option is selected.
-
-    Parameters are those of :func:`store`; the name is by default the factory's.
-    """
-    origin = _origin()
-
-    def register(factory: F) -> F:
-        REGISTRY.add(Entry(group or "", name or factory.__name__, package, factory, origin))
-        return factory
-
-    return register

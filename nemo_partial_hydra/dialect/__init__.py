@@ -1,1 +1,14 @@
-"""The YAML dialect: written, read, edited."""
+"""The YAML of recipes: written, read, edited.
+
+May import: ``signatures`` and what it may import; PyYAML.
+
+| question | module |
+|---|---|
+| how is a scalar read and written | ``scalars`` |
+| plain data to YAML and back, bounded | ``yaml`` |
+| tree to plain data | ``writer`` |
+| plain data to tree, validated | ``reader`` |
+| append, delete, replace | ``edits`` |
+| files of nemo_run and Megatron-Bridge | ``interop`` |
+| a JSON Schema for editors | ``json_schema`` |
+"""

@@ -1,1 +1,14 @@
-"""Recipe factories exported as recipe libraries, and libraries checked."""
+"""Recipe factories exported as libraries, and libraries checked.
+
+May import: ``composition`` and what it may import.
+
+| question | module |
+|---|---|
+| which factories does a module have | ``factories`` |
+| which arguments do they get | ``arguments`` |
+| which group and option does a factory become | ``places`` |
+| how is a library made | ``library`` |
+| how does it replace the old one | ``publish`` |
+| are all recipes of a library fine | ``check`` |
+| what does an export in a job run | ``in_job`` |
+"""

@@ -1,6 +1,20 @@
-"""The job store: frozen jobs, what they are made from, how one runs and how it went.
+"""Frozen jobs: their files, and how one runs.
 
-``layout`` names the files, ``job`` is job.yaml, ``status`` is status.json, ``claim`` lets one process run a job,
-``runner`` runs it. May import: the standard library and PyYAML (through ``dialect.yaml``), so that it works in an image
-that has neither Hydra nor OmegaConf; ``launchers.freeze`` makes the jobs.
+May import: ``runtime`` and what it may import. It runs in an image that has only Python and PyYAML: neither Hydra nor
+OmegaConf here or below.
+
+| question | module |
+|---|---|
+| where is which file of a job | ``layout`` |
+| what is in ``job.yaml`` | ``job`` |
+| what is in ``status.json`` | ``status`` |
+| which process may run an attempt | ``claim`` |
+| what does a frozen recipe leave open | ``placeholders`` |
+| when, by whom, from which commit and packages was it frozen | ``metadata`` |
+| how are a result and an error written | ``outcome`` |
+| which signals end a job | ``signals`` |
+| what do the other tasks of one job do | ``ranks`` |
+| how does one job run | ``runner`` |
+| how do the jobs of a directory run on this machine | ``run_here`` |
+| what does the image's Python start | ``start`` |
 """

@@ -30,21 +30,32 @@ _RECIPE_LINE = "\nrecipe:"
 
 @dataclass(frozen=True)
 class Head:
-    """What job.yaml says before the recipe; of a thousand jobs it is read much faster than the whole.
+    """The metadata in job.yaml, before the recipe; of a thousand jobs it is read much faster than the whole.
 
     Attributes
     ----------
-    hash : the recipe's hash, ``sha256:...``.
-    name : the app's or sweep's name (``hydra.job.name``).
-    num : the job's number in its sweep, from 0.
-    subdir : its place below the sweep's directory, ``.`` for a job that is none of a sweep.
-    overrides : what was typed for this job, Hydra's own settings left out.
-    created : when it was frozen, ISO 8601 UTC.
-    user : who froze it.
-    app : the directory of the app that froze it, for people and launchers; nothing is imported from there.
-    git : ``{commit, dirty}`` of that directory, or None.
-    packages : versions by distribution: ``python``, ``nemo_partial_hydra`` and those the targets come from.
-    image : ``{path, sha256}`` of the container image, or None.
+    hash : str
+        Hash of the recipe, ``sha256:...``.
+    name : str
+        Name of the app or sweep (``hydra.job.name``).
+    num : int
+        Number of the job in its sweep, from 0.
+    subdir : str
+        Its directory, relative to the sweep's; ``.`` for a job outside of a sweep.
+    overrides : sequence of str
+        The overrides of this job as typed, without those of Hydra's own settings.
+    created : str
+        When it was frozen, ISO 8601 in UTC.
+    user : str
+        Who froze it.
+    app : str or None
+        Directory of the app that froze it, for readers and launchers; nothing is imported from there.
+    git : mapping or None
+        ``{commit, dirty}`` of that directory.
+    packages : mapping of str to str
+        Versions by distribution: ``python``, ``nemo_partial_hydra`` and those of the targets.
+    image : mapping or None
+        ``{path, sha256}`` of the container image.
     """
 
     hash: str
@@ -62,13 +73,15 @@ class Head:
 
 @dataclass(frozen=True)
 class Job(Head):
-    """One frozen job.
+    """One frozen job: what is in job.yaml.
 
     Attributes
     ----------
-    recipe : the recipe in the dialect: only what is set, fully resolved but for the job's own directory
+    recipe : mapping
+        The recipe in the dialect: only what is set, fully resolved except for the job's own directory
         (``${hydra:runtime.output_dir}``) and the values of secrets (``${oc.env:NAME}``).
-    signatures : what the targets accepted when it was frozen, or None; see ``nemo_partial_hydra.signatures.drift``.
+    signatures : mapping or None
+        What the targets accepted when it was frozen; compared with what they accept where it runs.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)

@@ -37,26 +37,7 @@ def freeze(
     allow: Iterable[str] = (),
     image: str | os.PathLike[str] | None = None,
 ) -> Job:
-    """Freeze the recipe of a composed config: write a directory that ``nemo-hydra run`` runs, here or elsewhere.
-
-    Parameters
-    ----------
-    cfg : a ``DictConfig`` or a plain dict, as :func:`nemo_partial_hydra.run` takes it.
-    directory : the job's directory; it is made.
-    allow : dotted prefixes that the recipe may name besides what is allowed already.
-    image : the container image that the job is for, to be recorded.
-
-    Returns
-    -------
-    The job, as it stands in the directory: where the same one is frozen already, nothing changes.
-
-    Raises
-    ------
-    ConfigError, PolicyError, ValidationError
-        For everything that ``run`` would refuse, and for what another process cannot make again.
-    JobError
-        If another job is frozen there, or the files cannot be written.
-    """
+    """Implement :func:`nemo_partial_hydra.freeze`."""
     settings = _hydra_settings()
     name = "job" if settings is None else str(settings.job.name)
     overrides = () if settings is None else tuple(map(str, settings.overrides.task))

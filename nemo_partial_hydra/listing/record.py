@@ -30,22 +30,40 @@ class PathInfo:
 
     Attributes
     ----------
-    path : as the command line writes it: ``optimizers.0.lr``.
-    type : as Python spells it: ``Optional[int]``.
-    value, default : in the dialect's JSON form; of a recipe node only its head, ``{"_target_": ...}``.
-    required : whether it has no default.
-    set : whether the recipe, a config file or an override set it.
-    overridable : whether an override can set it.
-    override : the text to put on the command line, ``key=current value``, quoted for a shell; None if there is none.
-    why_not : why it cannot be overridden, and what to do instead.
-    choices : a group's options, an enum's members, Literal values.
-    kind : who set it: ``default``, ``recipe``, ``config`` or ``override``.
-    source : the target whose default it is, the file or module, or the override's text.
-    line : in that file or module; None where there is none.
-    doc : what the target's docstring says about it.
-    follows : the interpolation that gives the value.
-    before : the value that an override took the place of.
-    default_text : how Python shows a default that has no form in the dialect.
+    path : str
+        As the command line writes it: ``optimizers.0.lr``.
+    type : str
+        As Python spells it: ``Optional[int]``; ``config group`` for a group.
+    value : JSON value
+        The current value in the dialect's JSON form; of a recipe node only its head, ``{"_target_": ...}``.
+    default : JSON value
+        The default, in the same form; None also where there is none.
+    required : bool
+        Whether it has no default.
+    set : bool
+        Whether the recipe, a config file or an override sets it.
+    overridable : bool
+        Whether an override can set it.
+    override : str or None
+        The argument to put on the command line, ``key=current value``, quoted for a shell; None if there is none.
+    why_not : str or None
+        Why it cannot be overridden, and what to do instead.
+    choices : tuple
+        A group's options, an enum's members, Literal values.
+    kind : str
+        What sets it: ``default``, ``recipe``, ``config`` or ``override``.
+    source : str or None
+        The target whose default it is, the file or module, or the override as typed.
+    line : int or None
+        Line in that file or module.
+    doc : str
+        What the target's docstring says about it.
+    follows : str or None
+        The interpolation that gives the value.
+    before : JSON value
+        The value that an override replaced.
+    default_text : str or None
+        How Python shows a default that has no form in the dialect.
     """
 
     path: str

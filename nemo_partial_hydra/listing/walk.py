@@ -30,23 +30,7 @@ if TYPE_CHECKING:
 
 
 def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:
-    """List every path of a config or recipe, set or not.
-
-    Parameters
-    ----------
-    cfg : a ``DictConfig``, a plain dict, or a ``run.Partial`` or ``run.Config``.
-    allow : dotted prefixes that it may name besides what is allowed already.
-
-    Returns
-    -------
-    One record a path, parents before children. With the ``hydra`` node in it (as ``--cfg-paths`` and the callback have
-    it) each record names its source; without, only its kind is known.
-
-    Raises
-    ------
-    ValidationError
-        If a target does not accept a value. A target that cannot be imported or is not allowed is listed as such.
-    """
+    """Implement :func:`nemo_partial_hydra.paths`."""
     if not isinstance(cfg, (DictConfig, dict)):
         from nemo_partial_hydra.composition.encode import to_config
 

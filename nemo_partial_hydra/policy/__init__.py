@@ -1,1 +1,10 @@
-"""What a recipe may name: default-deny, owned by the runner."""
+"""What a config may name: denied by default, allowed by the runner only.
+
+May import: ``dialect`` and what it may import; of others the standard library only.
+
+| question | module |
+|---|---|
+| what is allowed and denied by default, with the reason of each | ``rules`` |
+| which names and dangerous arguments are in a recipe | ``scan`` |
+| may this be named; the report if not | ``policy`` |
+"""

@@ -1,3 +1,14 @@
-"""What a recipe is: the tree, its values and names, and capturing live objects as trees.
+"""What a recipe is: an immutable tree, the names and values in it, and capturing live objects as one.
 
-May import: the standard library only."""
+May import: ``errors``, ``messages``, ``atomic``; the standard library only.
+
+| question | module |
+|---|---|
+| what is a tree made of, how is it walked | ``tree`` |
+| which keys of a mapping are not parameters | ``keys`` |
+| which Python types are written as one value | ``values`` |
+| how is such a value's constructor found | ``constructor`` |
+| which dotted name has an object, which object a name | ``names`` |
+| plain data with trees in it | ``data`` |
+| how does a live object become a tree | ``capture`` |
+"""

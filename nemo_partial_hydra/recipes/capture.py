@@ -51,22 +51,13 @@ _CODE = (
 
 
 class Raw:
-    """The mark that ``raw(value)`` puts around a value."""
+    """The mark that ``nph.raw(value)`` puts around a value."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
     def __repr__(self) -> str:
         return f"raw({self.value!r})"
-
-
-def raw(value: Any) -> Any:
-    """Keep a value as one opaque leaf of a recipe.
-
-    Its parts get no paths of their own and it lives in this process only: ``to_yaml``, ``freeze`` and the
-    launchers refuse it. ``build`` gives back the value itself.
-    """
-    return Raw(value)
 
 
 def capture(obj: Any, *, auto: bool = True, seen: Callable[[str, Any], None] | None = None) -> Tree:

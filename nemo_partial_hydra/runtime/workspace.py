@@ -6,17 +6,22 @@ that need OmegaConf are in ``composition``. ``session.workspace()`` gives the on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar, cast
 
+from nemo_partial_hydra.dialect.edits import apply_edits
+from nemo_partial_hydra.dialect.interop import adopted
 from nemo_partial_hydra.dialect.reader import from_data
-from nemo_partial_hydra.errors import PolicyError, SignatureError, ValidationError
+from nemo_partial_hydra.dialect.yaml import load as load_yaml
+from nemo_partial_hydra.errors import DialectError, PolicyError, SignatureError, ValidationError
 from nemo_partial_hydra.libraries.catalog import Catalog, Named
 from nemo_partial_hydra.libraries.library import points
 from nemo_partial_hydra.messages import Problems, dotted, placed
 from nemo_partial_hydra.policy.policy import Policy, load, refusal, refusals, report
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.recipes.capture import capture
+from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.recipes.tree import Call, Path, Tree, walk
 from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.signature import Signature
@@ -24,6 +29,7 @@ from nemo_partial_hydra.signatures.signature import Signature
 from .signature_store import SignatureStore
 
 T = TypeVar("T")
+_RESOLVER = re.compile(r"\$\{[^${}]*(:|\$\{)")  # an interpolation that only OmegaConf can resolve
 RE_EXPORT = (
     "Export it again with what is installed here (nemo-hydra snapshot FILE... --out signatures.json), "
     "or correct the parameters above."
@@ -126,6 +132,25 @@ class Workspace:
         tree = capture(obj, auto=auto, seen=seen)
         self.policy.trust_arguments(tree)
         return tree
+
+    def read_yaml(self, text: str, allow: Iterable[str] = (), *, resolved: Callable[[Any], Tree]) -> Tree:
+        """Read YAML in the dialect as a validated tree.
+
+        ``resolved`` reads the data of a text with interpolations that only OmegaConf can resolve.
+
+        Raises
+        ------
+        DialectError
+            If the text is no recipe in YAML.
+        PolicyError, ValidationError
+            As :meth:`read_tree`.
+        """
+        data = load_yaml(text)
+        if not isinstance(data, dict) or TARGET not in data:
+            raise DialectError("YAML text: a recipe is a mapping with _target_")
+        self.policy.check_names(names_in(data), allow)
+        data = adopted(data, self.lookups(allow))
+        return resolved(data) if _RESOLVER.search(text) else self.read_tree(apply_edits(data), allow)
 
     def read_tree(
         self,

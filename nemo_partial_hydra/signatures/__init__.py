@@ -1,1 +1,17 @@
-"""What a target accepts."""
+"""What a target accepts, and whether a value fits.
+
+May import: ``recipes`` and what it may import; the standard library, and ``docstring_parser`` for docs.
+
+| question | module |
+|---|---|
+| what is a type, as data | ``types`` |
+| does a value fit a type, and what does it become | ``convert`` |
+| does a type accept all that another one does | ``compatible`` |
+| what is a parameter, a signature | ``signature`` |
+| how is a signature read from a live target | ``introspect`` |
+| which distribution does a package come from | ``distributions`` |
+| how are signatures kept in a file, which targets does a file cover | ``snapshot`` |
+| what stands in that file | ``snapshot_json`` |
+| how is it read by parts | ``snapshot_text`` |
+| what changed since a snapshot | ``drift`` |
+"""

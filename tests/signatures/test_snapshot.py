@@ -21,8 +21,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from nemo_partial_hydra import raw
 from nemo_partial_hydra.errors import SignatureError
-from nemo_partial_hydra.recipes.capture import capture_default, raw
+from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.tree import BUILDABLES, Call, Link, Map, Opaque, Ref, Seq, Value
 from nemo_partial_hydra.signatures import snapshot, snapshot_json
 from nemo_partial_hydra.signatures.distributions import Package, read_packages
