@@ -22,10 +22,9 @@ from nemo_partial_hydra.recipes.tree import BUILDABLES, Call, Ref, Tree
 from nemo_partial_hydra.recipes.values import VALUE_FORMS
 from nemo_partial_hydra.signatures.convert import shown
 from nemo_partial_hydra.signatures.signature import Lookup, Parameter, Required, Signature, Unknown
-from nemo_partial_hydra.signatures.types import TypeSpec
+from nemo_partial_hydra.signatures.types import SEQUENCE_KINDS, TypeSpec
 
-from . import writer
-from .writer import item_spec
+from .writer import item_spec, restores, to_data
 
 Schema = dict[str, Any]
 
@@ -43,7 +42,6 @@ _FLOAT = (
 )
 _DURATION = rf"^\s*(?=\S)((-?\d+ days?,? ?)?({_CLOCK})?|[+-]?[1-9][0-9_]*(:[0-5]?\d)+(\.[0-9_]*)?)\s*$"
 _DOTTED = rf"^{_WORD}(\.{_WORD})+$"
-_SEQUENCES = ("list", "tuple", "set", "frozenset")
 # JSON types that convert takes, the natural one first (editors insert by it), and patterns of texts; "" is any text.
 _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "none": (("null",), ()),
@@ -59,7 +57,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "dtype": (("string",), (_DOTTED, f"^{_WORD}$")),
     **dict.fromkeys(("callable", "type"), (("string",), (_DOTTED,))),
     **dict.fromkeys(("dict", "object"), (("object",), ())),
-    **dict.fromkeys(_SEQUENCES, (("array",), ())),
+    **dict.fromkeys(SEQUENCE_KINDS, (("array",), ())),
 }
 _JSON_TYPES = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string"}
 _HYDRA: Schema = {
@@ -204,8 +202,8 @@ def _default(default: Tree, parameter: Parameter, target: str) -> Any:
     """Write a default as a file would, by the parameter's own type."""
     name, spec = parameter.name, parameter.type
     known = {target: Signature(target, {name: parameter})}
-    data = writer.to_data(Call(target, {name: default}), known.get)[name]
-    if isinstance(default, Ref) and isinstance(data, dict) and writer.restores(default.target, default, spec):
+    data = to_data(Call(target, {name: default}), known.get)[name]
+    if isinstance(default, Ref) and isinstance(data, dict) and restores(default.target, default, spec):
         data = default.target  # the writer's form needs no annotation, an editor's user sees it
     if json.loads(json.dumps(data, allow_nan=False)) != data:
         raise ValueError("JSON has no such keys")
@@ -273,7 +271,7 @@ def _escaped(text: str) -> str:
 
 def _array(spec: TypeSpec, members: list[TypeSpec]) -> Schema:
     """Say how many elements there may be and what each is, read by ``item_spec`` as in ``reader``."""
-    kinds = [member for member in members if member.kind in _SEQUENCES]
+    kinds = [member for member in members if member.kind in SEQUENCE_KINDS]
     fixed = [len(member.args) for member in kinds if member.kind == "tuple" and not member.variadic]
     if not kinds:
         return {}

@@ -27,7 +27,9 @@ from nemo_partial_hydra.recipes.tree import (
     Tree,
     Value,
     at,
+    children,
     rebuild,
+    step,
     walk,
 )
 from nemo_partial_hydra.recipes.values import BY_TARGET, MAPS, NONE, SEQUENCES
@@ -256,20 +258,19 @@ class _Reader:
         done: set[Path] = set()
         open_paths: list[Path] = []
 
-        def visit(path: Path, node: Tree) -> Tree:
+        def visit(path: Path, node: Tree) -> None:
             if path in done:
-                return node
+                return
             if path in open_paths:
                 self.fail(path, "a cyclic interpolation: the references below it lead back to it")
-                return node
+                return
             open_paths.append(path)
             if isinstance(node, Link):
                 visit(node.path, at(tree, node.path))
-            else:
-                rebuild(node, visit, path)
+            for key, child in children(node):
+                visit(step(path, key), child)
             open_paths.pop()
             done.add(path)
-            return node
 
         visit((), tree)
 

@@ -39,7 +39,7 @@ from nemo_partial_hydra.recipes.values import (
 )
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.signature import Lookup
-from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
+from nemo_partial_hydra.signatures.types import ANY, CONTAINER_KINDS, TypeSpec, loosened
 
 from .scalars import escape_interpolation
 
@@ -204,9 +204,6 @@ def item_spec(spec: TypeSpec, key: Any) -> TypeSpec:
     """Return the type of an element of a list, tuple or dict; ANY where the alternatives differ."""
     found = {_item(member, key) for member in spec.members() if member.kind in CONTAINER_KINDS}
     return found.pop() if len(found) == 1 else ANY
-
-
-CONTAINER_KINDS = ("list", "tuple", "set", "frozenset", "dict")
 
 
 def _item(spec: TypeSpec, key: Any) -> TypeSpec:

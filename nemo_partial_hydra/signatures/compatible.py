@@ -15,7 +15,7 @@ from typing import Any
 
 from nemo_partial_hydra.recipes.tree import Ref
 
-from .types import ANY, TypeSpec
+from .types import ANY, CONTAINER_KINDS, TypeSpec
 
 UNKNOWN = TypeSpec("any", "?")  # a type that could not be read: nothing can be said about it
 LIMIT = 20_000  # characters of a text that is read
@@ -25,7 +25,6 @@ _PLAIN = {"none": "None", "any": "Any"} | {
 }
 _KINDS = {text: kind for kind, text in _PLAIN.items()}
 _UNTYPED = ("Any", "object")
-_CONTAINERS = ("list", "tuple", "set", "frozenset", "dict")
 
 
 # Texts -------------------------------------------------------------------------------------------------------------
@@ -42,7 +41,7 @@ def text_of(spec: TypeSpec) -> str:
         return f"Literal[{', '.join(_choice(choice) for choice in spec.choices)}]"
     if spec.kind == "enum":
         return f"Enum[{', '.join(map(repr, (spec.target, *spec.choices)))}]"
-    if spec.kind in _CONTAINERS:
+    if spec.kind in CONTAINER_KINDS:
         inner = [text_of(arg) for arg in spec.args]
         if spec.kind == "tuple" and spec.variadic:
             inner.append("...")
@@ -100,7 +99,7 @@ def _subscript(name: str, inner: ast.expr) -> TypeSpec:
     if name == "Enum":
         target, *members = [str(_value(part)) for part in parts]
         return TypeSpec("enum", target, choices=tuple(members), target=target)
-    if name not in _CONTAINERS:
+    if name not in CONTAINER_KINDS:
         raise ValueError(f"{name} takes no types")
     variadic = isinstance(parts[-1], ast.Constant) and parts[-1].value is ... if parts else False
     args = tuple(map(_read, parts[:-1] if variadic else parts))
@@ -143,7 +142,7 @@ def _takes(new: TypeSpec, old: TypeSpec) -> bool:
         return _last(new.target) == _last(old.target) and set(old.choices) <= set(new.choices)
     if new.kind in ("object", "dtype"):
         return _last(new.target) == _last(old.target) or _derives(old.target, new.target)
-    return _takes_elements(new, old) if new.kind in _CONTAINERS else True
+    return _takes_elements(new, old) if new.kind in CONTAINER_KINDS else True
 
 
 def _takes_elements(new: TypeSpec, old: TypeSpec) -> bool:

@@ -50,6 +50,8 @@ CONTAINERS: dict[Any, str] = {
     collections.OrderedDict: "dict",
     collections.defaultdict: "dict",
 }
+SEQUENCE_KINDS = ("list", "tuple", "set", "frozenset")
+CONTAINER_KINDS = (*SEQUENCE_KINDS, "dict")
 ABSTRACT = (collections.abc.Sequence, collections.abc.Iterable, collections.abc.Collection)
 
 
@@ -92,7 +94,7 @@ def loosened(spec: TypeSpec) -> TypeSpec:
     """Return the type without its elements' types: what is left to check once the elements are done."""
     if spec.kind == "union":
         return dataclasses.replace(spec, args=tuple(loosened(arg) for arg in spec.args))
-    if spec.kind in ("list", "tuple", "set", "frozenset"):
+    if spec.kind in SEQUENCE_KINDS:
         return dataclasses.replace(spec, args=(ANY,) * len(spec.args))
     if spec.kind == "dict":
         return dataclasses.replace(spec, args=(*spec.args[:1], ANY))
