@@ -64,6 +64,7 @@ class App:
     def run(self, given: CommandLine) -> None:
         """Do what a command line asks for: list paths, complete it, or run the function."""
         listing = given.listing
+        self.settings.completes = given.completes
         with contextlib.ExitStack() as while_it_runs:
             if listing is not None or given.completes:
                 while_it_runs.enter_context(uncollected())
@@ -89,7 +90,6 @@ class App:
         """Print the values that complete what has been typed; return False where Hydra has to answer."""
         from nemo_partial_hydra.listing import completion
 
-        self.settings.completes = True
         typed = self._typed(*completion.typed_words())
         last = typed.items[-1] if typed.items else None
         shell = completion.asking_shell(line.overrides)

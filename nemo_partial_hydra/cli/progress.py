@@ -9,9 +9,12 @@ from typing import Any
 class Progress:
     """Is called with what is being done, how many of it are done, and how many there are (0 if that is not known)."""
 
-    def __enter__(self) -> Progress:
+    def __init__(self) -> None:
         self.bar: Any = None
-        self.said = ""
+        self.task: Any = None
+        self.last = ""
+
+    def __enter__(self) -> Progress:
         if not sys.stderr.isatty():
             return self
         from rich.console import Console
@@ -33,8 +36,8 @@ class Progress:
     def __call__(self, text: str, done: int, total: int) -> None:
         if self.bar is not None:
             self.bar.update(self.task, description=text, completed=done, total=total or None)
-        elif text != self.said:
-            self.said = text
+        elif text != self.last:
+            self.last = text
             print(f"{text} ...", file=sys.stderr, flush=True)
 
     def __exit__(self, *exception: object) -> None:

@@ -17,7 +17,7 @@ from nemo_partial_hydra.libraries.library import Library
 from nemo_partial_hydra.runtime import session
 
 FINE, INVALID, REFUSED = "fine", "invalid", "refused"
-CHUNK = 8  # recipes that a process checks before it reports
+BATCH = 8  # recipes that a process checks before it reports
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Task:
+class Batch:
     """Some options of one directory, and what the process that checks them has to know."""
 
     folder: str
@@ -87,7 +87,7 @@ def check(
     processes : how many do it; by default as many as there are processors.
     note : is told how many recipes are done, and how many there are.
     """
-    tasks: list[Task] = []
+    batches: list[Batch] = []
     found: list[Verdict] = []
     for library in folders:
         try:
@@ -95,52 +95,52 @@ def check(
         except LibraryError as error:
             found.append(Verdict(library.folder, "", INVALID, str(error)))
             continue
-        chunks = [tuple(options[start : start + CHUNK]) for start in range(0, len(options), CHUNK)]
-        tasks += [Task(library.folder, library.name, chunk, used, tuple(allow)) for chunk in chunks]
-    total = sum(len(task.options) for task in tasks)
+        parts = [tuple(options[start : start + BATCH]) for start in range(0, len(options), BATCH)]
+        batches += [Batch(library.folder, library.name, part, used, tuple(allow)) for part in parts]
+    total = sum(len(batch.options) for batch in batches)
     note(0, total)
-    workers = min(processes or len(os.sched_getaffinity(0)), len(tasks))
+    workers = min(processes or len(os.sched_getaffinity(0)), len(batches))
     if workers <= 1:
-        for task in tasks:
-            found += run(task)
+        for batch in batches:
+            found += run(batch)
             note(len(found), total)
         return found
     # Not forked: the parent may have threads, a progress bar among them.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(run, task) for task in tasks]):
+        for done in as_completed([pool.submit(run, batch) for batch in batches]):
             found += done.result()
             note(len(found), total)
     return sorted(found, key=lambda verdict: (verdict.library, verdict.path))
 
 
-def run(task: Task) -> list[Verdict]:
-    """Check the options of one task in this process."""
+def run(batch: Batch) -> list[Verdict]:
+    """Check the options of one batch in this process."""
     from hydra import initialize_config_dir
 
     from nemo_partial_hydra.composition.compat import initialize_arguments
 
-    app = session.Session(task.allow, libraries=task.libraries)
+    app = session.Session(batch.allow, libraries=batch.libraries)
     with session.running(app):
-        whole = manifest.is_library(task.folder)
-        with initialize_config_dir(task.folder, **initialize_arguments(None)):
-            return [_verdict(task, option, whole) for option in task.options]
+        whole = manifest.is_library(batch.folder)
+        with initialize_config_dir(batch.folder, **initialize_arguments(None)):
+            return [_verdict(batch, option, whole) for option in batch.options]
 
 
-def _verdict(task: Task, option: str, whole: bool) -> Verdict:
+def _verdict(batch: Batch, option: str, whole: bool) -> Verdict:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     from nemo_partial_hydra.composition.error_text import explain
 
     try:
-        return Verdict(task.label, option, FINE, open=tuple(_open(task.folder, option, whole)))
+        return Verdict(batch.label, option, FINE, open=tuple(_open(batch.folder, option, whole)))
     except PolicyError as error:
-        return Verdict(task.label, option, REFUSED, str(error))
+        return Verdict(batch.label, option, REFUSED, str(error))
     except RecipeError as error:
-        return Verdict(task.label, option, INVALID, str(error))
+        return Verdict(batch.label, option, INVALID, str(error))
     except (HydraException, OmegaConfBaseException) as error:
         own = error.__cause__ if isinstance(error.__cause__, RecipeError) else None
-        return Verdict(task.label, option, INVALID, str(own or explain(error) or error))
+        return Verdict(batch.label, option, INVALID, str(own or explain(error) or error))
 
 
 def _open(folder: str, option: str, whole: bool) -> Iterator[str]:

@@ -154,9 +154,9 @@ def typed_entry(entry: Any, app: Session | None = None) -> Any:
 def completing() -> bool:
     """Whether the process only answers the shell's question how a line goes on."""
     app = current()
-    if app is not None and app.completes:
-        return True
-    return any(arg in ("-sc", "--shell-completion") for arg in sys.argv[1:])
+    if app is not None:
+        return app.completes
+    return any(arg in ("-sc", "--shell-completion") for arg in sys.argv[1:])  # of a plain Hydra app
 
 
 def note_unreadable(target: str, why: str) -> None:
