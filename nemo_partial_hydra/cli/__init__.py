@@ -1,1 +1,11 @@
-"""``nemo-hydra``."""
+"""The command ``nemo-hydra``.
+
+May import: everything, inside the commands.
+
+| question | module |
+|---|---|
+| the command line, errors, exit codes | ``main`` |
+| the commands, a module each | ``commands`` |
+| how far a command is | ``progress`` |
+| which targets do recipe files name | ``targets`` |
+"""

@@ -1,1 +1,24 @@
-"""Recipes as Hydra configs, by Hydra's and OmegaConf's public API."""
+"""Recipes as Hydra configs, with Hydra's and OmegaConf's public API.
+
+May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside functions.
+
+| question | module |
+|---|---|
+| what differs between versions, what has no public API | ``compat`` |
+| how are interpolations resolved within bounds | ``budget`` |
+| what is a parameter's node in a config | ``nodes`` |
+| what do nodes of lists and dicts say about themselves | ``flags`` |
+| tree to config | ``encode`` |
+| composed config to tree | ``decode`` |
+| how does a YAML file get its types | ``typed`` |
+| how are YAML files with defaults lists served | ``yaml_files`` |
+| which recipes did Python code register | ``registry`` |
+| which names are keys of the app, not groups of a library | ``root_keys`` |
+| what is checked before anything is created | ``checks`` |
+| what is refused in all files of a composition | ``refusals`` |
+| how are the jobs of a sweep composed | ``job_configs`` |
+| how does a sweep's own config compose | ``multirun`` |
+| the sweeper ``recipe`` | ``sweep`` |
+| how is an exception worded | ``error_text`` |
+| which modules are the app's own | ``app_modules`` |
+"""

@@ -9,6 +9,7 @@ OmegaConf here or below.
 | what is in ``job.yaml`` | ``job`` |
 | what is in ``status.json`` | ``status`` |
 | which process may run an attempt | ``claim`` |
+| which id did a cluster give to a job, which task is this process | ``job_id`` |
 | what does a frozen recipe leave open | ``placeholders`` |
 | when, by whom, from which commit and packages was it frozen | ``metadata`` |
 | how are a result and an error written | ``outcome`` |

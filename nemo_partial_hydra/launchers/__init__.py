@@ -1,20 +1,22 @@
-"""Sending frozen jobs to a cluster and into Apptainer, or running them on this machine.
+"""Freezing, submitting, following and retrying jobs.
+
+May import: ``app`` and what it may import; Hydra, in ``freeze``, ``sweep`` and ``launch``; submitit, inside
+functions.
 
 | question | module |
 |---|---|
-| what Hydra calls | ``sweep`` (with ``freeze``), ``launch`` |
-| what ``nemo-hydra submit`` calls | ``arguments``, ``send`` |
-| what the launchers' settings are | ``settings`` |
-| how jobs are submitted to any cluster, and recorded | ``submit``, ``records``, ``dry_run`` |
-| what a cluster is, and which there are | ``clusters.base``, ``registry``; ``slurm``, ``local`` |
-| what can go wrong before submission | ``preflight``, ``clusters.slurm.preflight`` |
-| how one job is run in its container | ``container.command``, ``enter`` (inside it), ``bind`` (what is bound) |
-| what runs on the host, around the container | ``worker.task``, ``worker.payload`` |
-| how jobs go | ``status.look``, ``entries``, ``merge``; shown by ``status.table`` and ``live`` |
-| wait for their ends, read their output | ``wait``; ``logs``, ``log_tail`` |
-| cancel, try again | ``cancel``; ``retry`` |
+| what are the launchers' settings, what changes them on a command line | ``settings``, ``arguments`` |
+| how is one config frozen, how a sweep | ``freeze``, ``sweep`` |
+| what do Hydra's launchers call, and ``nemo-hydra submit`` | ``launch``, ``send`` |
+| what can go wrong before a submission | ``preflight`` |
+| how are jobs submitted to any cluster, and recorded | ``submit``, ``records`` |
+| what would be submitted | ``dry_run`` |
+| what is a cluster, and which are there | ``clusters`` |
+| how does a job run in its container | ``container`` |
+| what runs on the host around it | ``worker`` |
+| how do jobs go, how is that shown | ``status`` |
+| wait for their ends, read their output | ``wait``, ``logs``, ``log_tail`` |
+| cancel, retry | ``cancel``, ``retry`` |
 | an export that runs in an image | ``export_job`` |
-
-Only ``freeze``, ``sweep`` and ``launch`` import Hydra, only ``clusters.executor`` submitit; others inside
-functions.
+| work on many jobs at once | ``parallel`` |
 """

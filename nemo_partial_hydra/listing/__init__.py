@@ -1,1 +1,20 @@
-"""What can be overridden, and where values come from: `--cfg-paths`, `nph.paths`, completion and diff."""
+"""Every path of a config: type, value, override, source.
+
+May import: ``composition`` and what it may import; rich, in ``terminal``.
+
+| question | module |
+|---|---|
+| what is one record | ``record`` |
+| which records does a config have | ``walk`` |
+| what are they made from | ``source`` |
+| what set a value | ``provenance`` |
+| config groups as records | ``groups`` |
+| how is an override spelled | ``override_text`` |
+| the columns of a table | ``columns`` |
+| table, tree, JSON, YAML as text | ``formats`` |
+| colours and paging on a terminal | ``terminal`` |
+| ``hydra/callbacks=cfg_paths`` | ``callback`` |
+| what does the shell complete | ``completion`` |
+| how do two recipes differ | ``diff`` |
+| what does an argument of ``diff`` name | ``recipe_file`` |
+"""

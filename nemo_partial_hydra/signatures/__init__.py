@@ -11,7 +11,6 @@ May import: ``recipes`` and what it may import; the standard library, and ``docs
 | how is a signature read from a live target | ``introspect`` |
 | which distribution does a package come from | ``distributions`` |
 | how are signatures kept in a file, which targets does a file cover | ``snapshot`` |
-| what stands in that file | ``snapshot_json`` |
-| how is it read by parts | ``snapshot_text`` |
+| the entries of that file as JSON | ``snapshot_json`` |
 | what changed since a snapshot | ``drift`` |
 """

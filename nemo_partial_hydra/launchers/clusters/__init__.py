@@ -1,1 +1,12 @@
-"""Where jobs can run, one folder a cluster."""
+"""Where jobs can run, one folder a cluster.
+
+May import: what the launchers may. Outside of this folder nothing knows which cluster it is.
+
+| question | module |
+|---|---|
+| what is a cluster | ``base`` |
+| which clusters are there | ``registry`` |
+| what do submitit's executors have in common | ``executor`` |
+| SLURM | ``slurm`` |
+| this machine | ``local`` |
+"""

@@ -1,1 +1,9 @@
-"""What runs on the host around one job: the task that the cluster starts, and its payload."""
+"""What runs on the host around one job.
+
+May import: what the launchers may.
+
+| question | module |
+|---|---|
+| what the cluster starts for one task | ``task`` |
+| the container as a child process | ``payload`` |
+"""
