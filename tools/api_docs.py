@@ -174,11 +174,12 @@ def _argument(argument: ast.arg, default: ast.expr | None) -> str:
 
 def _errors(names: Sequence[Public]) -> str:
     lines = ["## Errors", "", "| error | exit code | meaning |", "|---|---|---|"]
+    numbers = _exit_codes()
     codes: dict[str, str] = {}
     for entry in (name for name in names if name.is_error):
         assert isinstance(entry.node, ast.ClassDef)
         own = [
-            ast.unparse(statement.value)
+            numbers[ast.unparse(statement.value)]
             for statement in entry.node.body
             if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "exit_code"
         ]
@@ -186,6 +187,16 @@ def _errors(names: Sequence[Public]) -> str:
         codes[entry.name] = [*inherited, *own][-1]
         lines.append(f"| `{entry.name}` | {codes[entry.name]} | {_markdown(sections(entry.doc)['']).splitlines()[0]} |")
     return "\n".join([*lines, ""])
+
+
+def _exit_codes() -> dict[str, str]:
+    """Return the numbers of the exit codes, by how the source spells them: ``ExitCode.USAGE``."""
+    enum = _found("ExitCode", "errors").node
+    return {
+        f"ExitCode.{ast.unparse(statement.targets[0])}": ast.unparse(statement.value)
+        for statement in enum.body
+        if isinstance(statement, ast.Assign)
+    }
 
 
 def _markdown(text: str) -> str:
