@@ -9,6 +9,6 @@ May import: ``errors``, ``messages``, ``atomic``; the standard library only.
 | which Python types are written as one value | ``values`` |
 | how is such a value's constructor found | ``constructor`` |
 | which dotted name has an object, which object a name | ``names`` |
-| plain data with trees in it | ``data`` |
+| how is plain data walked, with trees in it too | ``data`` |
 | how does a live object become a tree | ``capture`` |
 """
