@@ -45,6 +45,7 @@ MAX_MODULE, MAX_FUNCTION, MAX_IGNORES = 350, 60, 9
 
 # Every module-level name that holds state, and why it may.
 STATE: dict[str, str] = {
+    "composition.nodes.NODE_CLASSES": "the dataclasses of targets; a cache with a reset",
     "composition.registry.REGISTRY": "the one registry, as Hydra has one: modules register in it when imported",
     "runtime.session._SCOPE": "the context variable that tells which app the code that runs now belongs to",
     "runtime.workspace.WORKSPACE": "the workspace of the process, for code outside of any nph.main app",

@@ -9,11 +9,10 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from omegaconf import DictConfig
 
-from nemo_partial_hydra.composition.compat import initialize_arguments
+from nemo_partial_hydra.composition.compose import compose_run, opened
 
 from .command_line import CommandLine
 
@@ -29,24 +28,8 @@ def composed(line: CommandLine, path: str | None, name: str | None, version_base
     name : the app's config.
     version_base : as in ``hydra.main``.
     """
-    from hydra import initialize, initialize_config_dir, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    base = {**initialize_arguments(version_base), "job_name": _job_name()}
-    opened: Any
-    if path is None:
-        opened = initialize(config_path=None, **base)
-    elif path.startswith("pkg://"):
-        opened = initialize_config_module(path.removeprefix("pkg://").replace("/", "."), **base)
-    else:
-        opened = initialize_config_dir(path, **base)
-    with opened:
-        mode = RunMode.MULTIRUN if line.multirun else RunMode.RUN
-        config = GlobalHydra.instance().config_loader().load_configuration(name, line.overrides, mode)
-        HydraConfig.instance().set_config(config)  # what ${hydra:...} reads
-        yield config
+    with opened(path, job_name=_job_name(), version_base=version_base):
+        yield compose_run(name, line.overrides, multirun=line.multirun)
 
 
 def _job_name() -> str:

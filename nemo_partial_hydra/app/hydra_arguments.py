@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable
 
 from nemo_partial_hydra.composition import root_keys
-from nemo_partial_hydra.composition.multirun import left_to_jobs
 from nemo_partial_hydra.dialect.scalars import REFERENCE
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.runtime import session
@@ -39,6 +38,8 @@ def for_hydra(line: CommandLine, app: Session) -> CommandLine:
     overrides = [_typed_search_path(text, app) for text in line.overrides]
     refuse_below_references(overrides)
     if line.multirun:
+        from nemo_partial_hydra.composition.sweep import left_to_jobs
+
         overrides = left_to_jobs(overrides)
     libraries = session.workspace().catalog
     keys = {text.partition("=")[0] for text in overrides}

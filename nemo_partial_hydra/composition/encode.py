@@ -6,6 +6,7 @@ override needs no ``+``. The way back is ``composed``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -25,12 +26,12 @@ from nemo_partial_hydra.errors import ConfigError
 from nemo_partial_hydra.recipes.keys import ARGS, MISSING, TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, Call, Link, Map, Opaque, Path, Ref, Seq, Tree, Value
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.signatures.signature import Parameter, Required, Unknown, opaque_signature
+from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import NO_COPY, detached
 from .flags import UNSET, kind_flags
-from .nodes import DEFAULT, RECIPE, Leaf, node_class
+from .nodes import DEFAULT, NODE_CLASSES, RECIPE, Leaf
 
 
 def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
@@ -96,29 +97,49 @@ class _Writer:
     def call(self, tree: Call, path: Path, doc: Path) -> DictConfig:
         self.document[path] = doc
         signature = self.signature_of(tree.target) or opaque_signature(tree.target)
-        head = call_head(tree)
-        parameters = signature.parameters
-        extras = [name for name in head if name != TARGET]
-        if tree.args:
-            extras.append(ARGS)
-        extras += [name for name in tree.kwargs if name not in parameters or parameters[name].positional]
-        made = node_class(signature, tuple(extras))
-        node = made()
-        for name, value in head.items():
-            setattr(node, name, value)
+        values: dict[str, Any] = dict(call_head(tree))
         if tree.args:
             types = [signature.type_at(i) or ANY for i in range(len(tree.args))]
             items = [self.node(v, types[i], (*path, ARGS, i), (*doc, ARGS, i)) for i, v in enumerate(tree.args)]
-            setattr(node, ARGS, ListConfig(items, parent=self.scratch))
-        covered = {parameter.name for parameter in signature.positional[: len(tree.args)]}
+            values[ARGS] = ListConfig(items, parent=self.scratch)
         for name, value in tree.kwargs.items():
-            spec = signature.type_of(name) or ANY
-            setattr(node, name, self.node(value, spec, (*path, name), (*doc, name)))
-        for name, parameter in parameters.items():
-            if name not in tree.kwargs and not parameter.positional:
-                setattr(node, name, default_node(parameter, name in covered, self.scratch))
-        made_node: DictConfig = OmegaConf.structured(node, parent=self.scratch)
-        return made_node
+            values[name] = self.node(value, signature.type_of(name) or ANY, (*path, name), (*doc, name))
+        return target_node(signature, values, positional=len(tree.args), scratch=self.scratch)
+
+
+def target_node(
+    signature: Signature,
+    values: Mapping[str, Any],
+    *,
+    positional: int,
+    scratch: DictConfig,
+    keys: Iterable[str] | None = None,
+    defaults: bool = True,
+) -> DictConfig:
+    """Make the node of a target: a field for each parameter, set or not, and for each further key.
+
+    Parameters
+    ----------
+    signature : that of the target.
+    values : what is set, by key.
+    positional : how many arguments are given by position.
+    scratch : the parent while the node is made.
+    keys : the keys that get a field; by default those of ``values``.
+    defaults : whether parameters that are not set show their defaults.
+    """
+    parameters = signature.parameters
+    named = values if keys is None else keys
+    extras = (key for key in named if key != TARGET and (key not in parameters or parameters[key].positional))
+    node = NODE_CLASSES.of(signature, tuple(extras))()
+    for key, value in values.items():
+        setattr(node, key, value)
+    covered = {parameter.name for parameter in signature.positional[:positional]}
+    for key, parameter in parameters.items():
+        if key not in values and not parameter.positional:
+            shown = default_node(parameter, key in covered, scratch) if defaults else unset_leaf(parameter)
+            setattr(node, key, shown)
+    made: DictConfig = OmegaConf.structured(node, parent=scratch)
+    return made
 
 
 def reference_node(text: str) -> DictConfig:
@@ -126,11 +147,16 @@ def reference_node(text: str) -> DictConfig:
     return DictConfig(text, flags={UNSET: False})
 
 
+def unset_leaf(parameter: Parameter) -> Leaf:
+    """Make the node of a parameter that is not set and has no default to show."""
+    return Leaf(MISSING, parameter.type, DEFAULT)
+
+
 def default_node(parameter: Parameter, covered: bool, scratch: DictConfig) -> Any:
     """Make the node of a parameter that is not set: its default, or ``???`` where there is none to show."""
     default = parameter.default
     if covered or isinstance(default, (Required, Unknown)):
-        return Leaf(MISSING, parameter.type, DEFAULT)
+        return unset_leaf(parameter)
     if isinstance(default, (Seq, Map)):
         return _Writer(scratch).node(default, parameter.type, ("?",), ("?",), DEFAULT)
     return leaf_node(default, parameter.type, DEFAULT)

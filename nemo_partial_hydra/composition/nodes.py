@@ -10,7 +10,8 @@ from __future__ import annotations
 import copyreg
 import dataclasses
 import enum
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from omegaconf import AnyNode
 from omegaconf.errors import ValidationError as OmegaValidationError
@@ -124,53 +125,63 @@ class RecipeNode(metaclass=NodeType):
     extras_: tuple[str, ...] = ()
 
 
-_classes: dict[tuple[str, tuple[str, ...], int], type[RecipeNode]] = {}
+class NodeClasses:
+    """The dataclasses of targets: made when first asked for, one for a signature and the further keys beside it."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, tuple[str, ...], int], type[RecipeNode]] = {}
+        self._pickled: dict[str, Signature] = {}
+
+    def reset(self) -> None:
+        """Make them anew from now on; nodes that exist keep theirs."""
+        self._made.clear()
+        self._pickled.clear()
+
+    def of(self, signature: Signature, extras: tuple[str, ...]) -> type[RecipeNode]:
+        """Return the dataclass of a target: one field a parameter, and ``extras`` for further keys."""
+        key = (signature.target, extras, id(signature))
+        found = self._made.get(key)
+        if found is None:
+            parameters = [name for name, parameter in signature.parameters.items() if not parameter.positional]
+            head = [name for name in extras if name.startswith("_") and name.endswith("_")]
+            names = [TARGET, *head, *parameters, *(name for name in extras if name not in head)]
+            found = self._made[key] = _dataclass(signature.target.rpartition(".")[2], names, extras, signature)
+        return found
+
+    def overlay(self, names: tuple[str, ...]) -> type[RecipeNode]:
+        """Return a dataclass of the given fields: what a file says about a recipe that another file holds.
+
+        Hydra lets only a structured config add keys to one, and edits are such keys.
+        """
+        found = self._made.get(("", names, 0))
+        if found is None:
+            found = self._made[("", names, 0)] = _dataclass("Overlay", names, names)
+        return found
+
+    def of_pickle(self, signature: Signature | None, extras: tuple[str, ...]) -> type[RecipeNode]:
+        """Return the class that a pickle names; equal signatures from pickles share one."""
+        if signature is None:
+            return self.overlay(extras)
+        known = self._pickled.get(signature.target)
+        if known != signature:
+            self._pickled[signature.target] = known = signature
+        return self.of(known, extras)
 
 
-def node_class(signature: Signature, extras: tuple[str, ...]) -> type[RecipeNode]:
-    """Return the dataclass of a target: one field a parameter, and ``extras`` for further keys."""
-    key = (signature.target, extras, id(signature))
-    found = _classes.get(key)
-    if found is None:
-        parameters = [name for name, parameter in signature.parameters.items() if not parameter.positional]
-        head = [name for name in extras if name.startswith("_") and name.endswith("_")]
-        names = [TARGET, *head, *parameters, *(name for name in extras if name not in head)]
-        body: dict[str, Any] = {"__annotations__": dict.fromkeys(names, Any), "__module__": __name__}
-        made: Any = NodeType(signature.target.rpartition(".")[2], (RecipeNode,), body)
-        found = made = dataclasses.dataclass(init=False, repr=False, eq=False)(made)
-        found.signature_, found.extras_ = signature, extras
-        _classes[key] = found
-    return found
+def _dataclass(
+    name: str, fields: Iterable[str], extras: tuple[str, ...], signature: Signature | None = None
+) -> type[RecipeNode]:
+    body: dict[str, Any] = {"__annotations__": dict.fromkeys(fields, Any), "__module__": __name__}
+    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False)(NodeType(name, (RecipeNode,), body))
+    made.signature_, made.extras_ = signature, extras
+    return cast(type[RecipeNode], made)
+
+
+NODE_CLASSES = NodeClasses()
 
 
 def _rebuild_class(signature: Signature | None, extras: tuple[str, ...]) -> type[RecipeNode]:
-    return overlay_class(extras) if signature is None else node_class(_one(signature), extras)
-
-
-_pickled: dict[str, Signature] = {}
-
-
-def _one(signature: Signature) -> Signature:
-    """Give equal signatures from pickles one identity, so that they share one class."""
-    known = _pickled.get(signature.target)
-    if known != signature:
-        _pickled[signature.target] = known = signature
-    return known
-
-
-def overlay_class(names: tuple[str, ...]) -> type[RecipeNode]:
-    """Return a dataclass of the given fields: what a file says about a recipe that another file holds.
-
-    Hydra lets only a structured config add keys to one, and edits are such keys.
-    """
-    found = _classes.get(("", names, 0))
-    if found is None:
-        made: Any = NodeType(
-            "Overlay", (RecipeNode,), {"__annotations__": dict.fromkeys(names, Any), "__module__": __name__}
-        )
-        found = _classes[("", names, 0)] = dataclasses.dataclass(init=False, repr=False, eq=False)(made)
-        found.extras_ = names
-    return found
+    return NODE_CLASSES.of_pickle(signature, extras)
 
 
 def _reduce_class(cls: Any) -> tuple[Any, ...]:

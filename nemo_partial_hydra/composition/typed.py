@@ -23,9 +23,9 @@ from nemo_partial_hydra.signatures.signature import Lookup, Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .compat import NO_COPY, detached
-from .encode import default_node, reference_node
+from .encode import reference_node, target_node
 from .flags import kind_flags, set_by_file
-from .nodes import RECIPE, Leaf, node_class, overlay_class
+from .nodes import NODE_CLASSES, RECIPE, Leaf
 
 SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
 
@@ -131,7 +131,7 @@ class _Typer:
 
     def overlay(self, data: Mapping[Any, Any], path: Path) -> DictConfig:
         """Make a node that edits a recipe of another file."""
-        node = overlay_class(tuple(data))()
+        node = NODE_CLASSES.overlay(tuple(data))()
         for key, value in data.items():
             setattr(node, key, (self.full() if key in EDITS else self).node(value, ANY, (*path, key)))
         structured: DictConfig = OmegaConf.structured(node, parent=self.scratch)
@@ -149,12 +149,11 @@ class _Typer:
         held = {
             key: value for key, value in data.items() if self.values or isinstance(value, Mapping) or key in RESERVED
         }
-        extras = [k for k in held if k != TARGET and (k not in parameters or parameters[k].positional)]
-        node = node_class(signature, tuple(extras))()
         name = signature.target.rpartition(".")[2]
+        values: dict[Any, Any] = {}
         for key, value in held.items():
             if key in RESERVED:
-                setattr(node, key, self.full().node(value, ANY, (*path, key)) if key in (ARGS, *EDITS) else value)
+                values[key] = self.full().node(value, ANY, (*path, key)) if key in (ARGS, *EDITS) else value
                 continue
             spec = signature.type_of(key)
             if spec is None:
@@ -162,18 +161,12 @@ class _Typer:
                 self.problems.add((*path, key), f"{name} has no parameter '{key}'{hint}")
             made = self.node(value, spec or ANY, (*path, key))
             if self.values or len(made) > 0:
-                setattr(node, key, made)
-        positional = data.get(ARGS, [])
-        covered = {p.name for p in signature.positional[: len(positional)]} if isinstance(positional, list) else set()
-        for key, parameter in parameters.items():
-            if not parameter.positional and not hasattr(node, key):
-                setattr(
-                    node,
-                    key,
-                    default_node(parameter, key in covered, self.scratch) if self.defaults else _missing(parameter),
-                )
-        structured: DictConfig = OmegaConf.structured(node, parent=self.scratch)
-        return structured
+                values[key] = made
+        args = data.get(ARGS, [])
+        positional = len(args) if isinstance(args, list) else 0
+        return target_node(
+            signature, values, positional=positional, scratch=self.scratch, keys=held, defaults=self.defaults
+        )
 
 
 def _fits(tree: Seq, spec: TypeSpec) -> bool:
@@ -182,7 +175,3 @@ def _fits(tree: Seq, spec: TypeSpec) -> bool:
     except Mismatch:
         return False
     return True
-
-
-def _missing(parameter: Any) -> Leaf:
-    return Leaf(MISSING, parameter.type, "default")

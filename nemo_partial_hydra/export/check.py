@@ -115,14 +115,12 @@ def check(
 
 def run(batch: Batch) -> list[Verdict]:
     """Check the options of one batch in this process."""
-    from hydra import initialize_config_dir
-
-    from nemo_partial_hydra.composition.compat import initialize_arguments
+    from nemo_partial_hydra.composition.compose import opened
 
     app = session.Session(batch.allow, libraries=batch.libraries)
     with session.running(app):
         whole = manifest.is_library(batch.folder)
-        with initialize_config_dir(batch.folder, **initialize_arguments(None)):
+        with opened(batch.folder):
             return [_verdict(batch, option, whole) for option in batch.options]
 
 
@@ -145,9 +143,9 @@ def _verdict(batch: Batch, option: str, whole: bool) -> Verdict:
 
 def _open(folder: str, option: str, whole: bool) -> Iterator[str]:
     """Compose and check one option; yield what is still required of its user."""
-    from hydra import compose
     from omegaconf import OmegaConf
 
+    from nemo_partial_hydra.composition.compose import compose
     from nemo_partial_hydra.composition.decode import loose_data
     from nemo_partial_hydra.composition.yaml_files import ServedFiles
 
@@ -156,7 +154,7 @@ def _open(folder: str, option: str, whole: bool) -> Iterator[str]:
         served = session.workspace().of(ServedFiles)
         served.read(os.path.join(folder, f"{option}.yaml"), f"{option}.yaml", primary=False)
         return
-    config = compose(overrides=[f"+{group}={name}"]) if group else compose(name)
+    config = compose(None, [f"+{group}={name}"]) if group else compose(name)
     node = OmegaConf.select(config, group.replace("/", ".")) if group else config
     if node is None:  # placed elsewhere, by an @package line
         node = config

@@ -44,28 +44,15 @@ def composed(
     _check(arguments)
     if config_dir is None and not any(text.startswith("hydra/launcher=") for text in arguments):
         raise UsageError(f"name the launcher: hydra/launcher={' or hydra/launcher='.join(clusters.launchers)}")
-    from hydra import compose, initialize, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
     from omegaconf import OmegaConf, read_write
-    from omegaconf.errors import OmegaConfBaseException
 
-    from nemo_partial_hydra.composition.compat import initialize_arguments
-    from nemo_partial_hydra.composition.error_text import explain
+    from nemo_partial_hydra.composition.compose import compose, opened, usage_errors
     from nemo_partial_hydra.dialect.scalars import escape_interpolation
 
     GlobalHydra.instance().clear()
-    base = initialize_arguments(None)
-    opened: Any = (
-        initialize(config_path=None, **base)
-        if config_dir is None
-        else initialize_config_dir(os.path.abspath(config_dir), **base)
-    )
-    try:
-        with opened:
-            config = compose(overrides=list(arguments), return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(explain(error) or str(error)) from None
+    with usage_errors(), opened(None if config_dir is None else os.path.abspath(config_dir)):
+        config = compose(None, arguments, with_hydra=True)
     named = any(text.lstrip("+").startswith("hydra.job.name=") for text in arguments)
     with read_write(config), read_write(config.hydra):
         config.hydra.sweep.dir = escape_interpolation(str(sweep.directory))

@@ -79,24 +79,14 @@ def _file(path: str, allow: Iterable[str]) -> list[PathInfo]:
 
 def _composed(folder: str, name: str, overrides: list[str], allow: Iterable[str]) -> list[PathInfo]:
     """Compose a config as its app would, typed files included."""
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from nemo_partial_hydra.composition.compat import initialize_arguments
-    from nemo_partial_hydra.composition.error_text import explain
+    from nemo_partial_hydra.composition.compose import compose, opened, usage_errors
 
     if not os.path.isdir(folder):
         raise UsageError(f"--config-dir: there is no directory '{folder}'")
     allow_folder(os.path.join(folder, name))
     more = (*allow, *folder_modules(os.path.join(folder, name)))
-    base = initialize_arguments(None)
-    try:
-        with session.running(session.Session(more)), initialize_config_dir(os.path.abspath(folder), **base):
-            config = compose(name.removesuffix(".yaml"), overrides=overrides)
-            return paths(config, allow=more)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UsageError(explain(error) or str(error)) from None
+    with usage_errors(), session.running(session.Session(more)), opened(os.path.abspath(folder)):
+        return paths(compose(name.removesuffix(".yaml"), overrides), allow=more)
 
 
 def read_recipe_file(path: str) -> dict[Any, Any]:

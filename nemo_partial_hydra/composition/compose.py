@@ -1,0 +1,80 @@
+"""How configs are composed outside of Hydra's own run of an app, and how their errors are worded.
+
+May import: Hydra's public parts, inside functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from nemo_partial_hydra.errors import UsageError
+
+from .compat import initialize_arguments
+from .error_text import explain
+
+PACKAGE = "pkg://"
+
+
+@contextlib.contextmanager
+def opened(place: str | None, *, job_name: str = "app", version_base: str | None = None) -> Iterator[None]:
+    """Have Hydra read configs from a place while the block lasts.
+
+    Parameters
+    ----------
+    place : an absolute directory, a package (``pkg://my.conf``), or None for no configs of one's own.
+    job_name, version_base : as Hydra takes them.
+    """
+    from hydra import initialize, initialize_config_dir, initialize_config_module
+
+    settings: dict[str, Any] = {**initialize_arguments(version_base), "job_name": job_name}
+    hydra: Any
+    if place is None:
+        hydra = initialize(config_path=None, **settings)
+    elif place.startswith(PACKAGE):
+        hydra = initialize_config_module(place.removeprefix(PACKAGE).replace("/", "."), **settings)
+    else:
+        hydra = initialize_config_dir(place, **settings)
+    with hydra:
+        yield
+
+
+def compose(name: str | None, overrides: Sequence[str] = (), *, with_hydra: bool = False) -> DictConfig:
+    """Compose a config in the place that is open, as Hydra's Compose API does.
+
+    Parameters
+    ----------
+    name : the config's name.
+    overrides : those that apply to it.
+    with_hydra : whether the ``hydra`` node is part of it.
+    """
+    import hydra
+
+    return hydra.compose(name, overrides=list(overrides), return_hydra_config=with_hydra)
+
+
+def compose_run(name: str | None, overrides: Sequence[str], *, multirun: bool) -> DictConfig:
+    """Compose the config of a command line, its ``hydra`` node included, which ``${hydra:...}`` then reads."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    loader = GlobalHydra.instance().config_loader()
+    config = loader.load_configuration(name, list(overrides), RunMode.MULTIRUN if multirun else RunMode.RUN)
+    HydraConfig.instance().set_config(config)
+    return config
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn errors of Hydra and OmegaConf into one readable ``UsageError``."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(explain(error) or str(error)) from None
