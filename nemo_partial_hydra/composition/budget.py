@@ -14,6 +14,8 @@ from typing import Any
 from omegaconf import Container, Node, OmegaConf, ValueNode
 from omegaconf.errors import InterpolationResolutionError
 
+from nemo_partial_hydra.recipes.keys import MISSING
+
 from .compat import content, own_node
 
 NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
@@ -55,8 +57,8 @@ class Resolution:
         node: Any = config
         for key in path.split("."):
             node = own_node(node, key)
-        held = content(node) if isinstance(node, Node) else "???"
-        if isinstance(held, str) and ("${" in held or "???" in held):
+        held = content(node) if isinstance(node, Node) else MISSING
+        if isinstance(held, str) and ("${" in held or MISSING in held):
             return self._original(OmegaConf.select(self._counterpart(config), path))
         return node if isinstance(node, Container) and held is not None else held
 
