@@ -14,10 +14,10 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | how are YAML files with defaults lists served | ``yaml_files`` |
 | which recipes did Python code register | ``registry`` |
 | which names are keys of the app, not groups of a library | ``root_keys`` |
+| how is a config composed outside of a run | ``compose`` |
 | what is checked before anything is created | ``checks`` |
 | what is refused in all files of a composition | ``refusals`` |
 | how are the jobs of a sweep composed | ``job_configs`` |
-| how does a sweep's own config compose | ``multirun`` |
 | the sweeper ``recipe`` | ``sweep`` |
 | how is an exception worded | ``error_text`` |
 | which modules are the app's own | ``app_modules`` |
