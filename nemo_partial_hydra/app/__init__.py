@@ -7,6 +7,5 @@ May import: ``listing`` and what it may import; Hydra, inside functions.
 | how does an app run | ``main`` |
 | what is on its command line | ``command_line`` |
 | what of it does Hydra get | ``hydra_arguments`` |
-| how is it composed without a run | ``composed`` |
 | no garbage collection for an answer | ``collector`` |
 """

@@ -121,14 +121,17 @@ class App:
         arguments = main_arguments(self.version_base)
         hydra.main(self.config_path, self.config_name, **arguments)(_task(self.function))()
 
-    def composed(self, line: CommandLine) -> contextlib.AbstractContextManager[Any]:
-        """Compose a command line's config; it is there in the block."""
-        from .composed import composed
+    @contextlib.contextmanager
+    def composed(self, line: CommandLine) -> Iterator[Any]:
+        """Compose a command line's config without a run: that would compose twice, set up logging, call callbacks."""
+        from nemo_partial_hydra.composition.compose import compose_run, opened
 
         path = line.value(CONFIG_PATH) or self.config_path
         if path is not None and not path.startswith("pkg://"):
             path = self._config_folder(path)
-        return composed(line, path, line.value(CONFIG_NAME) or self.config_name, self.version_base)
+        name = line.value(CONFIG_NAME) or self.config_name
+        with opened(path, job_name=_job_name(), version_base=self.version_base):
+            yield compose_run(name, line.overrides, multirun=line.multirun)
 
     def _config_folder(self, path: str) -> str:
         """Return a config directory in full; a relative path counts from the decorated function's file."""
@@ -152,6 +155,14 @@ def _task(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 raise
 
     return task
+
+
+def _job_name() -> str:
+    """Return what Hydra calls the job of a script or module."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if spec is not None:
+        return str(spec.name).removesuffix(".__main__").rpartition(".")[2]
+    return os.path.splitext(os.path.basename(sys.argv[0]))[0] or "app"
 
 
 @contextlib.contextmanager
