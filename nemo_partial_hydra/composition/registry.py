@@ -9,11 +9,13 @@ import re
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemo_partial_hydra.errors import RegistrationError
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.workspace import Workspace
+
+if TYPE_CHECKING:
+    from nemo_partial_hydra.runtime.workspace import Workspace
 
 _NAME = re.compile(r"^[^\s/=,{}\[\]()'\"$@~+]+$")
 

@@ -1,7 +1,7 @@
 """Settings of the running ``nph.main`` app: what it allows, its recipe, its libraries, and how it is being run.
 
-May import: the standard library, and from here ``libraries`` and below. Plain Hydra apps have no session; the workspace
-of the process is theirs.
+May import: the standard library; ``libraries`` and ``workspace`` inside functions, since what registers a recipe needs
+this module only. Plain Hydra apps have no session; the workspace of the process is theirs.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from nemo_partial_hydra.libraries.catalog import Named
-from nemo_partial_hydra.libraries.library import opened, package_folder
-from nemo_partial_hydra.libraries.manifest import is_library
+if TYPE_CHECKING:
+    from nemo_partial_hydra.libraries.catalog import Named
 
-from .workspace import WORKSPACE, Workspace
+    from .workspace import Workspace
 
 FILE_SCHEME, REGISTRY_SCHEME, LIBRARY_SCHEME = "nph-file", "nph", "nph-library"
 
@@ -38,32 +38,22 @@ class Session:
     unreadable: dict[str, str] = field(default_factory=dict)
     checked: bool = False
     completes: bool = False
-    workspace: Workspace = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        self.workspace = Workspace(self.allow, lambda: self.libraries, base=WORKSPACE)
+    @cached_property
+    def workspace(self) -> Workspace:
+        """What the app allows and has learnt."""
+        from .workspace import WORKSPACE, Workspace
+
+        return Workspace(self.allow, lambda: self.libraries, base=WORKSPACE)
 
 
 # Which app it is ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """What holds for the code that runs now: its apps, the innermost last, and how config sources serve files."""
-
-    apps: tuple[Session, ...] = ()
-    headers: bool = False
-    refused: list[str] | None = None
-
-
-_OUTSIDE = _Scope()
-_SCOPE: ContextVar[_Scope] = ContextVar("nemo_partial_hydra", default=_OUTSIDE)
-
-
 class _Running:
     """The apps that run in this process, each behind those around it, with the threads that were there before it."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self) -> None:
         self.apps: list[tuple[tuple[Session, ...], weakref.WeakSet[threading.Thread]]] = []
         self.plain_exceptions = 0
 
@@ -75,19 +65,36 @@ class _Running:
         return inner[-1] if inner and all(apps[-1] in inner for apps in found) else None
 
 
+@dataclass(frozen=True)
+class _Scope:
+    """What holds for the code that runs now: its apps, the innermost last, and how config sources serve files."""
+
+    running: _Running  # the same in all contexts of a process
+    apps: tuple[Session, ...] = ()
+    headers: bool = False
+    refused: list[str] | None = None
+
+
+_OUTSIDE = _Scope(_Running())
+_SCOPE: ContextVar[_Scope] = ContextVar("nemo_partial_hydra", default=_OUTSIDE)
+
+
 def current() -> Session | None:
     """Return the running app's session, or None in a plain Hydra app."""
-    apps = _SCOPE.get().apps
-    if apps:
-        return apps[-1]
-    running = WORKSPACE.of(_Running)
-    return running.of_this_thread() if running.apps else None
+    scope = _SCOPE.get()
+    if scope.apps:
+        return scope.apps[-1]
+    return scope.running.of_this_thread() if scope.running.apps else None
 
 
 def workspace() -> Workspace:
     """Return the workspace of the running app, or that of the process."""
     app = current()
-    return app.workspace if app is not None else WORKSPACE
+    if app is not None:
+        return app.workspace
+    from .workspace import WORKSPACE
+
+    return WORKSPACE
 
 
 @contextmanager
@@ -97,16 +104,18 @@ def running(session: Session, *, trusted: bool = False) -> Iterator[Session]:
     Its configs may be built or frozen when it has ended, by code outside of any app: the process keeps what the app has
     learnt, and where it is ``trusted``, what it allowed.
     """
-    apps = WORKSPACE.of(_Running).apps
+    from .workspace import WORKSPACE
+
     scope = _SCOPE.get()
+    own = session.workspace  # made now, before there are threads that could make it twice
     entry = ((*scope.apps, session), weakref.WeakSet(threading.enumerate()))
-    apps.append(entry)
+    scope.running.apps.append(entry)
     _SCOPE.set(replace(scope, apps=entry[0]))
     try:
         yield session
     finally:
-        WORKSPACE.remember(session.workspace, trusted=trusted)
-        apps.remove(entry)
+        WORKSPACE.remember(own, trusted=trusted)
+        scope.running.apps.remove(entry)
         scope = _SCOPE.get()  # whoever began later may still run
         _SCOPE.set(replace(scope, apps=_without(scope.apps, session)))
 
@@ -130,6 +139,8 @@ def add_library(app: Session, folder: str, source: str) -> None:
     LibraryError
         If the directory is none.
     """
+    from nemo_partial_hydra.libraries.library import opened
+
     library = opened(folder, source)
     if (library.folder, source) not in app.libraries:
         app.libraries = (*app.libraries, (library.folder, source))
@@ -140,6 +151,9 @@ def typed_entry(entry: Any, app: Session | None = None) -> Any:
 
     One that is a recipe library becomes one of ``app``'s, so that it can not hide the options of another one.
     """
+    from nemo_partial_hydra.libraries.library import package_folder
+    from nemo_partial_hydra.libraries.manifest import is_library
+
     if not isinstance(entry, str) or entry.startswith(f"{FILE_SCHEME}://"):
         return entry
     scheme, _, path = entry.rpartition("://")
@@ -208,7 +222,7 @@ def collects(refusal: str) -> bool:
 
 def owns_full_error() -> bool:
     """Whether it was ``nph.main`` that asked Hydra for plain exceptions, not the user."""
-    return WORKSPACE.of(_Running).plain_exceptions > 0
+    return _SCOPE.get().running.plain_exceptions > 0
 
 
 @contextmanager
@@ -217,7 +231,7 @@ def plain_exceptions() -> Iterator[None]:
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         yield
         return
-    running = WORKSPACE.of(_Running)
+    running = _SCOPE.get().running
     os.environ["HYDRA_FULL_ERROR"] = "1"
     running.plain_exceptions += 1
     try:

@@ -7,7 +7,7 @@ that need OmegaConf are in ``composition``. ``session.workspace()`` gives the on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from nemo_partial_hydra.dialect.edits import apply_edits
@@ -66,9 +66,8 @@ class Workspace:
         self._captured.clear()
         self._of_ended.clear()
 
-    def _granted(self) -> Iterator[str]:
-        yield from self.allow
-        yield from (point.package for point in points())
+    def _granted(self) -> tuple[str, ...]:
+        return (*self.allow, *(point.package for point in points()))
 
     def of(self, kind: Callable[[Workspace], T]) -> T:
         """Return this workspace's own object of a class, made with the workspace when it is first asked for.
