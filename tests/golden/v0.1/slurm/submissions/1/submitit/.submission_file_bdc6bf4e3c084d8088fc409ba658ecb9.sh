@@ -1,1 +1,0 @@
-/data/recorded/slurm/submissions/1/submitit/4711_submission.sh
