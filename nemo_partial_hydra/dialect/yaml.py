@@ -188,7 +188,8 @@ def _mark(loader: Any, node: Any, path: Path, lines: dict[Path, int]) -> None:
 
 def _explain(problem: str) -> str:
     if "could not determine a constructor" in problem:
-        tag = problem.rpartition("'tag:")[2].rpartition("'")[0].rpartition(":")[2]
+        tag = problem.rpartition("the tag '")[2].rpartition("'")[0]
+        tag = tag.rpartition(":")[2] if tag.startswith("tag:") else tag
         return f"the tag '{tag}' is refused: values from a file are data; use _target_ to name an object"
     if "maximum nesting depth" in problem:  # libyaml's own limit
         return f"nested more than {MAX_DEPTH} levels deep"
