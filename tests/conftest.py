@@ -10,6 +10,7 @@ import importlib.util
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -105,8 +106,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def weird_tmp_path(tmp_path: Path) -> Path:
-    """A directory whose name breaks whatever is not quoted: quotes, a newline, a semicolon, ``$(...)``."""
-    made = tmp_path / 'it\'s "odd";\n$(touch broken) é * & {a} %j'
+def fresh_workspace() -> Iterator[None]:
+    """Have a test start as a new process does, and leave no trace: nothing captured, allowed or registered, no app.
+
+    Tests need it that look at what is remembered from one call to the next; the others need not pay for it.
+    """
+    from hydra.core.global_hydra import GlobalHydra
+
+    from nemo_partial_hydra.composition.registry import REGISTRY, Registry
+    from nemo_partial_hydra.runtime.workspace import WORKSPACE, Workspace
+
+    before = {id(one): (one, dict(vars(one))) for one in (WORKSPACE, REGISTRY)}
+    Workspace.__init__(WORKSPACE)
+    Registry.__init__(REGISTRY)
+    yield
+    for one, attributes in before.values():
+        vars(one).clear()
+        vars(one).update(attributes)
+    GlobalHydra.instance().clear()
+
+
+@pytest.fixture
+def weird_tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory whose name breaks whatever is not quoted: quotes, a newline, a semicolon, ``$(...)``.
+
+    SLURM's scripts cannot have a newline in a path, which is refused; ``tests.support.sweeps.STRANGE`` has none.
+    """
+    made = tmp_path_factory.mktemp("weird") / 'it\'s "odd";\n$(touch broken) `x` é & {a} %j'
     made.mkdir()
     return made

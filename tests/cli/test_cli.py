@@ -12,18 +12,16 @@ from pathlib import Path
 import pytest
 
 from nemo_partial_hydra.cli import main as cli
-from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support.apps import App
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_workspace: None) -> Iterator[App]:
     made = App(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
     yield made
     sys.modules.pop("shop", None)
-    WORKSPACE.signatures.forget()
 
 
 Captured = pytest.CaptureFixture[str]

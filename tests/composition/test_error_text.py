@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 import nemo_partial_hydra as nph
-from nemo_partial_hydra.composition.registry import REGISTRY
 from tests.support.apps import CONF, SCRIPT, App, Done
 
 TRAIN = "_target_: shop.train\n_partial_: true\n"
@@ -30,11 +29,6 @@ def app(one_app: App) -> Iterator[App]:
     """Give every test the same app, without what another test's run has left."""
     yield one_app
     one_app.clean()
-
-
-@pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(REGISTRY, "entries", {})
 
 
 def check(app: App, done: Done, *parts: str, code: int = USAGE) -> None:
@@ -294,7 +288,7 @@ def test_nothing_refused_is_imported(tmp_path: Path) -> None:
 # Registration
 
 
-def test_a_name_registered_twice(library: None) -> None:
+def test_a_name_registered_twice(fresh_workspace: None) -> None:
     import functools
 
     nph.store(functools.partial(print), group="opt", name="one")
@@ -305,12 +299,12 @@ def test_a_name_registered_twice(library: None) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b", "a=b", "a,b", "a/b", "${x}", "a@b", "~a"])
-def test_an_impossible_name(library: None, name: str) -> None:
+def test_an_impossible_name(fresh_workspace: None, name: str) -> None:
     with pytest.raises(nph.RegistrationError, match="cannot name a config group option"):
         nph.recipe(group="opt", name=name)(dict)
 
 
-def test_a_factory_that_gives_no_recipe(app: App, library: None) -> None:
+def test_a_factory_that_gives_no_recipe(app: App, fresh_workspace: None) -> None:
     @nph.recipe(group="opt")
     def bad() -> Any:
         return lambda: None
@@ -318,7 +312,7 @@ def test_a_factory_that_gives_no_recipe(app: App, library: None) -> None:
     check(app, app.inline("opt=bad"), "the recipe 'opt/bad' (registered at tests.composition.test_error_text:")
 
 
-def test_a_recipe_with_a_value_that_has_no_text_form(app: App, library: None) -> None:
+def test_a_recipe_with_a_value_that_has_no_text_form(app: App, fresh_workspace: None) -> None:
     import functools
 
     nph.store(functools.partial(dict, values=[lambda: None]), group="opt", name="bad")

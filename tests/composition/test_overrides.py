@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import nemo_partial_hydra as nph
-from nemo_partial_hydra.composition.registry import REGISTRY
 from tests.support import laws
 from tests.support.apps import CONF, App
 
@@ -38,12 +37,6 @@ def shop(app: App) -> Any:
         import shop  # type: ignore[import-not-found]
 
         return shop
-
-
-@pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a test register recipes that the next one does not see."""
-    monkeypatch.setattr(REGISTRY, "entries", {})
 
 
 def at(made: Any, path: str) -> Any:
@@ -314,7 +307,7 @@ def stored(shop: Any) -> Any:
     )
 
 
-def test_stored_recipe_as_primary_config(app: App, shop: Any, library: None) -> None:
+def test_stored_recipe_as_primary_config(app: App, shop: Any, fresh_workspace: None) -> None:
     nph.store(stored(shop), name="job")
     assert app.built(name="job") == stored(shop)
     expected = stored(shop)
@@ -326,7 +319,7 @@ def test_stored_recipe_as_primary_config(app: App, shop: Any, library: None) -> 
     assert app.built(*overrides, name="job") == expected
 
 
-def test_stored_recipe_as_a_group_option(app: App, shop: Any, library: None) -> None:
+def test_stored_recipe_as_a_group_option(app: App, shop: Any, fresh_workspace: None) -> None:
     import nemo_run as run
 
     nph.store(run.Config(shop.Adam, lr=0.125), group="opt", name="stored")
@@ -336,7 +329,7 @@ def test_stored_recipe_as_a_group_option(app: App, shop: Any, library: None) -> 
     assert made["model"].config == shop.Net(layers=7, hidden=16, sizes=[1])
 
 
-def test_a_factory_is_called_only_when_its_option_is_selected(app: App, shop: Any, library: None) -> None:
+def test_a_factory_is_called_only_when_its_option_is_selected(app: App, shop: Any, fresh_workspace: None) -> None:
     import nemo_run as run
 
     calls: list[str] = []
@@ -357,7 +350,7 @@ def test_a_factory_is_called_only_when_its_option_is_selected(app: App, shop: An
     assert calls == ["first"]
 
 
-def test_plain_instances_and_functools_partials_are_registered_too(app: App, shop: Any, library: None) -> None:
+def test_plain_instances_and_functools_partials_are_registered_too(app: App, shop: Any, fresh_workspace: None) -> None:
     import functools
 
     nph.store(shop.Adam(lr=0.5), group="opt", name="instance")
@@ -366,7 +359,7 @@ def test_plain_instances_and_functools_partials_are_registered_too(app: App, sho
     assert app.called("opt=function", "opt.x=-1")["opt"]() == 0.0
 
 
-def test_every_composition_starts_from_a_fresh_copy(app: App, shop: Any, library: None) -> None:
+def test_every_composition_starts_from_a_fresh_copy(app: App, shop: Any, fresh_workspace: None) -> None:
     nph.store(stored(shop), name="job")
     app.built("optimizers.0.lr=9", "tags.a=9", name="job")
     assert app.built(name="job") == stored(shop)
@@ -459,7 +452,7 @@ def leaves(node: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def test_the_leaves_of_the_law_are_all_there_are(app: App, shop: Any, library: None) -> None:
+def test_the_leaves_of_the_law_are_all_there_are(app: App, shop: Any, fresh_workspace: None) -> None:
     nph.store(stored(shop), name="job")
     plain = OmegaConf.to_container(app.compose(name="job"))
     assert set(leaves(plain)) - {"opt"} == set(LEAVES), "opt is the name of a group of this app"
@@ -467,20 +460,17 @@ def test_the_leaves_of_the_law_are_all_there_are(app: App, shop: Any, library: N
 
 @QUICK
 @given(data=st.data())
-def test_a_leaf_shows_up_and_nothing_else_changes(app: App, shop: Any, data: st.DataObject) -> None:
-    before = REGISTRY.entries
-    REGISTRY.entries = {}
-    try:
-        nph.store(stored(shop), name="job")
-        paths = data.draw(st.lists(st.sampled_from(sorted(LEAVES)), min_size=1, max_size=3, unique=True))
-        expected, overrides = copy.deepcopy(stored(shop)), []
-        for path in paths:
-            text, value = written(path, LEAVES[path], data.draw, shop)
-            overrides.append(text)
-            put(expected, path, value)
-        assert app.built(*overrides, name="job") == expected
-    finally:
-        REGISTRY.entries = before
+def test_a_leaf_shows_up_and_nothing_else_changes(
+    app: App, shop: Any, fresh_workspace: None, data: st.DataObject
+) -> None:
+    nph.store(stored(shop), name="job")
+    paths = data.draw(st.lists(st.sampled_from(sorted(LEAVES)), min_size=1, max_size=3, unique=True))
+    expected, overrides = copy.deepcopy(stored(shop)), []
+    for path in paths:
+        text, value = written(path, LEAVES[path], data.draw, shop)
+        overrides.append(text)
+        put(expected, path, value)
+    assert app.built(*overrides, name="job") == expected
 
 
 SGD = st.fixed_dictionaries(

@@ -20,7 +20,6 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import find_jobs
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.launchers import launch as launching
-from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support.apps import ROOT, App
 
 pytestmark = pytest.mark.matrix
@@ -30,10 +29,9 @@ HERE = ("hydra.sweep.dir=sweep", "hydra.launcher.array_parallelism=4")
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
+def app(tmp_path: Path, fresh_workspace: None) -> Iterator[App]:
     yield App(tmp_path)
     sys.modules.pop("shop", None)
-    WORKSPACE.signatures.forget()
 
 
 def test_a_sweep_is_frozen_and_run(app: App) -> None:

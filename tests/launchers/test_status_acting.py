@@ -19,7 +19,6 @@ from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
 from nemo_partial_hydra.launchers.container.command import Container
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.settings import stamp
-from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support.sent import DOWN, KEPT, NO_ACCOUNTS, Slurm, look, says, sent, swept, with_slurm
 from tests.support.sweeps import ALLOW, Sweep
 
@@ -202,11 +201,7 @@ def test_secrets_are_taken_from_here(
     assert "B_TOKEN" in capsys.readouterr().err
 
 
-def test_a_command_line_changes_what_it_names_of_the_kept_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(WORKSPACE.policy, "_trusted", set())  # what other tests have captured
-    monkeypatch.setattr(WORKSPACE, "allow", set())  # what their apps have allowed
+def test_a_command_line_changes_what_it_names_of_the_kept_settings(tmp_path: Path, fresh_workspace: None) -> None:
     sweep = Sweep(tmp_path)
     sweep.add("report")
     container = Container(env={"A": "1", "B": "2"}, nv=True, setup=("module load x",))

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize
-from hydra.core.global_hydra import GlobalHydra
 
 import nemo_partial_hydra as nph
-from nemo_partial_hydra.composition import registry
 from tests.support.apps import VERSION_BASE, App
 from tests.support.overriding import check_every_path
 
@@ -29,10 +27,9 @@ LLM = (
 
 @pytest.mark.nemo
 @pytest.mark.parametrize("name", LLM.split())
-def test_every_path_of_a_nemo_recipe_can_be_overridden_as_listed(name: str, monkeypatch: Any) -> None:
+def test_every_path_of_a_nemo_recipe_can_be_overridden_as_listed(name: str, fresh_workspace: None) -> None:
     from nemo.collections import llm
 
-    monkeypatch.setattr(registry, "REGISTRY", registry.Registry())
     module = getattr(llm, name, None)
     if module is None:
         pytest.fail(f"nemo.collections.llm has no {name}")
@@ -42,11 +39,8 @@ def test_every_path_of_a_nemo_recipe_can_be_overridden_as_listed(name: str, monk
         with initialize(config_path=None, **VERSION_BASE):
             return compose(name, overrides=list(texts))
 
-    try:
-        # Every bool is turned round, one of those among them that the policy has an eye on.
-        count = check_every_path(
-            composed, node="torch.nn.Identity", name="torch.nn.functional.gelu", allow=("trust_remote_code",)
-        )
-    finally:
-        GlobalHydra.instance().clear()
+    # Every bool is turned round, one of those among them that the policy has an eye on.
+    count = check_every_path(
+        composed, node="torch.nn.Identity", name="torch.nn.functional.gelu", allow=("trust_remote_code",)
+    )
     assert count > 300

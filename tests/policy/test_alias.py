@@ -14,12 +14,10 @@ from nemo_partial_hydra.dialect.yaml import load as load_yaml
 from nemo_partial_hydra.errors import PolicyError, RecipeError
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import targets as t
-from tests.support.evil import Modules, fresh_policy, module, read
+from tests.support.evil import Modules, read
 
 T = "tests.support.targets"
 ALLOW = ("tests.support",)
-
-__all__ = ["fresh_policy", "module"]
 
 
 # What a name really is ---------------------------------------------------------------------------------------------

@@ -13,10 +13,9 @@ from nemo_partial_hydra.policy.rules import ARGUMENTS, BUILT_IN, DENIED, DENIED_
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import targets as t
-from tests.support.evil import Modules, fresh_policy, module, read
+from tests.support.evil import Modules, read
 
 T = "tests.support.targets"
-__all__ = ["fresh_policy", "module"]
 
 
 def recipe(**arguments: Any) -> dict[str, Any]:

@@ -22,9 +22,8 @@ from nemo_partial_hydra.listing import recipe_file
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support.apps import App
-from tests.support.evil import Modules, fresh_policy, module, read
+from tests.support.evil import Modules, read
 
-__all__ = ["fresh_policy", "module"]
 T = "tests.support.targets"
 
 # Hydra's own settings ----------------------------------------------------------------------------------------------

@@ -18,10 +18,9 @@ from nemo_partial_hydra.policy.policy import refusal
 from nemo_partial_hydra.policy.rules import BUILT_IN, DENIED
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import laws
-from tests.support.evil import fresh_policy, read
+from tests.support.evil import read
 
 T = "tests.support.targets"
-__all__ = ["fresh_policy"]
 
 
 def recipe(**arguments: Any) -> dict[str, Any]:

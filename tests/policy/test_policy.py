@@ -12,11 +12,10 @@ from nemo_partial_hydra.errors import PolicyError, RecipeError
 from nemo_partial_hydra.policy.policy import refusal, within
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import targets as t
-from tests.support.evil import Modules, fresh_policy, module, read
+from tests.support.evil import Modules, read
 
 T = "tests.support.targets"
 ALLOW = ("tests.support",)
-__all__ = ["fresh_policy", "module"]
 
 
 def recipe(**arguments: Any) -> dict[str, Any]:
