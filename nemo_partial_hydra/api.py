@@ -209,15 +209,15 @@ def run(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     ValidationError
         As :func:`build`, and if a required parameter is not set.
     """
-    from .composition.decode import config_to_tree, recipe_place
+    from .composition.decode import recipe_tree
     from .recipes.tree import Call
     from .runtime import session
     from .runtime.construct import make
 
     workspace = session.workspace()
-    tree = config_to_tree(cfg, allow)
+    tree, place = recipe_tree(cfg, allow)
     problems = Problems()
-    problems.messages += workspace.missing(tree, recipe_place(cfg))
+    problems.messages += workspace.missing(tree, place)
     problems.check(ValidationError)
     made = make(tree, workspace.policy, allow)
     return made() if isinstance(tree, Call) and tree.partial else made

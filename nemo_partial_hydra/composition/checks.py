@@ -13,14 +13,14 @@ from omegaconf import Container, DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import ConfigError, RecipeError, ValidationError
-from nemo_partial_hydra.messages import Problems, dotted
+from nemo_partial_hydra.messages import Problems, dots, dotted
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import RE_EXPORT
 from nemo_partial_hydra.signatures import drift
 
 from . import error_text
 from .budget import Resolution
-from .compat import content, is_absent, is_missing, own_node
+from .compat import content, full_key, is_absent, is_missing, own_node
 from .decode import recipe_data
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
@@ -35,9 +35,6 @@ class CheckRecipe(Callback):
             check_config(config)
         except (RecipeError, OmegaConfBaseException) as error:
             _end(error)
-        app = session.current()
-        if app is not None:
-            app.checked = True
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Put the recipe sweeper in the place of the basic one."""
@@ -80,6 +77,8 @@ def check_config(config: DictConfig) -> None:
     problems = Problems()
     problems.messages += workspace.missing(tree, place)
     problems.check(ValidationError)
+    if app is not None:
+        app.checked = data, place, tree
 
 
 def drift_of(config: DictConfig) -> str:
@@ -129,4 +128,4 @@ def _below(parent: Any, key: str, resolution: Resolution) -> tuple[Any, str | No
         found = resolution.get(parent, key)
     except OmegaConfBaseException:
         return None, None  # an interpolation that leads nowhere is reported where the value is read
-    return None, error_text.full_path(found) if isinstance(found, Container) else None
+    return None, dots(full_key(found)) if isinstance(found, Container) else None

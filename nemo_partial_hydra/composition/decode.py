@@ -19,11 +19,12 @@ from nemo_partial_hydra.dialect.writer import relative
 from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.capture import capture_default
-from nemo_partial_hydra.recipes.data import Kept, KeptSeq
+from nemo_partial_hydra.recipes.data import Kept, KeptSeq, children
 from nemo_partial_hydra.recipes.keys import MISSING, PARTIAL_KEY, TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Map, Opaque, Path, Seq, Tree
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import same
+from nemo_partial_hydra.signatures.signature import Signature
 
 from .budget import Resolution
 from .compat import child_nodes, content, flag, is_absent, is_missing, own_node
@@ -41,8 +42,52 @@ def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
     ValidationError, PolicyError
         For what the targets or the runner do not accept; all mistakes at once.
     """
-    data, place = recipe_data(cfg)
-    return session.workspace().read_tree(data, allow, place=place)
+    return recipe_tree(cfg, allow)[0]
+
+
+def recipe_tree(
+    cfg: Any,
+    allow: Iterable[str] = (),
+    *,
+    resolution: Resolution | None = None,
+    known: dict[str, Signature | None] | None = None,
+) -> tuple[Tree, Path]:
+    """Read the recipe of a composed config, as :func:`config_to_tree` does, and the path at which it stands.
+
+    What was checked before the app's function was called, and is the same still, is not read again.
+
+    Parameters
+    ----------
+    cfg, allow : as there.
+    resolution : resolves the interpolations.
+    known : signatures that are kept from one recipe to the next.
+    """
+    data, place = recipe_data(cfg, resolution=resolution)
+    app = session.current()
+    if app is not None and app.checked is not None:
+        checked, checked_place, tree = app.checked
+        if place == checked_place and _same_data(data, checked):
+            return tree, place
+    return session.workspace().read_tree(data, allow, place=place, known=known), place
+
+
+def _same_data(a: Any, b: Any) -> bool:
+    """Whether two structures of plain data are the same, the types of values and the order of keys included."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Kept):
+        return same(a.tree, b.tree)
+    if isinstance(a, KeptSeq) and (a.kind, a.exact) != (b.kind, b.exact):
+        return False
+    below, others = list(children(a)), list(children(b))
+    if below or others:
+        return len(below) == len(others) and all(
+            type(key) is type(other) and key == other and _same_data(value, found)
+            for (key, value), (other, found) in zip(below, others, strict=True)
+        )
+    if isinstance(a, KeptSeq):
+        return True
+    return repr(a) == repr(b) if isinstance(a, float) else same(a, b)
 
 
 def recipe_data(
@@ -110,12 +155,6 @@ def as_config(cfg: Any) -> DictConfig:
         raise ConfigError(str(error).splitlines()[0]) from None
     except RecursionError:  # OmegaConf takes several calls a level
         raise ConfigError("the recipe is nested too deeply for a config") from None
-
-
-def recipe_place(cfg: Any) -> Path:
-    """Return the path of a config's recipe."""
-    key = recipe_key(as_config(cfg), _wanted(), Resolution())
-    return tuple(key.split(".")) if key else ()
 
 
 def _wanted() -> str | None:

@@ -183,10 +183,3 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
     if parent.get(TARGET) != signature.target:
         return f"{text}; the place was made for it: for another target's parameters use +{path}=..."
     return f"{text}; it takes further keywords with +{path}=..." if signature.extra is not None else text
-
-
-def full_path(node: Any) -> str:
-    """Return the full path of a container as the command line writes it."""
-    from .compat import full_key
-
-    return dots(full_key(node))

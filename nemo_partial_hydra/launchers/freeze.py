@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf.resolvers import oc
 
 from nemo_partial_hydra.composition.budget import Resolution
-from nemo_partial_hydra.composition.decode import recipe_data
+from nemo_partial_hydra.composition.decode import recipe_tree
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.errors import RecipeError, ValidationError
 from nemo_partial_hydra.jobs.job import Job, read_job, recipe_hash, write_job
@@ -81,8 +81,8 @@ def frozen(
     workspace = session.workspace()
     placeholders = Placeholders()
     try:
-        data, place = recipe_data(cfg, resolution=_left_open(placeholders, hydra, multirun))
-        tree = workspace.read_tree(data, allow, place=place, known=known)
+        resolution = _left_open(placeholders, hydra, multirun)
+        tree, place = recipe_tree(cfg, allow, resolution=resolution, known=known)
         refuse_unfreezable(tree, place)
         recipe = placeholders.restored(to_data(tree, workspace.signature_of))
     except RecipeError as error:

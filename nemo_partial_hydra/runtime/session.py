@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nemo_partial_hydra.libraries.catalog import Named
+    from nemo_partial_hydra.recipes.tree import Path, Tree
 
     from .workspace import Workspace
 
@@ -36,7 +37,7 @@ class Session:
     registered: frozenset[str] | None = None  # config paths of what was registered before it ran; None: all that is
     values: frozenset[str] = frozenset()  # names of library groups that the command line uses for values
     unreadable: dict[str, str] = field(default_factory=dict)
-    checked: bool = False
+    checked: tuple[Any, Path, Tree] | None = None  # the recipe that was checked last: as data, its place, as a tree
     completes: bool = False
 
     @cached_property
