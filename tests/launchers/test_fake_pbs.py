@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ LINE = ("hydra/launcher=fake_pbs", "--allow", ALLOW[0])
 
 
 @pytest.fixture(autouse=True)
-def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install the scheduler, here and for the jobs' processes."""
     monkeypatch.syspath_prepend(FOLDER)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(FOLDER)]))
@@ -34,6 +35,8 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pbs").mkdir()
     importlib.invalidate_caches()
     ConfigStore.instance().store(group="hydra/launcher", name="fake_pbs", node=SubmititApptainerConf)
+    yield
+    del ConfigStore.instance().repo["hydra"]["launcher"]["fake_pbs.yaml"]  # other tests list the launchers
 
 
 def seen(sweep: Sweep) -> list[str]:
