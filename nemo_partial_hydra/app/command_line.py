@@ -154,6 +154,13 @@ class CommandLine:
                 out += item.words
         return out
 
+    def arguments_to_run(self) -> list[str]:
+        """Return the arguments with which Hydra runs the app: all overrides first.
+
+        Hydra's parser takes overrides in one block, so one that is added has no place of its own behind a flag.
+        """
+        return [*self.overrides, *(word for flag in self.flags if not flag.ours for word in flag.words)]
+
 
 def _items(words: list[str], listing: bool) -> Iterator[Flag | str]:
     """Yield the flags and overrides."""

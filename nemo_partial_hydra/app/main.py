@@ -117,7 +117,7 @@ class App:
 
         from nemo_partial_hydra.composition.compat import main_arguments
 
-        sys.argv = [sys.argv[0], *line.arguments()]
+        sys.argv = [sys.argv[0], *line.arguments_to_run()]
         arguments = main_arguments(self.version_base)
         hydra.main(self.config_path, self.config_name, **arguments)(_task(self.function))()
 

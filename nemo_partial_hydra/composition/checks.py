@@ -20,7 +20,7 @@ from nemo_partial_hydra.signatures import drift
 
 from . import error_text
 from .budget import Resolution
-from .compat import content, full_key, is_absent, is_missing, own_node
+from .compat import content, full_key, is_absent, is_missing, own_node, texts
 from .decode import recipe_data
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
@@ -97,9 +97,8 @@ def drift_of(config: DictConfig) -> str:
 def overridden_references(config: DictConfig) -> None:
     """Refuse overrides below a reference: they would silently change the object that it names."""
     overrides = OmegaConf.select(config, "hydra.overrides.task", default=None)
-    texts: Any = OmegaConf.to_container(overrides, resolve=False) if overrides is not None else []
     problems, resolution = Problems(), Resolution()
-    for text in texts:
+    for text in texts(overrides) if overrides is not None else []:
         keys = text.partition("=")[0].lstrip("+~").partition("@")[0].split(".")
         node: Any = config
         for depth, key in enumerate(keys[:-1]):

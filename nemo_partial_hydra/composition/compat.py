@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import Container, DictConfig, ListConfig
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
 
@@ -81,6 +81,12 @@ def drop_child(parent: DictConfig, key: Any) -> None:
     """Take a node out of its parent, whatever the parent's flags say."""
     held: Any = parent._content
     held.pop(key, None)
+
+
+def texts(overrides: ListConfig) -> list[str]:
+    """Return the texts of a list of overrides as they were typed: ``dir=${hydra:job.num}`` is not resolved in them."""
+    held: Any = OmegaConf.to_container(overrides, resolve=False)
+    return [str(text) for text in held]
 
 
 def full_key(container: Container) -> str:

@@ -121,17 +121,21 @@ def _through_reference(error: BaseException, inner: Any) -> str | None:
 
 def _foreign(error: BaseException) -> str:
     """Word an exception that Hydra let through while it read the command line."""
-    wrong = re.match(r"Index '(.*)' \(str\) is not an int", str(error))
+    wrong = re.match(r"Index '(.*)' \(str\) is not an int|invalid literal for int\(\) with base 10: '(.*)'", str(error))
     if wrong:
+        key = wrong.group(1) or wrong.group(2)
         for arg in sys.argv[1:]:
             head = arg.partition("=")[0].lstrip("+~")
-            before, found, _ = f"{head}.".partition(f".{wrong.group(1)}.")
+            before, found, _ = f"{head}.".partition(f".{key}.")
             if found:
-                return f"{before}.{wrong.group(1)}: '{before}' is a list: its elements are 0, 1, ..."
+                return f"{before}.{key}: '{before}' is a list: its elements are 0, 1, ..."
     if "Config group override must be" in str(error):
-        groups = [arg.partition("=")[0] for arg in sys.argv[1:] if arg.partition("=")[2] in ("null", "None")]
-        if groups:
-            return f"{groups[0]}: a config group takes the name of an option, not null; to leave it out: ~{groups[0]}"
+        for key, _, value in (arg.lstrip("+").partition("=") for arg in sys.argv[1:]):
+            group, placed, package = key.partition("@")
+            if value in ("null", "None"):
+                return f"{key}: a config group takes the name of an option, not null; to leave it out: ~{key}"
+            if placed and "." in package:
+                return f"{key}={value}: '{group}' takes the name of an option; to set a value, write {package}={value}"
     given = " ".join(arg for arg in sys.argv[1:] if not arg.startswith("+hydra.callbacks.nemo_partial_hydra="))
     return f"{type(error).__name__}: {error}" + (f" (command line: {given})" if given else "")
 

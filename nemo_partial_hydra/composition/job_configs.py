@@ -20,7 +20,7 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from .compat import content, drop_child, is_absent, own_node, put_child, writes_override_dirname
+from .compat import content, drop_child, is_absent, own_node, put_child, texts, writes_override_dirname
 
 _ADDS = (OverrideType.ADD, OverrideType.FORCE_ADD)
 _KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")  # nothing that a version reads in its own way
@@ -120,8 +120,8 @@ class Composer:
     def _is_group(self, key: str) -> bool:
         if key not in self._groups:
             hydra = self.config.hydra
-            texts = list(hydra.overrides.hydra)
-            found = self.loader.get_group_options(key, None, config_name=hydra.job.config_name, overrides=texts)
+            given = texts(hydra.overrides.hydra)
+            found = self.loader.get_group_options(key, None, config_name=hydra.job.config_name, overrides=given)
             self._groups[key] = bool(found)
         return self._groups[key]
 

@@ -23,6 +23,7 @@ from nemo_partial_hydra.jobs.placeholders import is_secret
 
 from . import refusals
 from .checks import check_config
+from .compat import texts
 from .error_text import explain
 from .job_configs import Composer
 
@@ -117,8 +118,8 @@ def save_multirun(config: DictConfig, path: str) -> None:
                 config.hydra.job.env_set[name] = f"${{oc.env:{name}}}"
             for name, value in typed.items():
                 config.hydra.launcher.apptainer.env[name] = f"${{oc.env:{name}}}"
-                texts = [str(text).replace(value, "...") for text in config.hydra.overrides.hydra]
-                config.hydra.overrides.hydra = texts
+                shown = [text.replace(value, "...") for text in texts(config.hydra.overrides.hydra)]
+                config.hydra.overrides.hydra = shown
     OmegaConf.save(config, path)
 
 

@@ -119,6 +119,8 @@ class ServedFiles:
             return Served(stamp, head, _plain(_with_search_path(data) if primary else data), None, defaults)
         defaults = data.pop("defaults", None)
         hydra = data.pop("hydra", None)
+        if hydra is not None and defaults is None:
+            defaults = ["_self_"]  # a typed node takes no key beside its parameters, what a file says does
         lookup: Lookup = functools.partial(self._lookup, name)
         problems = Problems()
         data = adopted(data, lookup)

@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf.resolvers import oc
 
 from nemo_partial_hydra.composition.budget import Resolution
+from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.decode import recipe_tree
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.errors import RecipeError, ValidationError
@@ -40,7 +41,7 @@ def freeze(
     """Implement :func:`nemo_partial_hydra.freeze`."""
     settings = _hydra_settings()
     name = "job" if settings is None else str(settings.job.name)
-    overrides = () if settings is None else tuple(map(str, settings.overrides.task))
+    overrides = () if settings is None else tuple(texts(settings.overrides.task))
     job = frozen(cfg, read_metadata(name, image), overrides=overrides, hydra=settings, allow=allow, multirun=False)
     paths = job_paths(directory)
     write_job(paths, job)

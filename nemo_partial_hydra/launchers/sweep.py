@@ -16,7 +16,9 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.app_modules import own_packages
+from nemo_partial_hydra.composition.budget import Resolution
 from nemo_partial_hydra.composition.checks import overridden_references
+from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.job_configs import Composer
 from nemo_partial_hydra.composition.sweep import each_job, save_multirun
 from nemo_partial_hydra.errors import JobError
@@ -109,7 +111,7 @@ def freeze_sweep(
 
     def work(job: DictConfig, number: int) -> tuple[JobPaths, Job]:
         overridden_references(job)
-        subdir = os.path.normpath(str(OmegaConf.select(job, "hydra.sweep.subdir")))
+        subdir = os.path.normpath(_subdir(job))
         if os.path.isabs(subdir) or subdir.split(os.sep)[0] == os.pardir:
             raise JobError(f"hydra.sweep.subdir={subdir}: a frozen job's directory is below hydra.sweep.dir")
         if places.setdefault(subdir, number) != number:
@@ -118,7 +120,7 @@ def freeze_sweep(
                 "let it contain ${hydra.job.num}"
             )
         made = frozen(
-            job, metadata, num=number, subdir=subdir, overrides=list(job.hydra.overrides.task), hydra=job.hydra,
+            job, metadata, num=number, subdir=subdir, overrides=texts(job.hydra.overrides.task), hydra=job.hydra,
             allow=allow, known=known,
         )  # fmt: skip
         return sweep.job(subdir), made
@@ -130,6 +132,15 @@ def freeze_sweep(
     if write:
         write_sweep(made, config)
     return made
+
+
+def _subdir(job: DictConfig) -> str:
+    """Return ``hydra.sweep.subdir`` of a job, in which ``${hydra:...}`` reads that job's own settings."""
+    held: Any = OmegaConf.to_container(job.hydra.sweep, resolve=False)
+    if "${hydra:" not in str(held["subdir"]):
+        return str(OmegaConf.select(job, "hydra.sweep.subdir"))
+    resolution = Resolution({"hydra": lambda path: resolution.select(job.hydra, path)})
+    return str(resolution.get(job.hydra.sweep, "subdir"))
 
 
 def write_sweep(made: FrozenSweep, config: DictConfig) -> None:

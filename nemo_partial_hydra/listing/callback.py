@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.composition import error_text
 from nemo_partial_hydra.composition.checks import drift_of
+from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
 from nemo_partial_hydra.messages import nearest
 from nemo_partial_hydra.runtime import session
@@ -92,7 +93,7 @@ class CfgPaths(Callback):
 
         loader = GlobalHydra.instance().config_loader()
         params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-        arguments = [*(f"{key}={value}" for key, value in params.items()), *map(str, config.hydra.overrides.task)]
+        arguments = [*(f"{key}={value}" for key, value in params.items()), *texts(config.hydra.overrides.task)]
         seen = set()
         for number, job in enumerate(jobs_of(arguments, loader)):
             extra = [f"hydra.job.num={number}", f"hydra.job.id=job_id_for_{number}"]
