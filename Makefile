@@ -1,7 +1,7 @@
 # Needs make, pip and Python 3.10, 3.11 or 3.12; everything else goes into .venv and .venvs here.
 #
 #   PYTHON=/path/to/python   the interpreter of .venv (default: the best that runs)
-#   JOBS=N                   processes that tests run in (default: a processor each, at most 8)
+#   JOBS=N                   processes that tests run in (default: three for two processors, at most 8: they also wait)
 #   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS   passed on
 
 .DEFAULT_GOAL := help
@@ -11,7 +11,7 @@ PYTHON ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
-JOBS ?= $(shell n=$$(nproc); echo $$((n < 8 ? n : 8)))
+JOBS ?= $(shell n=$$(nproc); n=$$((n + n / 2)); echo $$((n < 8 ? n : 8)))
 PARALLEL = -n $(JOBS) --dist loadgroup
 VENV_PYTHON := .venv/bin/python
 LINTED := $(wildcard nemo_partial_hydra hydra_plugins tiny_llama import.py examples tests benchmarks tools)
