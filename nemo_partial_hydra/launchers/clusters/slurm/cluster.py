@@ -16,7 +16,7 @@ from nemo_partial_hydra.launchers.clusters.base import Array, Refusal, Subject
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.settings import Settings
 
-from . import commands, dependency, preflight, queue
+from . import commands, queue
 from .commands import Ask
 
 if TYPE_CHECKING:
@@ -46,10 +46,14 @@ class Slurm:
 
     def preflight(self, settings: Settings, directory: str, script: Callable[[], str], report: Report) -> None:
         """Ask for partitions and nodes, and let ``sbatch --test-only`` read the script."""
+        from . import preflight
+
         preflight.preflight(settings, directory, script, report, self.ask)
 
     def dependency(self, directory: str) -> str | None:
         """Return ``afterok`` on all that is not done in a sweep."""
+        from . import dependency
+
         return dependency.dependency(directory)
 
     def script(self, array: Array) -> str:
