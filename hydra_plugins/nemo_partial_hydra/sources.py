@@ -186,6 +186,11 @@ class RecipeLibraries(ConfigSource):
         return bool(_workspace().catalog.having(config_path))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        from nemo_partial_hydra.runtime import session
+
+        app = session.current()
+        if app is not None and app.helps and not config_path.strip("/"):
+            return []  # the help of an app lists the groups that it has itself, and counts those of libraries after them
         groups, options = _workspace().catalog.below(config_path)
         if results_filter is None:
             return sorted({*groups, *options})

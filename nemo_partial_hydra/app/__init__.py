@@ -7,5 +7,6 @@ May import: ``listing`` and what it may import; Hydra, inside functions.
 | how does an app run | ``main`` |
 | what is on its command line | ``command_line`` |
 | what of it does Hydra get | ``hydra_arguments`` |
+| what does its help say besides Hydra's | ``help`` |
 | no garbage collection for an answer | ``collector`` |
 """

@@ -15,14 +15,14 @@ from nemo_partial_hydra.errors import UsageError
 
 LISTING, SET_ONLY, LIBRARY = "--cfg-paths", "--set-only", "--library"
 CONFIG_DIR, CONFIG_NAME, CONFIG_PATH = "--config-dir", "--config-name", "--config-path"
-MULTIRUN, RUN, COMPLETION = "--multirun", "--run", "--shell-completion"
+MULTIRUN, RUN, COMPLETION, HELP = "--multirun", "--run", "--shell-completion", "--help"
 
 _FULL = {
     "-c": "--cfg",
     "-cd": CONFIG_DIR,
     "-cn": CONFIG_NAME,
     "-cp": CONFIG_PATH,
-    "-h": "--help",
+    "-h": HELP,
     "-i": "--info",
     "-m": MULTIRUN,
     "-p": "--package",
@@ -32,8 +32,8 @@ _FULL = {
 _OURS = (LISTING, SET_ONLY, LIBRARY, CONFIG_DIR)
 _OF_LISTING = {"--package": "package", "--filter": "filter"}  # ours with LISTING, else Hydra's or nobody's
 _COMPOSED = (MULTIRUN, RUN, CONFIG_NAME, CONFIG_PATH)  # what of Hydra's flags a composition depends on
-_ALONE = (LISTING, SET_ONLY, MULTIRUN, RUN, COMPLETION, "--help", "--hydra-help", "--version", "--resolve")
-_ONLY_SHOWS = (COMPLETION, "--help", "--hydra-help", "--version", "--cfg", "--info")
+_ALONE = (LISTING, SET_ONLY, MULTIRUN, RUN, COMPLETION, HELP, "--hydra-help", "--version", "--resolve")
+_ONLY_SHOWS = (COMPLETION, HELP, "--hydra-help", "--version", "--cfg", "--info")
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,11 @@ class CommandLine:
     def completes(self) -> bool:
         """Whether a shell asks how a line goes on."""
         return any(flag.name == COMPLETION for flag in self.flags)
+
+    @property
+    def helps(self) -> bool:
+        """Whether the app's help is asked for."""
+        return any(flag.name == HELP for flag in self.flags)
 
     @property
     def only_shows(self) -> bool:

@@ -65,6 +65,7 @@ class App:
         """Do what a command line asks for: list paths, complete it, or run the function."""
         listing = given.listing
         self.settings.completes = given.completes
+        self.settings.helps = given.helps
         with contextlib.ExitStack() as while_it_runs:
             if listing is not None or given.completes:
                 while_it_runs.enter_context(uncollected())
@@ -119,7 +120,20 @@ class App:
 
         sys.argv = [sys.argv[0], *line.arguments_to_run()]
         arguments = main_arguments(self.version_base)
-        hydra.main(self.config_path, self.config_name, **arguments)(_task(self.function))()
+        with self._more_help() if line.helps else contextlib.nullcontext():
+            hydra.main(self.config_path, self.config_name, **arguments)(_task(self.function))()
+
+    @contextlib.contextmanager
+    def _more_help(self) -> Iterator[None]:
+        """Print what the help of an app says besides Hydra's, which ends the process."""
+        from .help import section
+
+        try:
+            yield
+        except SystemExit as ended:
+            if not ended.code:
+                print(section(self.settings.workspace.catalog), end="")
+            raise
 
     @contextlib.contextmanager
     def composed(self, line: CommandLine) -> Iterator[Any]:

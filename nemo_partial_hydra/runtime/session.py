@@ -39,6 +39,7 @@ class Session:
     unreadable: dict[str, str] = field(default_factory=dict)
     checked: tuple[Any, Path, Tree] | None = None  # the recipe that was checked last: as data, its place, as a tree
     completes: bool = False
+    helps: bool = False
 
     @cached_property
     def workspace(self) -> Workspace:

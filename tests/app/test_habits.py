@@ -128,3 +128,16 @@ def test_another_package_of_the_same_name_is_not_the_scripts_own(tmp_path: Path)
     assert done.code == 3
     assert "'pkg.parts.train' is not in an allowed package" in done.err
     assert "IMPORTED" not in done.out
+
+
+def test_help_names_our_flags_and_counts_what_libraries_have(app: App) -> None:
+    done = app.run("--help")
+    assert done.code == 0, done.err
+    groups, _, ours = done.out.partition("== Recipes ==")
+    assert "opt: adam, sgd" in groups
+    assert "llama3_70b" not in done.out
+    for flag in ("--cfg-paths", "--package", "--filter", "--set-only", "--library"):
+        assert flag in ours
+    assert "pretrain (99)" in ours
+    assert len(done.out.splitlines()) < 100  # a screen or two, the config of this app being forty lines of it
+    assert "== Recipes ==" not in app.run("--hydra-help").out
