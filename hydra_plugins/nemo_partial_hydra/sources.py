@@ -190,7 +190,7 @@ class RecipeLibraries(ConfigSource):
 
         app = session.current()
         if app is not None and app.helps and not config_path.strip("/"):
-            return []  # the help of an app lists the groups that it has itself, and counts those of libraries after them
+            return []  # the help of an app lists its own groups, and counts those of libraries after them
         groups, options = _workspace().catalog.below(config_path)
         if results_filter is None:
             return sorted({*groups, *options})

@@ -198,6 +198,9 @@ def _one_message() -> Iterator[None]:
         print("Interrupted.", file=sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and not error_text.marked(error):  # ``--help | head``
+            error_text.end_of_pipe()
+            sys.exit(ExitCode.DONE)
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         sys.exit(error_text.report(error))

@@ -27,13 +27,18 @@ def mark(error: BaseException) -> None:
         return  # an exception class with __slots__: it is reported with Hydra's frames, which is only longer
 
 
+def marked(error: BaseException) -> bool:
+    """Whether an exception came out of the decorated function."""
+    return bool(getattr(error, _TASK, False))
+
+
 def report(error: BaseException) -> ExitCode:
     """Print an error for the user and return the exit code."""
     own = find(error, RecipeError)
     if own is not None:
         print(f"Error: {own}", file=sys.stderr)
         return own.exit_code
-    if not getattr(error, _TASK, False):
+    if not marked(error):
         text = explain(error)
         if text is not None:
             print(f"Error: {text}", file=sys.stderr)

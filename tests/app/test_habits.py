@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,3 +144,16 @@ def test_help_names_our_flags_and_counts_what_libraries_have(app: App) -> None:
     assert "pretrain (99)" in ours
     assert len(done.out.splitlines()) < 100  # a screen or two, the config of this app being forty lines of it
     assert "== Recipes ==" not in app.run("--hydra-help").out
+
+
+def test_a_reader_may_close_the_pipe_of_the_help(app: App) -> None:
+    command = f"{shlex.quote(sys.executable)} -u app.py --help | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=app.folder,
+        env=app.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
