@@ -57,7 +57,9 @@ def test_a_config_is_composed_and_read_once(counts: Counter[str], tmp_path: Path
 def test_each_job_of_a_sweep_is_composed_and_read_once(counts: Counter[str], tmp_path: Path) -> None:
     assert App(tmp_path).inline("--cfg-paths", "-m", "optimizers.0.lr=0.5,0.25,0.125").code == 0
     jobs = {"load_sweep_config": 3, "claims": 3, "loose_data": 3, "from_data_placed": 3}
-    assert counts == {"load_configuration": 1 + 3, **jobs}, "the sweep's own config, and one a job"
+    own = counts.pop("load_configuration")
+    assert own in (1, 1 + 3), "the sweep's own config; Hydra 1.3 counts that of each job here too"
+    assert counts == jobs
 
 
 def test_each_node_is_looked_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
