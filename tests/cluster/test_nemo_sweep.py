@@ -25,7 +25,7 @@ MODELS = ("llama_tiny", "llama_tiny_wide")
 PREPARE = """
 import sys
 from pathlib import Path
-from nemo_partial_hydra.cli import main
+from nemo_partial_hydra.cli.main import main
 from tiny_llama.checkpoints import make
 
 make(Path("work/hf"))
