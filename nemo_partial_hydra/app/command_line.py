@@ -13,27 +13,35 @@ from typing import Any
 
 from nemo_partial_hydra.errors import UsageError
 
-LISTING, SET_ONLY, LIBRARY = "--cfg-paths", "--set-only", "--library"
-CONFIG_DIR, CONFIG_NAME, CONFIG_PATH = "--config-dir", "--config-name", "--config-path"
-MULTIRUN, RUN, COMPLETION, HELP = "--multirun", "--run", "--shell-completion", "--help"
+from .known_flags import (
+    CFG,
+    COMPLETION,
+    CONFIG_DIR,
+    CONFIG_NAME,
+    CONFIG_PATH,
+    END,
+    FILTER,
+    FLAGS,
+    HELP,
+    LIBRARY,
+    LISTING,
+    MAYBE,
+    MULTIRUN,
+    NOTHING,
+    PACKAGE,
+    RERUN,
+    RUN,
+    SET_ONLY,
+    Named,
+    named,
+)
 
-_FULL = {
-    "-c": "--cfg",
-    "-cd": CONFIG_DIR,
-    "-cn": CONFIG_NAME,
-    "-cp": CONFIG_PATH,
-    "-h": HELP,
-    "-i": "--info",
-    "-m": MULTIRUN,
-    "-p": "--package",
-    "-r": RUN,
-    "-sc": COMPLETION,
-}
-_OURS = (LISTING, SET_ONLY, LIBRARY, CONFIG_DIR)
-_OF_LISTING = {"--package": "package", "--filter": "filter"}  # ours with LISTING, else Hydra's or nobody's
-_COMPOSED = (MULTIRUN, RUN, CONFIG_NAME, CONFIG_PATH)  # what of Hydra's flags a composition depends on
-_ALONE = (LISTING, SET_ONLY, MULTIRUN, RUN, COMPLETION, HELP, "--hydra-help", "--version", "--resolve")
-_ONLY_SHOWS = (COMPLETION, HELP, "--hydra-help", "--version", "--cfg", "--info")
+_TAKEN = (LISTING, LIBRARY, CONFIG_DIR)  # what Hydra never gets
+_OF_LISTING = {PACKAGE: "package", FILTER: "filter", SET_ONLY: "set_only"}  # ours with LISTING; arguments of CfgPaths
+_DIRECTORIES = (LIBRARY, CONFIG_DIR)
+_ONLY_SHOWS = frozenset(flag.name for flag in FLAGS if flag.shows)
+_COMPOSED = frozenset(flag.name for flag in FLAGS if flag.composes)
+_MODE = "hydra.mode"
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,11 @@ class CommandLine:
         UsageError
             For a flag of ours that lacks its value, or an unknown format of the listing.
         """
-        listing = any(word.partition("=")[0] == LISTING for word in arguments)
-        return cls(tuple(_items(list(arguments), listing)))
+        words = [(word, named(word)) for word in _before_end(arguments)]
+        listing = any(flag.name == LISTING for _, flags in words for flag in flags)
+        after = arguments[len(words) :]
+        items = list(_items(words, listing))
+        return cls((*items, *([Flag(END, None, (END,))] if after else ()), *after[1:]))
 
     @property
     def flags(self) -> Iterator[Flag]:
@@ -93,9 +104,14 @@ class CommandLine:
 
     @property
     def multirun(self) -> bool:
-        """Whether it is a sweep."""
+        """Whether it is a sweep, by a flag or by ``hydra.mode`` among the overrides."""
         names = [flag.name for flag in self.flags if flag.name in (MULTIRUN, RUN)]
-        return bool(names) and names[-1] == MULTIRUN
+        if names and names[-1] == MULTIRUN:
+            return True
+        modes = [
+            value for key, _, value in (text.lstrip("+").partition("=") for text in self.overrides) if key == _MODE
+        ]
+        return bool(modes) and modes[-1].strip("'\"") == "MULTIRUN"
 
     @property
     def listing(self) -> dict[str, Any] | None:
@@ -104,10 +120,8 @@ class CommandLine:
         for flag in self.flags:
             if flag.name == LISTING:
                 out["format"] = flag.value
-            elif flag.name == SET_ONLY and flag.ours:
-                out["set_only"] = True
             elif flag.name in _OF_LISTING and flag.ours:
-                out[_OF_LISTING[flag.name]] = flag.value
+                out[_OF_LISTING[flag.name]] = True if flag.name == SET_ONLY else flag.value
         return out if "format" in out else None
 
     @property
@@ -125,6 +139,29 @@ class CommandLine:
         """Whether Hydra shows something instead of running the app."""
         return any(flag.name in _ONLY_SHOWS for flag in self.flags)
 
+    @property
+    def reruns(self) -> bool:
+        """Whether an earlier job is run once more."""
+        return any(flag.name == RERUN for flag in self.flags)
+
+    def refuse_idle(self) -> None:
+        """Refuse flags that mean nothing without another one that is missing.
+
+        Raises
+        ------
+        UsageError
+            Naming both flags.
+        """
+        names = {flag.name for flag in self.flags}
+        for flag in self.flags:
+            given = " ".join(flag.words)
+            if flag.name in (FILTER, SET_ONLY) and LISTING not in names:
+                raise UsageError(f"{given} says which paths are listed: add {LISTING}")
+            if flag.name == PACKAGE and not {LISTING, *_ONLY_SHOWS} & names:
+                raise UsageError(f"{given} says what of the config is shown: add {CFG} job, or {LISTING}")
+            if flag.name == "--resolve" and not {CFG, HELP, LISTING} & names:
+                raise UsageError(f"{given} says how the config is shown: add {CFG} job")
+
     def refuse_others(self) -> None:
         """Refuse flags of Hydra's that mean nothing for a listing.
 
@@ -134,7 +171,7 @@ class CommandLine:
             Naming the flag, or one that lacks its value.
         """
         for flag in self.flags:
-            if not flag.ours and flag.name not in _COMPOSED:
+            if not flag.ours and flag.name not in _COMPOSED and flag.name != END:
                 raise UsageError(f"{flag.words[0]} cannot be combined with {LISTING}")
             if flag.name in (CONFIG_NAME, CONFIG_PATH) and flag.value is None:
                 raise UsageError(f"{flag.words[0]} needs a value")
@@ -164,35 +201,53 @@ class CommandLine:
 
         Hydra's parser takes overrides in one block, so one that is added has no place of its own behind a flag.
         """
-        return [*self.overrides, *(word for flag in self.flags if not flag.ours for word in flag.words)]
+        flags = [word for flag in self.flags if not flag.ours and flag.name != END for word in flag.words]
+        if any(named(text) for text in self.overrides):  # Hydra is to say that they are no overrides
+            return [*flags, END, *self.overrides]
+        return [*self.overrides, *flags]
 
 
-def _items(words: list[str], listing: bool) -> Iterator[Flag | str]:
+def _before_end(words: Sequence[str]) -> Sequence[str]:
+    """Return the words among which flags may stand."""
+    return words[: list(words).index(END)] if END in words else words
+
+
+def _items(words: list[tuple[str, list[Named]]], listing: bool) -> Iterator[Flag | str]:
     """Yield the flags and overrides."""
-    while words:
-        word = words.pop(0)
-        if not word.startswith("-"):
+    left = iter(range(len(words)))
+    for at in left:
+        word, flags = words[at]
+        if not flags:
             yield word
-            continue
-        given, equals, text = word.partition("=")
-        name = _FULL.get(given, given)
-        ours = name in _OURS if name != SET_ONLY else listing
-        ours = ours or (listing and name in _OF_LISTING)
-        if name == LISTING:
-            from nemo_partial_hydra.listing.formats import check_format
-
-            yield Flag(name, check_format(text) if equals else "table", (word,), ours)
-        elif equals or name in _ALONE:
-            yield Flag(name, text if equals else None, (word,), ours)
-        elif ours and not words:
-            raise UsageError(f"{given} needs {'a directory' if name in (LIBRARY, CONFIG_DIR) else 'a value'}")
-        elif words and (ours or _is_value(words[0], always=name in _COMPOSED)):
-            value = words.pop(0)
-            yield Flag(name, value, (word, value), ours)
-        else:
-            yield Flag(name, None, (word,), ours)
+        for flag in flags:
+            ours = flag.name in _TAKEN or (listing and flag.name in _OF_LISTING)
+            own = (word,) if len(flags) == 1 else (flag.given, *([] if flag.value is None else [flag.value]))
+            following = words[at + 1] if flag is flags[-1] and at + 1 < len(words) else None
+            if flag.name == LISTING:
+                yield Flag(LISTING, _format(flag.value, following), own, ours)
+            elif flag.value is not None or not _takes(flag, following):
+                if flag.value is None and ours and flag.name != SET_ONLY:
+                    raise UsageError(f"{flag.given} needs {'a directory' if flag.name in _DIRECTORIES else 'a value'}")
+                yield Flag(flag.name, flag.value, own, ours)
+            elif following is not None:
+                next(left)
+                yield Flag(flag.name, following[0], (*own, following[0]), ours)
 
 
-def _is_value(word: str, *, always: bool) -> bool:
-    """Whether the word after one of Hydra's flags is its value, ``always`` or where it can be no override."""
-    return not word.startswith("-") and (always or not ("=" in word or word.startswith("~")))
+def _takes(flag: Named, following: tuple[str, list[Named]] | None) -> bool:
+    """Whether the word after a flag is its value."""
+    takes = NOTHING if flag.known is None else flag.known.takes
+    if takes == NOTHING or following is None or following[1]:
+        return False
+    return takes != MAYBE or not ("=" in following[0] or following[0].startswith("~"))
+
+
+def _format(text: str | None, following: tuple[str, list[Named]] | None) -> str:
+    """Return the format of a listing, which is a part of its flag's word."""
+    from nemo_partial_hydra.listing.formats import FORMATS, check_format
+
+    if text is not None:
+        return check_format(text)
+    if following is not None and following[0] in FORMATS:
+        raise UsageError(f"{LISTING} {following[0]}: a format is a part of the flag, write {LISTING}={following[0]}")
+    return "table"

@@ -9,15 +9,14 @@ import os
 from collections.abc import Iterable
 
 from nemo_partial_hydra.composition import root_keys
+from nemo_partial_hydra.composition.compat import CHECK, rerun_takes_overrides
 from nemo_partial_hydra.dialect.scalars import REFERENCE
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.session import Session
 
-from .command_line import CONFIG_DIR, LIBRARY, CommandLine
-
-CHECK = "+hydra.callbacks.nemo_partial_hydra={_target_:nemo_partial_hydra.composition.checks.CheckRecipe}"
-"""The override that has Hydra check a run before anything is made."""
+from .command_line import CommandLine
+from .known_flags import CONFIG_DIR, LIBRARY
 
 
 def for_hydra(line: CommandLine, app: Session) -> CommandLine:
@@ -49,8 +48,10 @@ def for_hydra(line: CommandLine, app: Session) -> CommandLine:
 
 
 def checked(line: CommandLine) -> CommandLine:
-    """Return Hydra's command line with the callback that checks what is run."""
-    return line if line.only_shows else line.replaced([*line.overrides, CHECK])
+    """Return Hydra's command line with the callback that checks what is run; the callback takes its own traces away."""
+    if line.only_shows or (line.reruns and not rerun_takes_overrides()):
+        return line
+    return line.replaced([*line.overrides, CHECK])
 
 
 def refuse_below_references(overrides: Iterable[str]) -> None:

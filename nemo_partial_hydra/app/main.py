@@ -21,8 +21,9 @@ from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError
 from nemo_partial_hydra.runtime import session
 
 from .collector import uncollected
-from .command_line import CONFIG_NAME, CONFIG_PATH, MULTIRUN, CommandLine
+from .command_line import CommandLine
 from .hydra_arguments import checked, for_hydra
+from .known_flags import CONFIG_NAME, CONFIG_PATH, MULTIRUN
 
 
 def main(
@@ -42,7 +43,7 @@ def main(
             known = frozenset(REGISTRY.entries)
             settings = session.Session((*allow, *own_packages(function)), recipe, registered=known)
             app = App(function, config_path, config_name, version_base, settings)
-            with _argv(), _one_message():
+            with _one_message(), _argv():
                 app.run(CommandLine.parse(sys.argv[1:]))
             return None
 
@@ -63,6 +64,7 @@ class App:
 
     def run(self, given: CommandLine) -> None:
         """Do what a command line asks for: list paths, complete it, or run the function."""
+        given.refuse_idle()
         listing = given.listing
         self.settings.completes = given.completes
         self.settings.helps = given.helps
@@ -80,12 +82,13 @@ class App:
 
     def list_paths(self, line: CommandLine, options: dict[str, Any]) -> None:
         """Print the paths of a command line's config."""
+        from nemo_partial_hydra.composition.compose import sweeps
         from nemo_partial_hydra.listing.callback import CfgPaths
 
         line.refuse_others()
         listing = CfgPaths(**options)
         with self.composed(line) as config:
-            listing.show(config, multirun=line.multirun)
+            listing.show(config, multirun=line.multirun or sweeps(config))
 
     def complete(self, line: CommandLine) -> bool:
         """Print the values that complete what has been typed; return False where Hydra has to answer."""
@@ -118,6 +121,7 @@ class App:
 
         from nemo_partial_hydra.composition.compat import main_arguments
 
+        self.settings.arguments = tuple(sys.argv)
         sys.argv = [sys.argv[0], *line.arguments_to_run()]
         arguments = main_arguments(self.version_base)
         with self._more_help() if line.helps else contextlib.nullcontext():

@@ -20,7 +20,7 @@ from nemo_partial_hydra.signatures import drift
 
 from . import error_text
 from .budget import Resolution
-from .compat import content, full_key, is_absent, is_missing, own_node, texts
+from .compat import content, forget_check, full_key, is_absent, is_missing, own_node, texts
 from .decode import recipe_data
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
@@ -31,6 +31,8 @@ class CheckRecipe(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the job's recipe; end the process with one message if it is wrong."""
+        forget_check(config)
+        session.restore_arguments()
         try:
             check_config(config)
         except (RecipeError, OmegaConfBaseException) as error:
@@ -38,6 +40,8 @@ class CheckRecipe(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Put the recipe sweeper in the place of the basic one."""
+        forget_check(config)
+        session.restore_arguments()
         target = str(config.hydra.sweeper.get("_target_"))
         if config.hydra.runtime.choices.get("hydra/sweeper") == "basic" and target.endswith(".BasicSweeper"):
             with read_write(config.hydra):

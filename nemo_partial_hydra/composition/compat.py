@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
 NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
 
@@ -121,10 +121,32 @@ def initialize_arguments(version_base: str | None) -> dict[str, Any]:
 
 def writes_override_dirname() -> bool:
     """Whether Hydra writes ``hydra.job.override_dirname`` while it composes; from 1.4 on a resolver computes it."""
+    return _hydra_version() < (1, 4)
+
+
+def rerun_takes_overrides() -> bool:
+    """Whether ``--experimental-rerun`` composes again, with further overrides; before 1.4 it read a pickled config."""
+    return _hydra_version() >= (1, 4)
+
+
+def _hydra_version() -> tuple[int, int]:
     import hydra
 
     major, minor = hydra.__version__.split(".")[:2]
-    return (int(major), int(minor)) < (1, 4)
+    return int(major), int(minor)
+
+
+CALLBACK = "nemo_partial_hydra"
+CHECK = f"+hydra.callbacks.{CALLBACK}={{_target_:nemo_partial_hydra.composition.checks.CheckRecipe}}"
+"""The override that has Hydra check a run before anything is made: a callback has no other public way in."""
+
+
+def forget_check(config: DictConfig) -> None:
+    """Take that override and its callback out of a composed config: records and jobs show what the user gave."""
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.callbacks.pop(CALLBACK, None)
+        own = texts(config.hydra.overrides.hydra)
+        config.hydra.overrides.hydra = [text for text in own if not text.startswith(CHECK.partition("=")[0])]
 
 
 HYDRA_OWN = ("hydra", "hydra_plugins", "nemo_partial_hydra", "logging", "colorlog")

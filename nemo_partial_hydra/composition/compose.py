@@ -57,15 +57,43 @@ def compose(name: str | None, overrides: Sequence[str] = (), *, with_hydra: bool
 
 
 def compose_run(name: str | None, overrides: Sequence[str], *, multirun: bool) -> DictConfig:
-    """Compose the config of a command line, its ``hydra`` node included, which ``${hydra:...}`` then reads."""
+    """Compose the config of a command line, its ``hydra`` node included, which ``${hydra:...}`` then reads.
+
+    Without ``multirun`` it is a sweep still where a config says so: ``sweeps`` tells.
+    """
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
     from hydra.types import RunMode
 
     loader = GlobalHydra.instance().config_loader()
-    config = loader.load_configuration(name, list(overrides), RunMode.MULTIRUN if multirun else RunMode.RUN)
+    try:
+        config = loader.load_configuration(name, list(overrides), RunMode.MULTIRUN if multirun else RunMode.RUN)
+    except HydraException as error:
+        found = None if multirun else _sweep(loader, name, overrides)
+        if found is None:
+            raise error
+        config = found
     HydraConfig.instance().set_config(config)
     return config
+
+
+def sweeps(config: DictConfig) -> bool:
+    """Whether a composed config says by itself that it is for a sweep: ``hydra: {mode: MULTIRUN}``."""
+    mode = config.hydra.mode
+    return mode is not None and str(mode.name) == "MULTIRUN"
+
+
+def _sweep(loader: Any, name: str | None, overrides: Sequence[str]) -> DictConfig | None:
+    """Compose the config of a sweep, if it says that it is one."""
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+
+    try:
+        config: DictConfig = loader.load_configuration(name, list(overrides), RunMode.MULTIRUN)
+    except HydraException:
+        return None
+    return config if sweeps(config) else None
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from nemo_partial_hydra.composition.error_text import end_of_pipe
@@ -96,7 +96,7 @@ def _texts(data: Any) -> Any:
 
 
 def _table(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
-    if "COLUMNS" in os.environ:
+    if _wants_folding(os.environ):
         from .terminal import table
 
         yield from table(jobs, many, width=shutil.get_terminal_size().columns)
@@ -109,6 +109,11 @@ def _table(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
         widths = [max(map(len, texts)) for texts in zip(*cells, strict=True)]
         for row in cells:
             yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+
+
+def _wants_folding(environment: Mapping[str, str]) -> bool:
+    """Whether somebody says how wide lines may be: GNU readline exports ``COLUMNS`` too, and ``LINES`` with it."""
+    return "COLUMNS" in environment and "LINES" not in environment
 
 
 def _tree(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:

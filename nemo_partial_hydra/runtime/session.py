@@ -40,6 +40,7 @@ class Session:
     checked: tuple[Any, Path, Tree] | None = None  # the recipe that was checked last: as data, its place, as a tree
     completes: bool = False
     helps: bool = False
+    arguments: tuple[str, ...] | None = None  # of the process, as the user gave them; None: as they are
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -165,6 +166,16 @@ def typed_entry(entry: Any, app: Session | None = None) -> Any:
     if app is not None and is_library(folder):
         add_library(app, folder, "hydra.searchpath")
     return f"{FILE_SCHEME}://{folder}"
+
+
+def restore_arguments() -> None:
+    """Give the process its arguments back, once Hydra has read those that it was given instead.
+
+    What runs then may start the script once more with them, as Lightning does for each device.
+    """
+    app = current()
+    if app is not None and app.arguments is not None:
+        sys.argv = list(app.arguments)
 
 
 def completing() -> bool:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nemo_partial_hydra.app.command_line import CONFIG_DIR, CONFIG_NAME, CONFIG_PATH, LIBRARY, CommandLine
+from nemo_partial_hydra.app.command_line import CommandLine, Flag
 from nemo_partial_hydra.app.hydra_arguments import for_hydra
+from nemo_partial_hydra.app.known_flags import (
+    CONFIG_DIR,
+    CONFIG_NAME,
+    CONFIG_PATH,
+    FLAGS,
+    LIBRARY,
+    MAYBE,
+    NOTHING,
+    VALUE,
+    named,
+)
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.runtime.session import Session
 from tests.support.apps import App
@@ -115,6 +131,110 @@ def test_other_overrides_take_the_places_of_those_that_were_given() -> None:
     assert line.replaced(["a=3", "b=4", "c=5"]).arguments() == ["a=3", "-m", "b=4", "c=5"]
     assert line.arguments() == ["a=1", "-m", "b=2"]
     assert line.without("--multirun").arguments() == ["a=1", "b=2"]
+
+
+def hydras_parser() -> Any:
+    return importlib.import_module("hydra.main").get_args_parser()
+
+
+def meant(parse: Callable[[list[str]], Any], words: list[str]) -> dict[str, Any] | str:
+    """Return what Hydra's parser makes of some words, or how it ends."""
+    with redirect_stderr(StringIO()), redirect_stdout(StringIO()):
+        try:
+            return dict(vars(parse(words)))
+        except SystemExit as ended:
+            return f"exit code {ended.code}"
+
+
+def test_the_table_of_flags_is_that_of_hydras_parser() -> None:
+    actions = [action for action in hydras_parser()._actions if action.option_strings]
+    theirs = {frozenset(action.option_strings): action.nargs for action in actions}
+    hydras = [flag for flag in FLAGS if not flag.ours]
+    nargs = {NOTHING: 0, VALUE: None, MAYBE: "?"}
+    assert {frozenset(filter(None, (flag.name, flag.short))): nargs[flag.takes] for flag in hydras} == theirs
+
+
+SPELLINGS = [
+    *("-m", "--multirun", "--mul", "-r", "--run", "--ru", "--re", "-h", "--he", "--h", "--hydra-help", "--hy"),
+    *("--cfg=job", "-c=job", "-cjob", "--cf=hydra", "--cfg=nope", "--resolve", "--res", "-sc", "-s", "--shell-comp"),
+    *("--package=a.b", "-pa.b", "-p=a", "--pack=x", "-mpmodel", "-rm", "-mx", "-x", "--nope", "--nope=1", "--conf=1"),
+    *("--config-name=a", "-cn=a", "-cna", "--config-n=b", "-cp=conf", "--config-path=conf", "--experimental-rerun=a=1"),
+    *("--info=all", "-i=defaults", "-iplugins", "--in=searchpath", "--info=nope", "--vers", "--version=1", "--set=1"),
+]
+WITH_VALUE = [("--cfg", "job"), ("-c", "all"), ("--pack", "a"), ("-p", "a=1"), ("-cn", "x"), ("--config-name", "~y")]
+WITH_VALUE += [("-cp", "z"), ("--exp", "outputs/a=1/x"), ("-mp", "model"), ("--info", "config"), ("-i", "all")]
+OVERRIDES = ["a=1", "a=1,2", "+b=2", "~c", "++d={x: 1}", "model=a", "-1", "-1.5", "", "-", "- a b", "-x y", "a", "k=-m"]
+
+
+@given(
+    st.lists(st.sampled_from([*[(word,) for word in SPELLINGS], *WITH_VALUE, *[(word,) for word in OVERRIDES]])),
+    st.lists(st.sampled_from(["a=1", "-m", "--cfg=job"]), max_size=2),
+)
+def test_hydra_means_the_same_by_what_it_gets_in_whatever_order(parts: list[tuple[str, ...]], after: list[str]) -> None:
+    words = [word for part in parts for word in part]
+    expected = meant(hydras_parser().parse_intermixed_args, [word for word in words if word not in after])
+    words = [word for word in words if word not in after]
+    if after and not isinstance(expected, str):
+        expected["overrides"] = [*expected["overrides"], *after]
+    got = meant(hydras_parser().parse_args, parse(*words, *(["--", *after] if after else [])).arguments_to_run())
+    assert got == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "flag"),
+    [
+        ("--lib=x", Flag(LIBRARY, "x", ("--lib=x",), True)),
+        ("--cfg-p=json", Flag("--cfg-paths", "json", ("--cfg-p=json",), True)),
+        ("--fil=x", Flag("--filter", "x", ("--fil=x",))),
+        ("--config-d=x", Flag(CONFIG_DIR, "x", ("--config-d=x",), True)),
+    ],
+)
+def test_ours_may_be_shortened_to_what_no_other_begins_with(word: str, flag: Flag) -> None:
+    assert list(parse(word).flags) == [flag]
+    assert named("--cf=job")[0].name == "--cfg"  # as without us
+    assert named("--s=1")[0].name == "--shell-completion"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--filter", "*.lr"], r"--filter \*.lr says which paths are listed: add --cfg-paths"),
+        (["--set-only", "a=1"], "--set-only says which paths are listed: add --cfg-paths"),
+        (["-p", "model"], "-p model says what of the config is shown: add --cfg job, or --cfg-paths"),
+        (["-mp", "model"], "-p model says what of the config is shown"),
+        (["--resolve"], "--resolve says how the config is shown: add --cfg job"),
+    ],
+)
+def test_a_flag_that_means_nothing_alone_names_the_one_that_is_missing(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse(*words).refuse_idle()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--cfg-paths", "--filter", "*.lr", "--set-only", "-p", "model"],
+        ["--cfg", "job", "-p", "model", "--resolve"],
+        ["--info", "-p", "model"],
+        ["--help", "--resolve"],
+    ],
+)
+def test_with_it_they_mean_something(words: list[str]) -> None:
+    parse(*words).refuse_idle()
+
+
+def test_a_format_of_the_listing_is_a_part_of_its_flag() -> None:
+    with pytest.raises(UsageError, match="write --cfg-paths=json"):
+        parse("--cfg-paths", "json")
+
+
+@pytest.mark.parametrize(
+    ("words", "sweep"),
+    [(["hydra.mode=MULTIRUN"], True), (["hydra.mode=MULTIRUN", "-r"], True), (["hydra.mode=RUN"], False)],
+)
+def test_the_mode_among_the_overrides_says_whether_it_is_a_sweep(words: list[str], sweep: bool) -> None:
+    assert parse(*words).multirun is sweep
+    assert parse(*words, "-m").multirun
 
 
 @pytest.fixture

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import hydra
 import pytest
 import yaml
 
-from tests.support.apps import ROOT, App
+from tests.support.apps import ROOT, App, Done
 
 pytestmark = pytest.mark.matrix
+
+
+PLAIN = """
+import hydra
+
+@hydra.main(config_path="conf", config_name="config", version_base=None)
+def main(cfg):
+    print("RESULT", cfg.steps)
+
+if __name__ == "__main__":
+    main()
+"""
+RERUNS_A_PICKLE = hydra.__version__ < "1.4"
 
 
 @pytest.fixture
@@ -157,3 +172,84 @@ def test_a_reader_may_close_the_pipe_of_the_help(app: App) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def told(done: Done) -> list[list[str]]:
+    """Return the lines of what Hydra tells, but for rulers, the time that it took, and what serves typed files."""
+    assert done.code == 0, done.err
+    cells = [line.replace("nph-file://", "file://").replace("|", " ").split() for line in done.out.splitlines()]
+    ours = "nph_signature/", "nph://", "nph-library://"
+    kept = [row for row in cells if row and not set(row[0]) <= set("-*=") and "nph_signature/config:" not in row]
+    return [row for row in kept if not any(text.startswith(ours) for text in row)]
+
+
+@pytest.mark.parametrize("what", ["defaults", "defaults-tree", "searchpath"])
+def test_hydra_tells_of_an_app_what_it_tells_of_a_plain_one(app: App, what: str) -> None:
+    app.write("plain.py", PLAIN)
+    line = ("model.config.hidden=4", "-i", what)
+    assert told(app.run(*line)) == told(app.run(*line, script="plain.py"))
+
+
+def test_hydra_tells_of_itself_what_it_tells_in_a_plain_app(app: App) -> None:
+    app.write("plain.py", PLAIN)
+    for flag in ("--hydra-help", "--version"):
+        assert app.run(flag).out.replace("app.py", "plain.py") == app.run(flag, script="plain.py").out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_installed_as_that_of_a_plain_app(app: App, shell: str) -> None:
+    app.write("plain.py", PLAIN)
+    for what in ("install", "uninstall"):
+        plain = app.run("--shell-completion", f"{what}={shell}", script="plain.py")
+        for flag in ("-sc", "--shell-comp"):
+            assert app.run(flag, f"{what}={shell}").out.replace("app.py", "plain.py") == plain.out
+
+
+TELLS = """
+import sys
+from hydra.core.hydra_config import HydraConfig
+import nemo_partial_hydra as nph
+
+@nph.main(config_path="conf", config_name="config")
+def main(cfg):
+    hydra = HydraConfig.get()
+    print("RESULT", nph.run(cfg)["steps"], sys.argv[1:], [*hydra.overrides.hydra], dict(hydra.callbacks))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_what_checks_an_app_leaves_no_trace(tmp_path: Path) -> None:
+    app = App(tmp_path / "app", script=TELLS)
+    words = ["steps=4", "-cn", "config", "hydra.job.name=x"]
+    done = app.run(*words, "hydra.run.dir=out")
+    assert done.result.startswith(f"4 {[*words, 'hydra.run.dir=out']} ['hydra.job.name=x'"), done.err
+    assert done.result.endswith("{}")
+    sweep = app.run(*words, "-m", "hydra.sweep.dir=sweep")
+    assert sweep.result.startswith(f"4 {[*words, '-m', 'hydra.sweep.dir=sweep']}"), sweep.err
+    for file in ("out/.hydra/hydra.yaml", "sweep/0/.hydra/hydra.yaml", "sweep/multirun.yaml"):
+        assert "CheckRecipe" not in (app.folder / file).read_text()
+
+
+def test_a_job_is_run_once_more(tmp_path: Path) -> None:
+    app = App(tmp_path / "app", script=TELLS)
+    if RERUNS_A_PICKLE:
+        pickles = "+hydra.callbacks.p._target_=hydra.experimental.callbacks.PickleJobInfoCallback"
+        assert app.run("steps=8", "hydra.run.dir=out", pickles).code == 0
+        again = app.run("--experimental-rerun", "out/.hydra/config.pickle")
+        assert "Config overrides are not supported" not in again.err
+    else:
+        assert app.run("steps=8", "hydra.run.dir=out").code == 0
+        again = app.run("--experimental-rerun", "out")
+    assert again.result.startswith("8 ["), again.err
+
+
+def test_a_config_may_say_that_it_is_for_a_sweep(app: App) -> None:
+    app.write("conf/many.yaml", "defaults: [config, _self_]\nhydra: {mode: MULTIRUN, sweep: {dir: out}}\n")
+    assert app.run("-cn", "many", "steps=1,2").out.count("RESULT") == 2
+    jobs = json.loads(app.run("-cn", "many", "steps=1,2", "--cfg-paths=json", "--filter", "steps").out)
+    assert [job["paths"][0]["value"] for job in jobs] == [1, 2]
+    refused = app.run("steps=1,2", "--cfg-paths")
+    assert refused.code == 2
+    assert "Ambiguous value for argument 'steps=1,2'" in refused.err

@@ -265,9 +265,12 @@ def test_formats_agree(app: App) -> None:
 
 def test_a_table_fits_eighty_columns(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("LINES", raising=False)
     table = app.inline("--cfg-paths", "optimizers.0.lr=5e-4").out
     assert max(map(len, table.splitlines())) <= 80
     assert "optimizers.0.lr" in table
+    monkeypatch.setenv("LINES", "24")  # both are what GNU readline writes for a terminal that is not there
+    assert max(map(len, app.inline("--cfg-paths", "optimizers.0.lr=5e-4").out.splitlines())) > 80
 
 
 def test_a_long_listing_is_paged_on_a_terminal(app: App, tmp_path: Path) -> None:
