@@ -96,13 +96,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line("those that need NeMo or the cluster, and nine tenths of the laws' examples")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group what must not run at once for ``--dist loadgroup``."""
-    for item in items:
-        group = next((name for name in ONE_AT_A_TIME if item.get_closest_marker(name) is not None), None)
-        if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Group what must not run at once for ``--dist loadgroup``; pytest-xdist reads the groups once all are collected."""
+    group = next((name for name in ONE_AT_A_TIME if item.get_closest_marker(name) is not None), None)
+    if group is not None:
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture

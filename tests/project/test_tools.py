@@ -49,3 +49,11 @@ def test_every_supported_python_and_hydra_is_in_the_matrix() -> None:
 def test_an_interpreter_that_does_not_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(venvs.SetupError, match="does not run"):
         venvs.choose_python(venvs.ANY_PYTHONS, str(tmp_path / "python3.11"))
+
+
+@pytest.mark.parametrize("item", range(2))
+@pytest.mark.xdist_group("kept_together")
+def test_groups_are_kept_together(request: pytest.FixtureRequest, item: int) -> None:
+    """What must not run at once is told to pytest-xdist by the group's name in a test's id; pytest 9.2 loses it."""
+    grouped = getattr(request.config.option, "loadgroup", False)  # set in pytest-xdist's own processes
+    assert not grouped or request.node.nodeid.endswith(f"[{item}]@kept_together")
