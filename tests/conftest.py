@@ -97,7 +97,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Group what must not run at once for ``--dist loadgroup``; pytest-xdist reads the groups once all are collected."""
+    """Group what must not run at once for ``--dist loadgroup``: pytest-xdist reads it once all are collected."""
     group = next((name for name in ONE_AT_A_TIME if item.get_closest_marker(name) is not None), None)
     if group is not None:
         item.add_marker(pytest.mark.xdist_group(group))

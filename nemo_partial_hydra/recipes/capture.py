@@ -16,15 +16,11 @@ from typing import Any
 from nemo_partial_hydra.errors import CaptureError
 from nemo_partial_hydra.messages import placed
 
-from .constructor import how_made, is_default
+from .constructor import how_made
 from .keys import ARGS, RESERVED
 from .names import name_of, resolves_to
 from .tree import (
-    ARG_FACTORY,
-    CONFIG,
-    FIDDLE_CONFIG,
-    FIDDLE_PARTIAL,
-    PARTIAL,
+    BUILDABLES,
     SCALARS,
     Call,
     Link,
@@ -75,7 +71,13 @@ def capture(obj: Any, *, auto: bool = True, seen: Callable[[str, Any], None] | N
     CaptureError
         With the path, for what has no form (a lambda, an open file), and for a structure that contains itself.
     """
-    return _Capture(auto, seen).tree(obj, ())
+    first = _Capture(auto, seen)
+    tree = first.tree(obj, ())
+    if first.remembered.keys() & first.first.keys():  # one place has an object, another what NeMo remembers of it
+        again = _Capture(auto, seen)
+        again.owners = first.remembered
+        return again.tree(obj, ())
+    return tree
 
 
 def capture_default(obj: Any) -> Tree:
@@ -90,10 +92,13 @@ class _Capture:
         self.strict = strict
         self.first: dict[int, tuple[Path, Any]] = {}  # the object too: its id must not be used again
         self.open: set[int] = set()
+        self.remembered: dict[int, Any] = {}  # the objects of NeMo, by the id of the buildable that remembers them
+        self.owners: dict[int, Any] = {}  # the same, once all of them are known
         fiddle = sys.modules.get("fiddle")
         self.buildable: Any = getattr(fiddle, "Buildable", ()) if fiddle else ()
 
     def tree(self, obj: Any, path: Path) -> Tree:
+        obj = self.owners.get(id(obj), obj)
         if type(obj) in SCALARS or type(obj) is bytes:
             leaf: Tree = obj
             return leaf
@@ -196,25 +201,27 @@ class _Capture:
             return self.named(text)  # a dtype: torch.bfloat16
         if not self.auto:
             return self.refused(obj, path, f"a {type(obj).__name__} object") if self.strict else Opaque(obj)
-        how = how_made(obj)
+        try:
+            how = how_made(obj)
+        except CaptureError as error:
+            raise CaptureError(placed(path, f"{error}; {WAYS_OUT}")) from error
         if how is None:
             return self.refused(obj, path, f"a {type(obj).__name__} object, which cannot say how it was made")
-        if isinstance(how, self.buildable):
-            return self.call(how, path)
-        fn, args, kwargs, buildable = how
-        target = name_of(fn)
+        if isinstance(remembered := getattr(obj, "__io__", None), self.buildable):
+            self.remembered[id(remembered)] = obj
+        target = name_of(how.fn)
         if target is None:
             return self.refused(obj, path, f"a {type(obj).__name__} object, whose maker no dotted name leads to")
-        self.note(target, fn)
-        positional = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(args))
+        self.note(target, how.fn)
+        positional = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(how.args))
         named: dict[str, Tree] = {}
-        for name, value in kwargs.items():
+        for name, value in how.kwargs.items():
             try:
                 named[name] = self.tree(value, (*path, name))
             except CaptureError:
-                if not is_default(obj, name, value):  # if it is (a lambda), leaving it out says the same
+                if not how.is_default(name, value):  # if it is (a lambda), leaving it out says the same
                     raise
-        return Call(target, named, positional, buildable)
+        return Call(target, named, positional, supported(how.buildable, path))
 
     def note(self, target: str, fn: Any) -> None:
         if self.seen is not None:
@@ -264,7 +271,11 @@ def split_arguments(obj: Any, path: Path) -> tuple[list[Any], dict[str, Any]]:
 def buildable_name(obj: Any, path: Path) -> str:
     """Name the class of a buildable: nemo_run's, fiddle's or an error."""
     kind = type(obj)
-    name = f"{kind.__module__.partition('.')[0]}.{kind.__name__}"
-    if name in (CONFIG, PARTIAL, FIDDLE_CONFIG, FIDDLE_PARTIAL, ARG_FACTORY):
+    return supported(f"{kind.__module__.partition('.')[0]}.{kind.__name__}", path)
+
+
+def supported(name: str, path: Path) -> str:
+    """Return the name of a class of buildables, if it is one of those that a tree can have."""
+    if name in BUILDABLES:
         return name
-    raise CaptureError(placed(path, f"a buildable of the class {kind.__module__}.{kind.__qualname__} is not supported"))
+    raise CaptureError(placed(path, f"a buildable of the class {name} is not supported"))

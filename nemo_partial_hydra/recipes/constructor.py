@@ -1,67 +1,218 @@
-"""How a live object was made: the callable and the arguments that make it again.
+"""How a live object is made again: the callable and the arguments that give what the object is now.
 
-May import: the standard library only. An object of NeMo says so itself, a dataclass by its fields, others by the pickle
-protocol (no pickle is read or written).
+May import: the standard library only. An object of NeMo says so itself, a dataclass and its like by their fields,
+others by the pickle protocol (no pickle is read or written). What an object remembers is not believed: where it holds
+something else now, a second object is made of a copy of the arguments, to tell what was changed later from what its
+constructor makes of them.
 """
 
 from __future__ import annotations
 
+import copy
 import copyreg
-import dataclasses
 import functools
-import inspect
+import reprlib
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from .tree import CONFIG, PARTIAL
+from nemo_partial_hydra.errors import CaptureError
 
-How = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]
+from .likeness import CONSTANT, made_as, normal, same
+from .memory import MISSING, Memory, attribute, memory_of
+from .tree import CONFIG, FIDDLE_CONFIG, PARTIAL
 
-
-def how_made(obj: Any) -> Any:
-    """Return the buildable, or (callable, args, kwargs, buildable class), that makes an object; None if unknown."""
-    io = getattr(obj, "__io__", None)  # NeMo's IOMixin keeps how an object was made
-    if io is not None and hasattr(io, "__fn_or_cls__"):
-        return io
-    if isinstance(obj, functools.partial):
-        return (obj.func, obj.args, dict(obj.keywords), PARTIAL)
-    if dataclasses.is_dataclass(obj):
-        fields = _fields(obj)
-        return None if fields is None else (type(obj), (), fields, CONFIG)
-    if isinstance(obj, tuple) and hasattr(obj, "_fields"):
-        return (type(obj), (), {name: getattr(obj, name) for name in obj._fields}, CONFIG)
-    return _reduced(obj)
+_WRAPPER = {*functools.WRAPPER_ASSIGNMENTS, "__wrapped__"}  # what update_wrapper puts on a partial: no arguments
 
 
-def _fields(obj: Any) -> dict[str, Any] | None:
-    """Return the constructor's arguments of a dataclass instance; None if its fields do not tell them all."""
-    needed = inspect.signature(type(obj)).parameters
-    anything = any(p.kind is p.VAR_KEYWORD for p in needed.values())  # a constructor of its own, which passes them on
-    own = {field.name: field for field in dataclasses.fields(obj)}
-    fields = [name for name, field in own.items() if field.init and (anything or name in needed)]
-    named = [p for p in needed.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-    if any(p.default is p.empty and p.name not in fields for p in named):
-        return None  # an InitVar, or an argument that no field keeps
-    if not hasattr(obj, "__post_init__"):
-        made_later = [name for name in own if name not in fields and not _as_made(own[name], getattr(obj, name, None))]
-        if made_later or any(name not in own for name in getattr(obj, "__dict__", {})):
-            return None  # someone changed it after it was made: the constructor would not
-    return {name: getattr(obj, name) for name in fields if hasattr(obj, name)}
+@dataclass(frozen=True)
+class How:
+    """A callable with the arguments that make an object, and the class of buildable that it becomes."""
+
+    fn: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    buildable: str = CONFIG
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def is_default(self, name: str, value: Any) -> bool:
+        """Whether leaving an argument out says the same."""
+        return name in self.defaults and self.defaults[name] is value
 
 
-def _as_made(field: dataclasses.Field[Any], value: Any) -> bool:
-    """Whether a field that nobody gives has the value that it always starts with."""
-    if field.default_factory in (list, dict, set):
-        return type(value) is field.default_factory and not value
-    return field.default is value
+def how_made(obj: Any) -> How | None:
+    """Return what makes an object as it is now; None if that is unknown.
+
+    Raises
+    ------
+    CaptureError
+        If making it again would give another object.
+    """
+    if type(obj) is functools.partial:
+        added = sorted(set(vars(obj)) - _WRAPPER)
+        if added:
+            raise CaptureError(f"a partial with an attribute '{added[0]}' of its own ({_brief(vars(obj)[added[0]])})")
+        return How(obj.func, obj.args, dict(obj.keywords), PARTIAL)
+    memory = memory_of(obj)
+    return _reduced(obj) if memory is None else _Again(obj, memory).how()
 
 
-def is_default(obj: Any, name: str, value: Any) -> bool:
-    """Whether an argument of a dataclass is its field's own default."""
-    fields = dataclasses.fields(obj) if dataclasses.is_dataclass(obj) else ()
-    return any(field.name == name and field.default is value for field in fields)
+class _Again:
+    """The search for the arguments that make an object again as it is now."""
+
+    def __init__(self, obj: Any, memory: Memory) -> None:
+        self.memory = memory
+        self.kind = type(obj)
+        self.args = {name: self.now(name, value) for name, value in memory.given.items()}
+
+    def how(self) -> How:
+        memory = self.memory
+        changed = {name for name in memory.held if not self.expected(name)}
+        if changed or memory.data:
+            self.search(changed)
+        lacking = [n for n, p in memory.parameters.items() if p.default is MISSING and n not in self.args]
+        if len(lacking) > len(memory.positional):
+            raise CaptureError(f"a {self.kind.__name__} object, which keeps its argument '{lacking[0]}' nowhere")
+        defaults = {name: memory.default(name) for name in memory.parameters}
+        return How(memory.fn, memory.positional, self.args, memory.buildable, defaults)
+
+    def now(self, name: str, given: Any) -> Any:
+        """Return the object that is held where it is the one that was given, or what NeMo remembers of that."""
+        held = self.memory.held.get(name, MISSING)
+        if held is MISSING or name in self.memory.computed:
+            return given
+        return held if same(given, held) is True or made_as(given, held) else given
+
+    def expected(self, name: str) -> bool:
+        """Whether an argument is held as it was given, or as its default says."""
+        held = self.memory.held[name]
+        if name in self.args:
+            given = self.args[name]
+            return given is held or same(given, held) is True or normal(given, held)
+        default = self.memory.default(name)
+        return bool(same(default, held)) and not (default is held and _changeable(held))
+
+    def search(self, changed: set[str]) -> None:
+        """Set what has to be set for a second object to be equal to the first; what then still differs is refused."""
+        chosen = {name for name, value in self.args.items() if self.memory.held.get(name, MISSING) is value}
+        guessed = self.guess(changed - chosen)
+        found: set[str] = set()
+        while True:
+            try:
+                again = self.again()
+            except Exception as error:  # a constructor may raise anything
+                if not found:
+                    return  # nothing can be told; the values of now are what the object is
+                raise CaptureError(
+                    f"a {self.kind.__name__} object that was changed to {self.spelled(found)}, "
+                    f"of which its constructor says {type(error).__name__}: {error}"
+                ) from error
+            wrong = self.differing(self.memory.held, again.held)
+            if wrong <= chosen | guessed:
+                break
+            found |= wrong - chosen - guessed
+            self.choose(wrong)
+            chosen |= wrong
+        if any(not normal(self.memory.held[name], again.held.get(name, MISSING)) for name in wrong):
+            self.refuse(again)
+        if self.differing(self.memory.rest, again.rest):
+            self.refuse(again)
+        self.spare(guessed)
+
+    def guess(self, changed: set[str]) -> set[str]:
+        """Set what a constructor seems to need that does not take the arguments known so far; return the names of that.
+
+        What is None where nobody gives it, or made by a factory, a constructor derives; others somebody has given.
+        """
+        given = {name for name in changed if not self.derived(name)}
+        for names in (set(), given, changed):
+            self.choose(names)
+            try:
+                self.again()
+            except Exception:  # a constructor may raise anything; the last guess is all that the object holds
+                continue
+            return names
+        return changed
+
+    def derived(self, name: str) -> bool:
+        default = self.memory.default(name)
+        return default is None or type(default).__name__ == "_HAS_DEFAULT_FACTORY_CLASS"
+
+    def spare(self, guessed: set[str]) -> None:
+        """Leave out again what was only guessed, where a second object is the same without it."""
+        for name in sorted(guessed):
+            kept = self.args.pop(name)
+            try:
+                again = self.again()
+                needed = bool(
+                    self.differing(self.memory.held, again.held) or self.differing(self.memory.rest, again.rest)
+                )
+            except Exception:  # a constructor may raise anything
+                needed = True
+            if needed:
+                self.args[name] = kept
+
+    def choose(self, names: set[str]) -> None:
+        self.args |= {name: self.memory.held[name] for name in self.memory.held if name in names}
+
+    def again(self) -> Memory:
+        """Make a second object and return what it tells."""
+        args = self.args if self.memory.plain else {name: self.copied(name) for name in self.args}
+        made = memory_of(self.memory.fn(*copy.deepcopy(self.memory.positional), **args))
+        if made is None:
+            raise TypeError(f"{self.memory.fn!r} makes another kind of object")
+        return made
+
+    def copied(self, name: str) -> Any:
+        """Return a copy of an argument, so that making a second object cannot change what belongs to the first."""
+        value = self.args[name]
+        try:
+            copied = copy.deepcopy(value)
+        except Exception:  # a lock, a module, an open file
+            return value
+        remembered = f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}" == FIDDLE_CONFIG
+        if remembered and self.memory.held.get(name) is not value:
+            return sys.modules["fiddle"].build(copied)  # what NeMo remembers of an object
+        return copied
+
+    def differing(self, now: Mapping[str, Any], again: Mapping[str, Any]) -> set[str]:
+        return {name for name, value in now.items() if same(value, again.get(name, MISSING)) is False}
+
+    def refuse(self, again: Memory) -> None:
+        """Refuse what differs, unless it differs between any two objects (a time, a random number)."""
+        other = self.again()
+        for now, first, second in (
+            (self.memory.held, again.held, other.held),
+            (self.memory.rest, again.rest, other.rest),
+        ):
+            for name in sorted(self.differing(now, first) - self.differing(first, second)):
+                made = first.get(name, MISSING)
+                instead = "missing" if made is MISSING else _brief(made)
+                given = self.memory.given.get(name, MISSING)
+                was = "" if given is MISSING or same(given, now[name]) else f" (it was made with {_brief(given)})"
+                raise CaptureError(
+                    f"a {self.kind.__name__} object whose '{name}' is {_brief(now[name])}{was} "
+                    f"and would be {instead} when made again"
+                )
+
+    def spelled(self, names: set[str]) -> str:
+        return ", ".join(f"{name}={_brief(self.memory.held[name])}" for name in sorted(names))
+
+
+def _changeable(value: Any) -> bool:
+    """Whether a default is an object that all share and somebody may have changed."""
+    if isinstance(value, (list, dict, set)):
+        return bool(value)
+    return isinstance(attribute(value, "__dict__"), dict) and not isinstance(value, CONSTANT)
+
+
+def _brief(value: Any) -> str:
+    try:
+        return reprlib.repr(value)
+    except Exception:  # a foreign __repr__ may raise anything
+        return f"a {type(value).__name__} object"
 
 
 def _reduced(obj: Any) -> How | None:
@@ -81,4 +232,4 @@ def _reduced(obj: Any) -> How | None:
             return None
     if not callable(maker) or getattr(maker, "__module__", "") in ("copyreg", "builtins", "operator"):
         return None  # getattr and its like reach anything: they say nothing about how the object was made
-    return (maker, tuple(args), {}, CONFIG)
+    return How(maker, tuple(args))
