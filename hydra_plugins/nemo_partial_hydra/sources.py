@@ -63,7 +63,7 @@ class RegisteredRecipes(ConfigSource):
         return REGISTRY
 
     def available(self) -> bool:
-        return True
+        return not self.path  # there is one, and it has no places in it
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = self._name(config_path)
@@ -166,7 +166,7 @@ class RecipeLibraries(ConfigSource):
         return "nph-library"
 
     def available(self) -> bool:
-        return True
+        return not self.path  # there is one, and it has no places in it
 
     def load_config(self, config_path: str) -> ConfigResult:
         name = self._normalize_file_name(config_path).lstrip("/")
