@@ -31,6 +31,12 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
+def installs(module: str | None) -> str:
+    """Return how to install a module that cannot be found, if an extra of this package has it, or an empty text."""
+    brought = (module or "").partition(".")[0] in ("nemo_run", "fiddle", "leptonai")
+    return "; pip install '.[run]' in the folder of nemo_partial_hydra installs it" if brought else ""
+
+
 def one_of(names: Iterable[Any], limit: int = 12) -> str:
     """Spell a list of choices, cut after ``limit``."""
     texts = [str(name) for name in names]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nemo_partial_hydra.errors import RegistrationError
+from nemo_partial_hydra.messages import installs
 from nemo_partial_hydra.runtime import session
 
 if TYPE_CHECKING:
@@ -139,7 +140,14 @@ class Registry:
         """Return the recipe of an entry; a factory is called the first time only, whatever app asks."""
         known = self._recipes.get(entry.path)
         if known is None or known[0] is not entry:
-            known = self._recipes[entry.path] = (entry, entry.make())
+            try:
+                known = self._recipes[entry.path] = (entry, entry.make())
+            except ModuleNotFoundError as error:
+                if not installs(error.name):
+                    raise
+                raise RegistrationError(
+                    f"making it needs {error.name}, which is not here{installs(error.name)}"
+                ) from error
         return known[1]
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from nemo_partial_hydra.composition.registry import REGISTRY
 from nemo_partial_hydra.errors import UsageError
-from nemo_partial_hydra.messages import nearest
+from nemo_partial_hydra.messages import installs, nearest
 
 MENTIONS = re.compile(
     r"cli\.factory|autoconvert|@(\w+\.)*recipe\b|\bnph\.store\b|->\s*\w+\.(Partial|Config)\b|\brun\.(Partial|Config)\("
@@ -91,7 +91,8 @@ def find(names: Iterable[str], skip: Iterable[str] = (), note: Callable[[str], N
             try:
                 module = importlib.import_module(inner)
             except Exception as error:  # a foreign module may raise anything while it is imported
-                left_out[inner] = LeftOut(inner, f"cannot be imported: {type(error).__name__}: {_line(error)}")
+                way_out = installs(error.name) if isinstance(error, ModuleNotFoundError) else ""
+                left_out[inner] = LeftOut(inner, f"cannot be imported: {type(error).__name__}: {_line(error)}{way_out}")
                 continue
             for factory in factories_in(module):
                 factories[factory.name] = factory
@@ -104,8 +105,10 @@ def _named(name: str) -> types.ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             known = [module.name for module in pkgutil.iter_modules()]
-            raise UsageError(f"there is no module '{error.name}' here{nearest(error.name, known)}") from None
-        raise UsageError(f"importing '{name}' fails: {error}") from error
+            raise UsageError(
+                f"there is no module '{error.name}' here{installs(error.name) or nearest(error.name, known)}"
+            ) from None
+        raise UsageError(f"importing '{name}' fails: {error}{installs(error.name)}") from error
     except Exception as error:  # as in `find`
         raise UsageError(f"importing '{name}' fails: {type(error).__name__}: {_line(error)}") from error
 

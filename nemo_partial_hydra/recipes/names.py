@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from nemo_partial_hydra.errors import SignatureError
-from nemo_partial_hydra.messages import nearest
+from nemo_partial_hydra.messages import installs, nearest
 
 
 def resolve(target: str) -> Any:
@@ -45,7 +45,7 @@ def _longest_module(parts: list[str]) -> tuple[ModuleType, int]:
     if module is None:
         module = _import(parts[0], name)
         if module is None:
-            raise SignatureError(f"no module '{parts[0]}' is installed here (from '{name}')")
+            raise SignatureError(f"no module '{parts[0]}' is installed here (from '{name}'){installs(parts[0])}")
     while depth < len(parts):
         below = ".".join(parts[: depth + 1])
         child = sys.modules.get(below)
@@ -63,7 +63,7 @@ def _import(module: str, target: str) -> ModuleType | None:
     except ModuleNotFoundError as error:
         if error.name is not None and (module == error.name or module.startswith(error.name + ".")):
             return None
-        raise SignatureError(f"importing '{module}' (for '{target}') fails: {error}") from error
+        raise SignatureError(f"importing '{module}' (for '{target}') fails: {error}{installs(error.name)}") from error
     except Exception as error:  # whatever a foreign module raises while it is imported is reported, not lost
         raise SignatureError(f"importing '{module}' (for '{target}') fails: {type(error).__name__}: {error}") from error
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nemo_partial_hydra.errors import PolicyError, RecipeError, SignatureError, ValidationError
-from nemo_partial_hydra.messages import placed
+from nemo_partial_hydra.messages import installs, placed
 from nemo_partial_hydra.policy.policy import Policy, load, report
 from nemo_partial_hydra.recipes.keys import ARGS
 from nemo_partial_hydra.recipes.names import resolve
@@ -135,7 +135,7 @@ def _classes() -> Mapping[str, Any]:
         import nemo_run
     except ImportError as error:
         raise RecipeError(
-            f"building run.Partial objects needs nemo_run and fiddle ({error}); "
+            f"building run.Partial objects needs nemo_run and fiddle ({error}){installs(error.name)}; "
             "nph.run(cfg) calls the recipe without them"
         ) from error
     found = dict(
