@@ -11,6 +11,7 @@ import sys
 import traceback
 from typing import Any, TypeVar
 
+from nemo_partial_hydra.dialect.scalars import key_word
 from nemo_partial_hydra.errors import ExitCode, RecipeError
 from nemo_partial_hydra.messages import dots, nearest, one_of
 from nemo_partial_hydra.recipes.keys import TARGET
@@ -173,6 +174,18 @@ def _place(error: Any) -> str:
     return f"{path}: {first}" if path else first
 
 
+def _odd_key(parent: Any, key: str, path: str) -> str:
+    """Word that a dict has a key which a path cannot name, and how it is named; empty if it has none."""
+    holder = path.removesuffix(key).rstrip(".")
+    for name in parent if holder else ():
+        kind = type(name).__name__
+        if name != key and key_word(name) == key and kind in ("int", "bool", "float"):
+            return f"{path}: the key is the {kind} {key}, no text; to set it: '{holder}={{{key}: ...}}'"
+        if isinstance(name, str) and re.fullmatch(rf"{re.escape(key)}\.[\w./+-]+", name, re.ASCII):
+            return f"{path}: the key is '{name}', with its dots; to set it: '{holder}={{{name}: ...}}'"
+    return ""
+
+
 def unknown_key(parent: Any, key: str, path: str) -> str:
     """Word "there is no such name", with what would be right."""
     from omegaconf import OmegaConf
@@ -184,8 +197,9 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
 
         signature = session.workspace().signatures.known(parent[TARGET])
     if signature is None:
+        odd = _odd_key(parent, key, path)
         hint = nearest(key, [str(name) for name in parent])
-        return f"{path}: there is no '{key}'{hint}; to add it: +{path}=..."
+        return odd or f"{path}: there is no '{key}'{hint}; to add it: +{path}=..."
     names = [name for name, parameter in signature.parameters.items() if not parameter.positional]
     owner = signature.target.rpartition(".")[2]
     text = f"{path}: {owner} has no parameter '{key}'{nearest(key, names)}"

@@ -1,7 +1,8 @@
-"""Edits that an override cannot express: append, delete and replace, as reserved keys in a recipe node.
+r"""Edits that an override cannot express: append, delete and replace, as reserved keys in a recipe node.
 
 May import: the standard library only. ``+model._append_.opts=[{...}]``, ``+model._delete_=[opts.0]`` and
 ``+model._replace_.opt={_target_: ...}`` stand in the nearest recipe node; paths in them count from that node.
+A dot that is part of a key is written ``\.`` in them, and any character may be written ``\u00fc``.
 They are applied in this order: replace, delete (by the indices before the edit), append.
 """
 
@@ -15,7 +16,7 @@ from nemo_partial_hydra.recipes.data import KeptSeq, children, mapped, walk
 from nemo_partial_hydra.recipes.keys import APPEND, DELETE, EDITS, REPLACE, TARGET
 from nemo_partial_hydra.recipes.tree import Path
 
-from .scalars import REFERENCE, reference_path
+from .scalars import REFERENCE, key_word, path_keys, reference_path
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class _Editor:
             return
         doomed: dict[Path, tuple[Any, set[Any]]] = {}
         for name in names:
-            keys = tuple(name.split("."))
+            keys = path_keys(name)
             holder = _holder(data, keys, path, self.problems, must_exist=True)
             if holder is not None:
                 last = int(keys[-1]) if isinstance(holder, list) else _real(holder, keys[-1])
@@ -182,14 +183,14 @@ def _is_index(key: str) -> bool:
 
 def _place(doc: Path, edit: str, written: Path) -> Path | None:
     """Return the path at which an edit's value stands; None if one of its keys is a path itself."""
-    return None if any("." in key for key in written) else (*map(str, doc), edit, *written)
+    return None if any("." in key or "\\" in key for key in written) else (*map(str, doc), edit, *written)
 
 
 def _flat(edit: Any, at: Path = (), written: Path = ()) -> list[tuple[Path, Any, Path]]:
     """List an edit's paths with the keys as written: ``{opt: {...}}``, ``{'a.b': [...]}`` or nested dicts."""
     found: list[tuple[Path, Any, Path]] = []
     for key, value in edit.items():
-        here, keys = (*at, *str(key).split(".")), (*written, str(key))
+        here, keys = (*at, *path_keys(str(key))), (*written, str(key))
         nested = isinstance(value, dict) and TARGET not in value and value
         found += _flat(value, here, keys) if nested else [(here, value, keys)]
     return found
@@ -214,7 +215,7 @@ def _holder(out: Any, keys: Path, path: Path, problems: Problems, *, must_exist:
             if last and (real in inner or not must_exist):
                 return inner
             if real not in inner:
-                names = [str(name) for name in inner]
+                names = [key_word(name) for name in inner]
                 problems.add((*path, dotted(keys)), f"there is no '{dotted(keys[: depth + 1])}'{nearest(key, names)}")
                 return None
             node = inner[real]
@@ -225,7 +226,13 @@ def _holder(out: Any, keys: Path, path: Path, problems: Problems, *, must_exist:
 
 
 def _real(holder: dict[Any, Any], key: str) -> Any:
-    return key if key in holder else next((name for name in holder if str(name) == key), key)
+    """Return the key of a dict that a text names: a text first, then another one that is written so."""
+    if key in holder:
+        return key
+    found = [name for name in holder if not isinstance(name, str) and key in (str(name), key_word(name))]
+    if found:
+        return found[0]
+    return int(key) if holder and _is_index(key) and all(type(name) is int for name in holder) else key
 
 
 def _get(holder: Any, key: str) -> Any:

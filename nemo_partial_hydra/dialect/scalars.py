@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 FLOAT = re.compile(
@@ -99,3 +100,42 @@ def reference_path(text: str, path: tuple[Any, ...]) -> tuple[Any, ...] | None:
     if match is None or not 0 < dots <= len(path):
         return None
     return (*path[: len(path) - dots], *match.group(2).split("."))
+
+
+_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U(00(?:0[0-9A-Fa-f]|10)[0-9A-Fa-f]{4})|\\(.)|([^\\.]+|\\)", re.DOTALL)
+_PLAIN = re.compile(r"[A-Za-z0-9_/+@%*?|$-]")
+
+
+def path_keys(text: str) -> tuple[str, ...]:
+    r"""Return the keys of a path that is written with dots; ``\.`` is a dot in a key, ``\u00fc`` any character."""
+    if "\\" not in text:
+        return tuple(text.split("."))
+    keys = [""]
+    at = 0
+    while at < len(text):
+        match = _ESCAPE.match(text, at)
+        if match is None:  # a dot
+            keys.append("")
+            at += 1
+            continue
+        short, long, other, plain = match.groups()
+        keys[-1] += chr(int(short or long, 16)) if short or long else other or plain
+        at = match.end()
+    return tuple(keys)
+
+
+def key_word(key: Any) -> str:
+    """Spell a key as YAML does: ``true`` and ``null``, not Python's words."""
+    return {True: "true", False: "false", None: "null"}[key] if key is None or type(key) is bool else str(key)
+
+
+def path_text(keys: Iterable[Any]) -> str:
+    r"""Write a path so that :func:`path_keys` reads it, in characters that Hydra takes in a dict without quotes."""
+
+    def escaped(char: str) -> str:
+        if _PLAIN.match(char):
+            return char
+        code = ord(char)
+        return r"\." if char == "." else rf"\u{code:04x}" if code < 0x10000 else rf"\U{code:08x}"
+
+    return ".".join("".join(map(escaped, key_word(key))) for key in keys)

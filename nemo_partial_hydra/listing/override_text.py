@@ -1,6 +1,6 @@
 """Plain data -> the text of a Hydra override: what to put on a command line for a path and a value.
 
-May import: the standard library only. A text reads the same under every supported Hydra: values are written in the
+May import: the spelling of paths. A text reads the same under every supported Hydra: values are written in the
 grammar that all share, keys in that of Hydra 1.3 (1.4 adds brackets and backslashes to it), see
 ``hydra/grammar/OverrideLexer.g4`` and https://hydra.cc/docs/advanced/override_grammar/basic/.
 """
@@ -12,6 +12,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+from nemo_partial_hydra.dialect.scalars import path_text
+from nemo_partial_hydra.recipes.keys import REPLACE
 
 # The lexer's KEY_SPECIAL and INT_UNSIGNED: a leading zero, a leading '-' or a name after digits cannot be lexed.
 _SEGMENT = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*|0|[1-9](?:_?[0-9])*")
@@ -115,6 +118,38 @@ def override(path: Sequence[Any], data: Any, prefix: str = "") -> str | None:
     key = key_text(path)
     value = None if key is None else value_text(data)
     return None if value is None else f"{prefix}{key}={value}"
+
+
+def entry(path: Sequence[Any], keys: Sequence[Any], data: Any, prefix: str = "") -> str | None:
+    """Write an override of what stands below a key that no path can name: ``extra={spark.yarn.max:3}``.
+
+    Hydra merges it into the dict that stands there.
+
+    Parameters
+    ----------
+    path : where the dict stands.
+    keys : from there to the value, names and keys of dicts.
+    data, prefix : as in :func:`override`.
+    """
+    for key in reversed(keys):
+        data = {key: data}
+    return override(path, data, prefix)
+
+
+def replacement(node: Sequence[Any], keys: Sequence[Any], data: Any) -> str | None:
+    r"""Write the edit of a value at a path that Hydra's grammar has no characters for.
+
+    ``++_replace_={extra.\u00fc:3}``: edits write such a path with escapes; ``++``, so that several may be given.
+
+    Parameters
+    ----------
+    node : where the recipe node stands.
+    keys : the path from there.
+    data : as in :func:`value_text`.
+    """
+    value = value_text(data)
+    key = key_text((*node, REPLACE))
+    return None if key is None or value is None else f"++{key}={{{path_text(keys)}:{value}}}"
 
 
 def shell(text: str) -> str:

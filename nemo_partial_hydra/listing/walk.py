@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.decode import as_config
+from nemo_partial_hydra.dialect.scalars import path_text
 from nemo_partial_hydra.dialect.writer import Writer, call_head, item_spec
 from nemo_partial_hydra.messages import dotted
 from nemo_partial_hydra.recipes.keys import ARGS, MISSING, REPLACE
@@ -21,7 +22,7 @@ from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
-from .override_text import key_text, override, shell
+from .override_text import entry, key_text, override, replacement, shell
 from .record import KWARGS, PathInfo, choices, current, default_data, opaque_text, plain, strict, type_text
 from .source import Context, Values, prepare
 
@@ -67,6 +68,25 @@ def describe(
 
 
 @dataclass(frozen=True)
+class Odd:
+    """A key above a value that no path of an override can name, and what leads to the value from there.
+
+    Parameters
+    ----------
+    holder : where the dict with that key stands.
+    keys : the key, and those below it.
+    """
+
+    holder: Path
+    keys: Path
+    listed: bool = False  # whether a list is among them: what is in it cannot be merged
+
+    def step(self, key: Any, *, listed: bool = False) -> Odd:
+        """Return what leads one key further."""
+        return Odd(self.holder, (*self.keys, key), self.listed or listed)
+
+
+@dataclass(frozen=True)
 class _Frame:
     """What holds for a node because of where it stands."""
 
@@ -76,7 +96,7 @@ class _Frame:
     parameter: Parameter | None = None
     unset: bool = False
     shared: tuple[Path, Path] | None = None  # a reference above it, and the object that it names
-    key: Any = ""  # of the dict or list that holds it
+    odd: Odd | None = None
 
 
 def _named(key: Any) -> bool:
@@ -121,8 +141,10 @@ class _Listing:
             for key, child in children(tree):
                 parameter = typed.parameters.get(key)
                 spec = parameter.type if parameter is not None else item_spec(frame.spec, key)
-                odd = key if isinstance(tree, Map) else ""
-                below = dataclasses.replace(frame, spec=spec, parameter=parameter, key=odd)
+                odd = frame.odd and frame.odd.step(key, listed=isinstance(tree, Seq))
+                if odd is None and isinstance(tree, Map) and not _named(key):
+                    odd = Odd(real, (key,))
+                below = dataclasses.replace(frame, spec=spec, parameter=parameter, odd=odd)
                 yield from self.node(child, (*path, key), (*real, key), below)
             for key in self.required.get(real, ()):
                 known = typed.parameters.get(key)
@@ -133,14 +155,16 @@ class _Listing:
     def arguments(self, tree: Call, path: Path, real: Path, frame: _Frame) -> Iterator[PathInfo]:
         """Yield the records of a target's arguments: what is set, then what its signature has besides."""
         signature = self.lookup(tree.target) or opaque_signature(tree.target)
-        base = _Frame(owner=tree.target, owner_path=real, unset=frame.unset, shared=frame.shared)
+        base = _Frame(owner=tree.target, owner_path=real, unset=frame.unset, shared=frame.shared, odd=frame.odd)
         for index, item in enumerate(tree.args):
             spec = signature.type_at(index) or ANY
             here = (*path, ARGS, index), (*real, ARGS, index)
-            yield from self.node(item, *here, dataclasses.replace(base, spec=spec))
+            odd = base.odd and base.odd.step(ARGS).step(index, listed=True)
+            yield from self.node(item, *here, dataclasses.replace(base, spec=spec, odd=odd))
         covered = {parameter.name for parameter in signature.positional[: len(tree.args)]}
         for name, parameter in signature.parameters.items():
-            argument = dataclasses.replace(base, spec=parameter.type, parameter=parameter)
+            odd = base.odd and base.odd.step(name)
+            argument = dataclasses.replace(base, spec=parameter.type, parameter=parameter, odd=odd)
             here = (*path, name), (*real, name)
             if name in tree.kwargs:
                 yield from self.node(tree.kwargs[name], *here, argument)
@@ -154,7 +178,8 @@ class _Listing:
                 yield from self.node(shown, *here, dataclasses.replace(argument, unset=True))
         for name, value in tree.kwargs.items():
             if name not in signature.parameters:
-                extra = dataclasses.replace(base, spec=signature.extra or ANY)
+                odd = base.odd and base.odd.step(name)
+                extra = dataclasses.replace(base, spec=signature.extra or ANY, odd=odd)
                 yield from self.node(value, (*path, name), (*real, name), extra)
         if signature.extra is not None and signature.known:
             yield self.keywords(path, signature, base)
@@ -189,9 +214,13 @@ class _Listing:
             if isinstance(tree, Map) and not tree.items and not prefix:
                 prefix = "++"  # without it Hydra puts no key into an empty dict
             full = (*context.place, *composed)
-            text = override(full, held, prefix) if held != MISSING else f"{prefix}{key_text(full)}=???"
+            if frame.odd is not None:
+                text = self.odd_entry(real, composed, frame, held, prefix)
+            else:
+                text = override(full, held, prefix) if held != MISSING else f"{prefix}{key_text(full)}=???"
             if text is None:
-                why_not = "no override can spell its name or value: replace what holds it"
+                what = "its keys: override" if isinstance(tree, Map) and tree.items else "its name or value: replace"
+                why_not = f"no override can spell {what} what {'is below' if 'keys' in what else 'holds'} it"
         return PathInfo(
             path=dotted((*context.place, *path)),
             type=frame.spec.text if frame.spec is not ANY or parameter is not None else type_text(tree),
@@ -211,6 +240,16 @@ class _Listing:
             before=self.before(claim, parameter) if kind == "override" else None,
             default_text=parameter.default.text if parameter and isinstance(parameter.default, Unknown) else None,
         )
+
+    def odd_entry(self, real: Path, composed: Path, frame: _Frame, held: Any, prefix: str) -> str | None:
+        """Return the override of a value below a key that no path can name; None if there is none."""
+        odd, place = frame.odd, self.context.place
+        if odd is None or held == MISSING or composed != tuple(map(str, real)):
+            return None
+        text = None if odd.listed else entry((*place, *odd.holder), odd.keys, held, prefix)
+        if text is None and frame.owner:
+            return replacement((*place, *frame.owner_path), real[len(frame.owner_path) :], held)
+        return text
 
     def value(self, tree: Tree, real: Path, frame: _Frame) -> Any:
         """Return a node's value in the dialect's JSON form; of a recipe node only its head."""
@@ -257,14 +296,12 @@ class _Listing:
             return "raw(...): one opaque value of this process; leave out raw to make it a node"
         if composed is None:
             return "an edit in a path of its own put it here: change it there"
-        if self.context.spelled_out(real) or (isinstance(tree, Map) and not all(_named(key) for key, _ in tree.items)):
+        if self.context.spelled_out(real):
             return "keys that no override can name: override the parameter, or replace what holds it"
         if isinstance(tree, Call):
             return self.fixed(tree, path, frame)
         if frame.parameter is not None and frame.parameter.positional:
             return f"positional only: it is given in {dotted((*place, *path[:-1], ARGS))}"
-        if not isinstance(frame.key, str):
-            return f"its key is the {type(frame.key).__name__} {frame.key!r}, no text: override the dict as a whole"
         if place[:1] == ("hydra",) and composed[:1] in (("runtime",), ("overrides",)):
             return "Hydra sets it when it runs"
         if any(composed[:cut] in self.context.nodes.locked for cut in range(len(composed) + 1)) and not place:
@@ -277,6 +314,10 @@ class _Listing:
         if not frame.owner:
             return "a recipe: its target is fixed; override what is below it"
         owner = frame.owner_path
+        if frame.odd is not None:
+            below = path_text(path[len(owner) :])
+            text = f"'++{dotted((*self.context.place, *owner, REPLACE))}={{{below}: {{_target_: ...}}}}'"
+            return f"its target is fixed: override what is below it, or replace it: {text}"
         key = dotted((*self.context.place, *owner, REPLACE, *path[len(owner) :]))
         return f"its target is fixed: override what is below it, or replace it: '+{key}={{_target_: ...}}'"
 
