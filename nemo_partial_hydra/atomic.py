@@ -7,23 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from pathlib import Path
-
-from .errors import JobError
-
-
-def write_atomic(path: Path, data: str | bytes, *, mode: int | None = None, durable: bool = True) -> None:
-    """Write a file of a job as :func:`replace_file` does.
-
-    Raises
-    ------
-    JobError
-        If it cannot be written.
-    """
-    try:
-        replace_file(path, data.encode() if isinstance(data, str) else data, mode=mode, durable=durable)
-    except OSError as error:
-        raise JobError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int | None = None, durable: bool = True) -> None:

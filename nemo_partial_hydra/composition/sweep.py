@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -19,6 +18,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import RecipeError, ValidationError
+from nemo_partial_hydra.jobs import files, folders
+from nemo_partial_hydra.jobs.layout import sweep_paths
 from nemo_partial_hydra.jobs.placeholders import is_secret
 
 from . import refusals
@@ -94,9 +95,9 @@ def sweep(
     if size < len(jobs) or not checks:
         check_jobs(jobs, config, loader)
     if not checks:  # those that do write it themselves, after their checks
-        directory = str(config.hydra.sweep.dir)
-        os.makedirs(directory, exist_ok=True)
-        save_multirun(config, os.path.join(directory, "multirun.yaml"))
+        paths = sweep_paths(str(config.hydra.sweep.dir))
+        folders.make(paths.directory, paths.directory)
+        files.write(paths.directory, paths.multirun, multirun_text(config))
     results: list[Sequence[JobReturn]] = []
     for start in range(0, len(jobs), size):
         results.append(launcher.launch(jobs[start : start + size], initial_job_idx=start))
@@ -106,8 +107,8 @@ def sweep(
     return results
 
 
-def save_multirun(config: DictConfig, path: str) -> None:
-    """Write the sweep's own config; the values of secrets that jobs get from the environment are not written."""
+def multirun_text(config: DictConfig) -> str:
+    """Return the sweep's own config as text; the values of secrets that jobs get from the environment are left out."""
     copied = config.hydra.job.env_copy
     secret = [name for name in copied if is_secret(name) and name in config.hydra.job.env_set]
     typed = _typed_secrets(config)
@@ -120,7 +121,7 @@ def save_multirun(config: DictConfig, path: str) -> None:
                 config.hydra.launcher.apptainer.env[name] = f"${{oc.env:{name}}}"
                 shown = [text.replace(value, "...") for text in texts(config.hydra.overrides.hydra)]
                 config.hydra.overrides.hydra = shown
-    OmegaConf.save(config, path)
+    return OmegaConf.to_yaml(config)
 
 
 def _typed_secrets(config: DictConfig) -> dict[str, str]:

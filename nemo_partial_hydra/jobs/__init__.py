@@ -6,6 +6,7 @@ OmegaConf here or below.
 | question | module |
 |---|---|
 | where is which file of a job | ``layout`` |
+| how is a directory entered, and a file opened, where others may write too | ``folders``, ``files`` |
 | what is in ``job.yaml`` | ``job`` |
 | what is in ``status.json`` | ``status`` |
 | which process may run an attempt | ``claim`` |

@@ -1,15 +1,14 @@
 """Which process runs an attempt of a job: exactly one, on whatever node, and again after the cluster requeued it.
 
-May import: the standard library only. A claim is a file made with ``link(2)``, which is atomic on NFS too (the manual
-page of ``open(2)`` says how); it is never removed. A dead attempt's claim does no harm: a retry is a new attempt, and
-the same job of the cluster, started again, takes over from itself.
+May import: the standard library only. A claim is a file that is made once (see ``files.write_once``) and never removed.
+A dead attempt's claim does no harm: a retry is a new attempt, and the same job of the cluster, started again, takes
+over from itself.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import json
 import os
 import time
@@ -20,12 +19,13 @@ from typing import Any
 
 from nemo_partial_hydra.errors import JobError, RefusedError
 
+from . import files, folders
 from .job_id import JobId, this_task
 from .layout import JobPaths
 from .status import now
 
 JOIN_SECONDS = 120.0  # longer than NFS keeps a directory's old listing
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_MAX_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,16 @@ def holder(paths: JobPaths, attempt: int) -> Holder | None:
     last: Path | None = None
     with contextlib.suppress(OSError):
         first = paths.claim(attempt)
-        numbered = [(_restart_of(path.name), path) for path in first.parent.iterdir()]
+        numbered = [(_restart_of(name), first.with_name(name)) for name in folders.names(paths.root, first.parent)]
         found = sorted((number, path) for number, path in numbered if number is not None)
         last = found[-1][1] if found else None
     if last is None:
         return None
     try:
-        data = json.loads(last.read_text(encoding="utf-8"))
+        data = json.loads(files.read_text(paths.root, last, _MAX_BYTES))
         known = {field.name for field in dataclasses.fields(Holder)}
         return Holder(**{name: value for name, value in data.items() if name in known})
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return Holder("an unknown host", 0)  # a claim all the same: without it two processes might run
 
 
@@ -117,13 +117,13 @@ def take(paths: JobPaths, attempt: int, me: Holder) -> None:
         If the claim cannot be written.
     """
     try:
-        paths.attempt(attempt).mkdir(parents=True, exist_ok=True)
-        if _made(paths.claim(attempt), me):
+        folders.make(paths.root, paths.attempt(attempt))
+        if files.write_once(paths.root, paths.claim(attempt), _text(me)):
             return
         now_holds = holder(paths, attempt)
         mine = now_holds is not None and me.slurm is not None and now_holds.slurm == me.slurm
         if mine and now_holds is not None and now_holds.restart < me.restart:
-            if _made(paths.claim(attempt, me.restart), me):
+            if files.write_once(paths.root, paths.claim(attempt, me.restart), _text(me)):
                 return
             now_holds = holder(paths, attempt)
     except OSError as error:
@@ -153,32 +153,5 @@ def wait_for(paths: JobPaths, attempt: int, me: Holder, seconds: float = JOIN_SE
         time.sleep(0.2)
 
 
-def _made(path: Path, me: Holder) -> bool:
-    """Make a claim; whether it was this process that made it."""
-    unique = path.parent / f".{path.name}.{me.host}.{me.pid}.{os.urandom(4).hex()}"
-    try:
-        with open(unique, "x", encoding="utf-8") as file:
-            json.dump(dataclasses.asdict(me), file)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(unique, path)
-        except FileExistsError:
-            pass  # over NFS the answer may be a repeated one: the number of links tells
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            return _copied(path, me)  # a file system without links has them for none of its clients
-        return os.stat(unique).st_nlink == 2
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(unique)
-
-
-def _copied(path: Path, me: Holder) -> bool:
-    try:
-        with open(path, "x", encoding="utf-8") as file:
-            json.dump(dataclasses.asdict(me), file)
-    except FileExistsError:
-        return False
-    return True
+def _text(me: Holder) -> bytes:
+    return json.dumps(dataclasses.asdict(me)).encode()

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nemo_partial_hydra.atomic import write_atomic
-from nemo_partial_hydra.dialect.yaml import dump, load
+from nemo_partial_hydra.dialect.yaml import MAX_BYTES, dump, load
 from nemo_partial_hydra.errors import DialectError, JobError, RefusedError
 from nemo_partial_hydra.messages import dotted
 from nemo_partial_hydra.recipes.keys import TARGET
 
+from . import files, folders
 from .layout import JobPaths
 
 FORMAT = 1
@@ -151,8 +150,11 @@ def is_frozen(paths: JobPaths, job: Job) -> bool:
     JobError
         If it holds another one.
     """
-    if not os.path.exists(paths.job):
-        return False
+    try:
+        if not files.has(paths.root, paths.job):
+            return False
+    except OSError as error:
+        raise JobError(f"{paths.job}: cannot be read: {error.strerror or error}") from None
     frozen = read_job(paths, verify=False)
     if frozen.hash == job.hash and recipe_hash(frozen.recipe) == job.hash:
         return True
@@ -173,10 +175,10 @@ def write_job(paths: JobPaths, job: Job) -> None:
     if is_frozen(paths, job):
         return
     try:
-        os.makedirs(paths.directory, exist_ok=True)
+        folders.make(paths.root, paths.directory)
     except OSError as error:
         raise JobError(f"{paths.directory}: cannot be made: {error.strerror or error}") from error
-    write_atomic(paths.job, job_text(job), mode=READ_ONLY)
+    files.write(paths.root, paths.job, job_text(job), mode=READ_ONLY)
 
 
 def read_job(paths: JobPaths, *, verify: bool = True) -> Job:
@@ -214,7 +216,7 @@ def read_head(paths: JobPaths) -> Head:
 
 def _read(paths: JobPaths) -> str:
     try:
-        return paths.job.read_text(encoding="utf-8")
+        return files.read_text(paths.root, paths.job, MAX_BYTES)
     except FileNotFoundError:
         raise JobError(f"{paths.directory}: no job is frozen there: it has no {paths.job.name}") from None
     except (OSError, UnicodeDecodeError) as error:

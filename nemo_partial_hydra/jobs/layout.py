@@ -1,6 +1,6 @@
 """The files of a job store: what each is called, which jobs a directory has, and how a file is written.
 
-May import: the standard library only. No other module spells a file name::
+May import: the standard library only. No other module spells a file name, and ``files`` opens them, below ``root``::
 
     DIR/multirun.yaml
     DIR/<job>/{job.yaml,status.json,result.json}
@@ -12,22 +12,36 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nemo_partial_hydra.errors import JobError
+
+from . import files, folders
 
 JOB, STATUS, RESULT = "job.yaml", "status.json", "result.json"
 ATTEMPTS, SUBMISSIONS, MULTIRUN = "attempts", "submissions", "multirun.yaml"
 _NUMBER = re.compile(rb"^num: (\d+)$", re.MULTILINE)
 _HEAD = 4096  # bytes of job.yaml in which its number stands
+_DEPTH = 32  # so many directories below a sweep's jobs are looked for
+_LONG = 19  # digits that are no number of a job
 
 
 @dataclass(frozen=True)
 class JobPaths:
-    """The files of one job; ``directory`` is absolute and the working directory of what runs."""
+    """The files of one job; ``directory`` is absolute and the working directory of what runs.
+
+    ``sweep`` is the directory that it was found below, if it was not named itself: from there on no link is followed.
+    """
 
     directory: Path
+    sweep: Path | None = field(default=None, compare=False)
+
+    @property
+    def root(self) -> Path:
+        """The directory that the user named; see ``files``."""
+        return self.sweep or self.directory
 
     @property
     def job(self) -> Path:
@@ -79,6 +93,11 @@ class SubmissionPaths:
     directory: Path
 
     @property
+    def root(self) -> Path:
+        """The directory of the sweep."""
+        return self.directory.parent.parent
+
+    @property
     def record(self) -> Path:
         """Which jobs were sent where, under which ids."""
         return self.directory / "submission.json"
@@ -116,12 +135,12 @@ class SweepPaths:
 
     def job(self, subdir: str) -> JobPaths:
         """Return the files of a job by its place in the sweep (``hydra.sweep.subdir``)."""
-        return JobPaths(self.directory / subdir)
+        return JobPaths(self.directory / subdir, self.directory)
 
 
-def job_paths(directory: str | os.PathLike[str]) -> JobPaths:
+def job_paths(directory: str | os.PathLike[str], sweep: str | os.PathLike[str] | None = None) -> JobPaths:
     """Return the files of the job in a directory, which need not exist yet."""
-    return JobPaths(Path(os.path.abspath(directory)))
+    return JobPaths(Path(os.path.abspath(directory)), None if sweep is None else Path(os.path.abspath(sweep)))
 
 
 def sweep_paths(directory: str | os.PathLike[str]) -> SweepPaths:
@@ -132,39 +151,84 @@ def sweep_paths(directory: str | os.PathLike[str]) -> SweepPaths:
 def find_jobs(directory: str | os.PathLike[str]) -> list[JobPaths]:
     """Return the job of a job's directory, or all jobs of a sweep's, by their numbers.
 
+    What stands where a job should and is none is among them: a link out of the sweep, a directory that cannot be read.
+    Whoever reads it says so; left out it would be missed by nobody. A link to a job of the same sweep is no other job.
+
     Raises
     ------
     JobError
         If there is no such directory, or no job in it.
     """
-    root = os.path.abspath(directory)
-    if not os.path.isdir(root):
+    root = Path(os.path.abspath(directory))
+    if not root.is_dir():
         raise JobError(f"{directory}: there is no such directory")
-    if os.path.isfile(os.path.join(root, JOB)):
-        return [JobPaths(Path(root))]
-    found: list[str] = []
-
-    def unreadable(error: OSError) -> None:
-        raise JobError(f"{error.filename}: {error.strerror}")
-
-    for folder, below, files in os.walk(root, onerror=unreadable):
-        if JOB in files:
-            found.append(folder)
-            below.clear()
-        below[:] = [name for name in below if name != SUBMISSIONS and not name.startswith(".")]
+    try:
+        if files.has(root, root / JOB):
+            return [JobPaths(root)]
+        found = _Search(root).found()
+    except OSError as error:
+        raise JobError(f"{error.filename or directory}: {error.strerror}") from None
     if not found:
         raise JobError(f"{directory}: no job is frozen there: neither it nor a directory below it has {JOB}")
-    return [JobPaths(Path(folder)) for _, folder in sorted((_number(folder), folder) for folder in found)]
+    jobs = [JobPaths(folder, root) for folder in found]
+    return sorted(jobs, key=lambda job: (_number(job), job.directory))
 
 
-def _number(folder: str) -> tuple[int, ...]:
+class _Search:
+    """Looks for the jobs below a directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.jobs: list[Path] = []
+        self.links: list[Path] = []
+
+    def found(self) -> list[Path]:
+        """Return the directories."""
+        below = [self.root]
+        for _ in range(_DEPTH):
+            below = [each for folder in below for each in self._folders(folder)]
+        known = {folders.identity(job) for job in self.jobs} - {None} if self.links else set()
+        return [*self.jobs, *(link for link in self.links if folders.identity(link) not in known)]
+
+    def _folders(self, folder: Path) -> list[Path]:
+        """Look at a directory that is no job; return those in it that are none either."""
+        try:
+            entries = folders.entries(self.root, folder)
+        except OSError:
+            if folder == self.root:
+                raise
+            self.jobs.append(folder)
+            return []
+        below: list[Path] = []
+        for name, kind in entries:
+            path = folder / name
+            if name == SUBMISSIONS or name.startswith("."):
+                continue
+            if kind == stat.S_IFDIR:
+                (self.jobs if self._is_job(path) else below).append(path)
+            elif (_digits(name) and kind != stat.S_IFREG) or (kind == stat.S_IFLNK and folders.identity(path / JOB)):
+                self.links.append(path)
+        return below
+
+    def _is_job(self, path: Path) -> bool:
+        try:
+            return files.has(self.root, path / JOB)
+        except OSError:
+            return True
+
+
+def _digits(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _number(job: JobPaths) -> int:
     """Return what jobs are sorted by: the number of the default directory's name, or else that in job.yaml."""
-    name = os.path.basename(folder)
-    if name.isascii() and name.isdigit():
-        return (int(name),)
+    name = job.directory.name
+    if _digits(name):
+        return int(name) if len(name) < _LONG else 2**63
     try:
-        with open(os.path.join(folder, JOB), "rb") as file:
+        with files.open_read(job.root, job.job) as file:
             found = _NUMBER.search(file.read(_HEAD))
     except OSError:
         found = None  # whoever reads the job says what is wrong with it
-    return (int(found.group(1)),) if found else (2**63,)
+    return int(found.group(1)) if found and len(found.group(1)) < _LONG else 2**63

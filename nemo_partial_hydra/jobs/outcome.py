@@ -13,11 +13,11 @@ import os
 import sys
 from typing import Any
 
-from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError
 
+from . import files
 from .layout import JobPaths
-from .status import Status, encode, write_status
+from .status import MAX_BYTES, Status, encode, write_status
 
 _FRAMES = 5
 _MESSAGE = 2000
@@ -42,8 +42,8 @@ def _repr(value: Any) -> str:
 def read_result(paths: JobPaths) -> Any:
     """Return what a job returned: its value, or its text where JSON could not hold it; None if there is none."""
     try:
-        data = json.loads(paths.result.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        data = json.loads(files.read_text(paths.root, paths.result))
+    except (OSError, ValueError, RecursionError):
         return None
     return data.get("result", data.get("repr")) if isinstance(data, dict) else None
 
@@ -95,7 +95,7 @@ def keep_result(paths: JobPaths, value: Any) -> str | None:
     """
     text = result_text(value)
     try:
-        write_atomic(paths.result, text)
+        files.write(paths.root, paths.result, text)
     except JobError as error:
         if not _printed(f"{error}\nThe job's result: {text}"):
             raise JobError(f"{error}; nor can the log, so the result is lost") from error
@@ -114,12 +114,9 @@ def keep_status(paths: JobPaths, status: Status) -> bool:
     short = dataclasses.replace(status, error=_shortened(status.error), reason=reason)
     data = encode(short).encode()
     with contextlib.suppress(OSError):
-        size = os.path.getsize(paths.status)
+        size = files.size(paths.root, paths.status)
         if len(data) <= max(size, _BLOCK):
-            with open(paths.status, "r+b") as file:
-                file.write(data.ljust(size))
-                file.flush()
-                os.fsync(file.fileno())
+            files.overwrite(paths.root, paths.status, data.ljust(min(size, MAX_BYTES)))
             return True
     _printed(f"{text}\nThe job's status: {data.decode()}")
     return False

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import ExitCode, JobError
 
+from . import files, folders
 from .layout import JobPaths
 from .outcome import error_record, print_error
 from .signals import AttemptSignals, Terminated
+
+_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def run(paths: JobPaths, attempt: int, number: int, call: Callable[[], Any], pay
 
 def _keep(paths: JobPaths, attempt: int, number: int, error: BaseException) -> None:
     try:
-        write_atomic(paths.task_error(attempt, number), json.dumps(error_record(error)) + "\n")
+        files.write(paths.root, paths.task_error(attempt, number), json.dumps(error_record(error)) + "\n")
     except JobError as problem:
         print(problem, flush=True)  # the error itself has been printed
 
@@ -58,9 +60,11 @@ def _keep(paths: JobPaths, attempt: int, number: int, error: BaseException) -> N
 def failure(paths: JobPaths, attempt: int) -> Failure | None:
     """Return what the first of the other tasks that failed has left."""
     try:
-        files = sorted(paths.attempt(attempt).glob("task-*.json"))
-        for file in files:
-            return Failure(json.loads(file.read_text(encoding="utf-8")), f"{file.stem.replace('-', ' ')} failed")
-    except (OSError, ValueError):
+        folder = paths.attempt(attempt)
+        for name in folders.names(paths.root, folder):
+            if name.startswith("task-") and name.endswith(".json"):
+                text = files.read_text(paths.root, folder / name, _MAX_BYTES)
+                return Failure(json.loads(text), f"{name[:-5].replace('-', ' ')} failed")
+    except (OSError, ValueError, RecursionError):
         return None
     return None

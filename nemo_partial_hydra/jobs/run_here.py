@@ -20,6 +20,7 @@ from nemo_partial_hydra.errors import ExitCode, JobError, RecipeError
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime import session
 
+from . import files, folders
 from .job import Head, read_head, read_job
 from .layout import JobPaths, find_jobs
 from .outcome import keep_status, read_result
@@ -71,6 +72,7 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False) 
 
 def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, root: Path) -> Ran:
     try:
+        folders.refuse_foreign(paths.root, paths.directory)
         head = read_head(paths)
         refuse_done(paths, force)
         # A word that is missing costs no attempt.
@@ -79,6 +81,7 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, roo
     except RecipeError as error:
         return Ran(error.exit_code, f"Error: {error}")
     command = [sys.executable, _START, str(paths.directory), "--attempt", str(attempt)]
+    command += [f"--sweep={paths.sweep}"] if paths.sweep is not None else []
     command += [word for prefix in allow for word in ("--allow", prefix)] + (["--force"] if force else [])
     code = _process(command, paths, attempt, root, shown)
     status = read_status(paths)
@@ -96,8 +99,9 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, roo
 def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, shown: bool) -> int:
     """Run a job's process with its output in the attempt's logs; Ctrl-C reaches it, and is waited for."""
     try:
-        paths.attempt(attempt).mkdir(parents=True, exist_ok=True)
-        with open(paths.out(attempt), "ab") as out, open(paths.err(attempt), "ab") as err:
+        folders.make(paths.root, paths.attempt(attempt))
+        below, out_log, err_log = paths.root, paths.out(attempt), paths.err(attempt)
+        with files.open_log(below, out_log) as out, files.open_log(below, err_log) as err:
             pipe = subprocess.PIPE if shown else None
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=pipe or out, stderr=pipe or err, env=_environment(root)

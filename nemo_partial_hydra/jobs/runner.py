@@ -27,7 +27,7 @@ from nemo_partial_hydra.runtime.construct import make
 from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.signature import Signature
 
-from . import claim, ranks
+from . import claim, files, folders, ranks
 from .job import Job, read_job, versions_of
 from .job_id import this_task
 from .layout import JobPaths, job_paths
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plain = partial(argparse.HelpFormatter, width=100)
     parser = argparse.ArgumentParser(prog="start.py", description="Run one frozen job.", formatter_class=plain)
     parser.add_argument("directory", metavar="JOBDIR")
+    parser.add_argument("--sweep", metavar="DIR", help="the sweep that it is in; no link is followed from there on")
     parser.add_argument("--attempt", type=int, metavar="N", help="the attempt, from 1; by default the next one")
     parser.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
     parser.add_argument("--force", action="store_true", help="run a job that is done once more")
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"--payload-signal: there is no signal '{given.payload_signal}'")
     options = Options(given.attempt, tuple(given.allow), given.force, asked)
     try:
-        return run_job(job_paths(given.directory), options)
+        return run_job(job_paths(given.directory, given.sweep), options)
     except RecipeError as error:
         print(f"Error: {error}", file=sys.stderr, flush=True)
         return error.exit_code
@@ -84,6 +85,7 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
     JobError, ValidationError
         If it cannot run: job.yaml is damaged, a variable is not set, a target does not take a value.
     """
+    folders.refuse_foreign(paths.root, paths.directory)
     me = claim.myself(environment)
     rank = this_task(environment).rank
     attempt = options.attempt or next_attempt(paths, options.force)
@@ -199,7 +201,8 @@ def _enter(paths: JobPaths) -> None:
     own = str(paths.directory)
     sys.path[:] = [folder for folder in map(os.path.abspath, sys.path) if folder != own]
     try:
-        os.chdir(own)
+        with folders.folder(paths.root, paths.directory) as handle:
+            os.chdir(handle)
     except OSError as error:
         raise JobError(f"{own}: {error.strerror}") from error
 
@@ -245,7 +248,7 @@ def _outcome(paths: JobPaths, status: Status, tree: Tree, options: Options) -> S
         with signals.handled(lambda: keep_status(paths, interrupted())):
             value = call_recipe(tree, options.allow)
         reason = keep_result(paths, value)
-        if signals.time_is_up or paths.notice(status.attempt).exists():
+        if signals.time_is_up or files.exists(paths.root, paths.notice(status.attempt)):
             return interrupted(reason or "the recipe ended after it was told that its time is up")
         return _ended(status, DONE, ExitCode.DONE, reason=reason)
     except (Terminated, KeyboardInterrupt) as error:

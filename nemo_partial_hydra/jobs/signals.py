@@ -12,8 +12,11 @@ import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+from . import files
 from .layout import JobPaths
 from .status import CANCELLED, TIMEOUT
+
+_MAX_BYTES = 4096
 
 
 class Terminated(BaseException):
@@ -37,7 +40,7 @@ class AttemptSignals:
     def state(self) -> str:
         """The state of a job that is ended by a signal: what the launcher said, or else ``cancelled``."""
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            if self.paths.notice(self.attempt).read_text(encoding="utf-8").strip() == TIMEOUT:
+            if files.read_text(self.paths.root, self.paths.notice(self.attempt), _MAX_BYTES).strip() == TIMEOUT:
                 return TIMEOUT
         return TIMEOUT if self.time_is_up else CANCELLED
 

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_partial_hydra.atomic import write_atomic
-
+from . import files, folders
 from .job_id import JobId
 from .layout import JobPaths
 
 FORMAT = 1
+MAX_BYTES = 1 << 20
 FROZEN, SUBMITTED, RUNNING = "frozen", "submitted", "running"
 DONE, FAILED, CANCELLED, TIMEOUT, LOST = "done", "failed", "cancelled", "timeout", "lost"
 STATES = (FROZEN, SUBMITTED, RUNNING, DONE, FAILED, CANCELLED, TIMEOUT, LOST)
@@ -91,7 +91,7 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
 def read_status(paths: JobPaths) -> Status:
     """Read how a job goes; a job without status.json is frozen, one whose file cannot be understood is lost."""
     try:
-        data = json.loads(paths.status.read_text(encoding="utf-8"))
+        data = json.loads(files.read_text(paths.root, paths.status, MAX_BYTES))
     except FileNotFoundError:
         return Status()
     except OSError as error:
@@ -128,7 +128,7 @@ _KINDS: dict[str, Any] = {
 def last_attempt(paths: JobPaths) -> int:
     """Return the number of the last attempt that has a directory; 1 if none has."""
     with contextlib.suppress(OSError):
-        names = [path.name for path in paths.attempt(1).parent.iterdir()]
+        names = folders.names(paths.root, paths.attempt(1).parent)
         return max((int(name) for name in names if name.isascii() and name.isdigit()), default=1)
     return 1
 
@@ -138,7 +138,7 @@ def write_status(paths: JobPaths, status: Status, *, durable: bool = True) -> bo
 
     Parameters
     ----------
-    durable : as for :func:`.atomic.write_atomic`.
+    durable : as for :func:`.files.write`.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def write_status(paths: JobPaths, status: Status, *, durable: bool = True) -> bo
     """
     if read_status(paths).attempt > status.attempt:
         return False
-    write_atomic(paths.status, encode(status), durable=durable)
+    files.write(paths.root, paths.status, encode(status), durable=durable)
     return True
 
 

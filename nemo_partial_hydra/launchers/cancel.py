@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nemo_partial_hydra.errors import JobError
-from nemo_partial_hydra.jobs import claim
+from nemo_partial_hydra.jobs import claim, folders
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import LOCAL
 
@@ -76,12 +76,14 @@ def cancel(
         If a cluster cannot be told: nothing was cancelled there.
     """
     found = overview(directory, clusters, only=numbers)
+    found.refuse_problems()
     done = Cancelled()
     active: dict[str, list[Entry]] = {}
     for entry in found.entries:
         if subdirs is not None and str(entry.paths.directory.relative_to(found.sweep.directory)) not in subdirs:
             continue
         if entry.merged.active:
+            folders.refuse_foreign(entry.paths.root, entry.paths.directory)
             active.setdefault(entry.cluster, []).append(entry)
         elif entry.state == states.FROZEN:
             done.over.append((entry, "never submitted"))

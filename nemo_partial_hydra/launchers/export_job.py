@@ -160,7 +160,7 @@ def _raise(job: JobPaths, status: states.Status) -> None:
     if isinstance(own, type) and issubclass(own, RecipeError):
         raise own(f"{error['message']}\n(in the image; its log is {job.err(status.attempt)})")
     ending = live.ending(job, status)
-    lines = tail(job.err(status.attempt), LAST_LINES)
+    lines = tail(job, job.err(status.attempt), LAST_LINES)
     raise JobFailed("\n".join([f"the export is {ending}", *(f"  {line}" for line in lines)]))
 
 

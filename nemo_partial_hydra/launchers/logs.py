@@ -5,7 +5,6 @@ May import: the standard library and PyYAML (through ``status.look``).
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.jobs import files
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
 
@@ -61,22 +61,22 @@ def why_none(entry: Entry) -> str:
 
 
 def _there(paths: JobPaths, attempt: int) -> bool:
-    return paths.out(attempt).exists() or paths.err(attempt).exists()
+    return any(files.exists(paths.root, log) for log in (paths.out(attempt), paths.err(attempt)))
 
 
 def show(paths: JobPaths, attempt: int, out: BinaryIO, names: tuple[str, ...]) -> None:
     """Write the output of one attempt: standard output, then standard error, each after a line that names its file."""
-    for path in files(paths, attempt, names):
-        if path.exists() and (path.stat().st_size or len(names) == 1):
+    for path in kinds(paths, attempt, names):
+        if files.exists(paths.root, path) and (files.size(paths.root, path) or len(names) == 1):
             if len(names) > 1:
                 out.write(f"==> {path} <==\n".encode())
-            with open(path, "rb") as file:
+            with files.open_read(paths.root, path) as file:
                 while part := file.read(_PART):
                     out.write(part)
     out.flush()
 
 
-def files(paths: JobPaths, attempt: int, names: tuple[str, ...]) -> list[Path]:
+def kinds(paths: JobPaths, attempt: int, names: tuple[str, ...]) -> list[Path]:
     """Return the logs of an attempt by their kinds, ``out`` and ``err``."""
     return [getattr(paths, name)(attempt) for name in names]
 
@@ -122,7 +122,7 @@ class Follower:
     def _attempt(self, attempt: int) -> None:
         """Write the output of an attempt until it ends."""
         paths = self.entry.paths
-        places = dict.fromkeys(files(paths, attempt, self.names), 0)
+        places = dict.fromkeys(kinds(paths, attempt, self.names), 0)
         asked = time.monotonic()
         while True:
             for path, place in places.items():
@@ -146,10 +146,10 @@ class Follower:
     def _more(self, path: Path, place: int) -> int:
         """Write what a log has beyond a place; return the new place."""
         try:
-            size = os.path.getsize(path)
-            if size <= place:
+            root = self.entry.paths.root
+            if files.size(root, path) <= place:
                 return place
-            with open(path, "rb") as file:
+            with files.open_read(root, path) as file:
                 file.seek(place)
                 if len(self.names) > 1 and self.shown != path:
                     self.out.write(f"==> {path} <==\n".encode())
@@ -160,4 +160,6 @@ class Follower:
             self.out.flush()
         except FileNotFoundError:
             return place
+        except OSError as error:
+            raise JobError(f"{path}: cannot be read: {error.strerror or error}") from None
         return place

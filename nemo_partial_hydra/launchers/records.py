@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths
 
@@ -81,7 +81,7 @@ def write_submission(paths: SubmissionPaths, submission: Submission) -> None:
     """Write submission.json."""
     jobs = [{**vars(job), "id": job.id.record() if job.id else None} for job in submission.jobs]
     data = {"format": FORMAT, **vars(submission), "jobs": jobs}
-    write_atomic(paths.record, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    files.write(paths.root, paths.record, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_submission(paths: SubmissionPaths) -> Submission:
@@ -92,7 +92,7 @@ def read_submission(paths: SubmissionPaths) -> Submission:
     JobError
         If there is none, or it is damaged.
     """
-    data = _read(paths.record)
+    data = _read(paths.root, paths.record)
     known = {each.name for each in dataclasses.fields(Submission)}
     try:
         jobs = tuple(SentJob(job["subdir"], job["attempt"], JobId.of(job.get("id"))) for job in data["jobs"])
@@ -101,18 +101,53 @@ def read_submission(paths: SubmissionPaths) -> Submission:
         raise JobError(f"{paths.record}: the file is damaged: {error}") from None
 
 
-def submissions(sweep: SweepPaths) -> list[Submission]:
-    """Return a sweep's submissions in their order; one that was cut off before its record was written is left out."""
+def submissions(sweep: SweepPaths, problems: list[str] | None = None) -> list[Submission]:
+    """Return a sweep's submissions in their order; one that was cut off before its record was written is left out.
+
+    Parameters
+    ----------
+    problems : gets what is wrong with those that cannot be read, instead of an error.
+
+    Raises
+    ------
+    JobError
+        If one cannot be read.
+    """
+    found = []
     try:
-        numbers = sorted(int(path.name) for path in sweep.submissions.iterdir() if path.name.isdigit())
-    except OSError:
-        return []
-    return [read_submission(sweep.submission(n)) for n in numbers if sweep.submission(n).record.exists()]
+        for number in numbers(sweep):
+            paths = sweep.submission(number)
+            try:
+                if _recorded(paths):
+                    found.append(read_submission(paths))
+            except JobError as error:
+                if problems is None:
+                    raise
+                problems.append(str(error))
+    except OSError as error:
+        text = f"{sweep.submissions}: cannot be read: {error.strerror or error}"
+        if problems is None:
+            raise JobError(text) from None
+        problems.append(text)
+    return found
+
+
+def _recorded(paths: SubmissionPaths) -> bool:
+    try:
+        return files.has(paths.root, paths.record)
+    except OSError as error:
+        raise JobError(f"{paths.record}: cannot be read: {error.strerror or error}") from None
+
+
+def numbers(sweep: SweepPaths) -> list[int]:
+    """Return the numbers of the submissions that a sweep has directories of, in their order."""
+    names = folders.names(sweep.directory, sweep.submissions)
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 10)
 
 
 def write_settings(paths: SubmissionPaths, settings: Settings) -> None:
     """Write settings.json, without the value of any secret."""
-    write_atomic(paths.settings, json.dumps(settings.record(), indent=1, ensure_ascii=False) + "\n")
+    files.write(paths.root, paths.settings, json.dumps(settings.record(), indent=1, ensure_ascii=False) + "\n")
 
 
 def read_settings(paths: SubmissionPaths) -> Settings:
@@ -124,7 +159,7 @@ def read_settings(paths: SubmissionPaths) -> Settings:
         If there is none, or it is damaged.
     """
     try:
-        return from_record(_read(paths.settings))
+        return from_record(_read(paths.root, paths.settings))
     except (KeyError, TypeError, AttributeError) as error:
         raise JobError(f"{paths.settings}: the file is damaged: {error}") from None
 
@@ -142,13 +177,15 @@ def sweep_of(submission: SubmissionPaths) -> Path:
     return submission.directory.parent.parent
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(root: Path, path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(files.read_text(root, path))
     except FileNotFoundError:
         raise JobError(f"{path}: there is no such file") from None
-    except (OSError, ValueError) as error:
-        raise JobError(f"{path}: cannot be read: {error}") from None
+    except OSError as error:
+        raise JobError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise JobError(f"{path}: the file is damaged: {error}") from None
     if not isinstance(data, dict):
         raise JobError(f"{path}: the file is damaged: it is no JSON object")
     return data

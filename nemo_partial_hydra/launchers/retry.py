@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.errors import ClusterError, JobError, RefusedError, UsageError
+from nemo_partial_hydra.jobs import files
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
@@ -27,6 +28,7 @@ from .records import Submission, read_settings
 from .settings import Settings, from_config, stamp
 from .status.entries import Entry, Overview
 from .status.look import Watch
+from .submit import refuse_foreign
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def prepare(
     watch = Watch(directory, clusters=clusters)
     found = watch.look()
     entries = _eligible(found, numbers, clusters)
+    found.refuse_problems()
+    refuse_foreign(watch.sweep, [entry.paths for entry in entries])
     groups = []
     for submission, members in _sent_alike(watch.sweep, entries):
         heads = [entry.head for entry in members]
@@ -248,9 +252,10 @@ def again(
 
 
 def _trust(sweep: SweepPaths, submission: Submission) -> None:
-    file = sweep.submission(submission.number).settings
+    paths = sweep.submission(submission.number)
+    file = paths.settings
     try:
-        owner = os.stat(file).st_uid
+        owner = files.owner(paths.root, file)
     except OSError as error:
         raise JobError(f"{file}: {error.strerror}; name the settings: hydra/launcher=...") from None
     if owner != os.geteuid():

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nemo_partial_hydra.errors import ClusterError, JobError, RefusedError
+from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.claim import holder
 from nemo_partial_hydra.jobs.job_id import JobId
@@ -28,9 +29,12 @@ from .clusters.registry import CLUSTERS, Clusters
 from .parallel import together
 from .preflight import check as preflight
 from .preflight.report import Report
-from .records import SentJob, Submission, subdir_of, write_settings, write_submission
+from .records import SentJob, Submission, numbers, subdir_of, write_settings, write_submission
 from .settings import Settings, stamp
 from .worker.task import JobTask
+
+_MINE = 0o755
+"""The permissions of a submission's directories, whatever the umask: submitit and SLURM open by path what is run."""
 
 Chosen = tuple[JobPaths, int]
 """A job and the number of the attempt that is sent."""
@@ -69,6 +73,7 @@ def submit(
     RefusedError
         If a job was submitted or run already.
     """
+    refuse_foreign(sweep, jobs)
     report = report or check(sweep, settings, after, clusters)
     report.check()
     cluster = clusters.named(settings.cluster)
@@ -83,6 +88,19 @@ def submit(
         sent = _send(cluster, paths, submission, whole, report.max_array)
     together(lambda one: note_sent(*one), list(zip(jobs, sent.jobs, strict=True)))
     return sent
+
+
+def refuse_foreign(sweep: SweepPaths, jobs: Sequence[JobPaths]) -> None:
+    """Refuse to send jobs of a directory that somebody else owns: whoever owns it decides what is run there.
+
+    Raises
+    ------
+    RefusedError, JobError
+        Naming the directory.
+    """
+    folders.refuse_foreign(sweep.directory, sweep.directory)
+    for job in jobs:
+        folders.refuse_foreign(job.root, job.directory)
 
 
 def check(sweep: SweepPaths, settings: Settings, after: str | None = None, clusters: Clusters = CLUSTERS) -> Report:
@@ -132,10 +150,9 @@ def parts(count: int, size: int) -> list[range]:
 def next_number(sweep: SweepPaths) -> int:
     """Return the number that the next submission gets."""
     try:
-        taken = [int(path.name) for path in sweep.submissions.iterdir() if path.name.isdigit()]
+        return max(numbers(sweep), default=0) + 1
     except OSError:
-        return 1
-    return max(taken, default=0) + 1
+        return 1  # who makes the directory says what is wrong
 
 
 def _send(cluster: Cluster, paths: SubmissionPaths, submission: Submission, whole: Array, size: int) -> Submission:
@@ -146,8 +163,8 @@ def _send(cluster: Cluster, paths: SubmissionPaths, submission: Submission, whol
         # Arrays know nothing of each other: where the limit binds, each waits for the one before it.
         behind = ids[-1] if ids and at_once < whole.count else None
         array = dataclasses.replace(whole, count=len(part), tasks=[whole.tasks[i] for i in part], behind=behind)
-        with paths.script.open("a", encoding="utf-8") as file:
-            file.write(cluster.script(array))
+        with files.open_log(paths.root, paths.script) as file:
+            file.write(cluster.script(array).encode())
         try:
             ids += cluster.submit(array)
         except ClusterError as error:
@@ -185,6 +202,8 @@ def claimed(
     settings = dataclasses.replace(settings, image_stamp=stamp(settings.container.image))
     paths = new_directory(sweep)
     try:
+        if not settings.submitit_folder:
+            folders.make(paths.root, submitit_folder(paths, settings), mode=_MINE)
         # Of two submissions at once the one that has the first job goes on: else each could take some and both give up.
         for part in (chosen[:1], chosen[1:]):
             together(lambda one: taken.update({one[0]: (*one, claim(*one))}), part)
@@ -209,7 +228,7 @@ def claimed(
         raise
     except BaseException:
         give_back(list(taken.values()))
-        _remove(paths.directory)
+        _remove(paths)
         raise
 
 
@@ -217,11 +236,10 @@ def new_directory(sweep: SweepPaths) -> SubmissionPaths:
     """Make the directory of a new submission."""
     number = next_number(sweep)
     try:
-        sweep.submissions.mkdir(parents=True, exist_ok=True)
         while True:
             paths = sweep.submission(number)
             try:
-                paths.directory.mkdir()
+                folders.make(paths.root, paths.directory, new=True, mode=_MINE)
                 return paths
             except FileExistsError:
                 number += 1  # somebody else submits at this moment
@@ -239,8 +257,7 @@ def claim(job: JobPaths, attempt: int) -> states.Status:
     """
     before = states.read_status(job)
     try:
-        job.attempt(attempt).parent.mkdir(exist_ok=True)
-        job.attempt(attempt).mkdir()
+        folders.make(job.root, job.attempt(attempt), new=True)
     except FileExistsError:
         raise RefusedError(f"{job.directory}: {taken_by(job, attempt, before)}") from None
     except OSError as error:
@@ -267,24 +284,23 @@ def give_back(taken: Sequence[tuple[JobPaths, int, states.Status]]) -> None:
     """Undo ``claim`` for jobs that were not sent."""
     for job, attempt, before in taken:
         with contextlib.suppress(OSError):
-            job.status.unlink()
+            files.remove(job.root, job.status)
         if before != states.Status():
             states.write_status(job, before)
         for path in (job.attempt(attempt), job.attempt(attempt).parent):
             with contextlib.suppress(OSError):
-                path.rmdir()  # only where it is empty
+                folders.remove(job.root, path)  # only where it is empty
 
 
 def note_sent(paths: JobPaths, job: SentJob) -> None:
     """Put the cluster's id into status.json; a job that starts at once waits for it (see ``task``)."""
     status = states.read_status(paths)
-    if status.state == states.SUBMITTED and status.job_id is None and not paths.claim(job.attempt).exists():
+    begun = files.exists(paths.root, paths.claim(job.attempt))
+    if status.state == states.SUBMITTED and status.job_id is None and not begun:
         states.write_status(paths, status.sent_as(job.id), durable=False)  # the record has it
 
 
-def _remove(directory: Path) -> None:
-    import shutil
-
-    shutil.rmtree(directory, ignore_errors=True)
+def _remove(paths: SubmissionPaths) -> None:
     with contextlib.suppress(OSError):
-        directory.parent.rmdir()  # where it was the first one
+        folders.remove(paths.root, paths.directory, whole=True)
+        folders.remove(paths.root, paths.directory.parent)  # where it was the first one

@@ -20,8 +20,9 @@ from nemo_partial_hydra.composition.budget import Resolution
 from nemo_partial_hydra.composition.checks import overridden_references
 from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.job_configs import Composer
-from nemo_partial_hydra.composition.sweep import each_job, save_multirun
+from nemo_partial_hydra.composition.sweep import each_job, multirun_text
 from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs.job import Job, is_frozen, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import read_metadata
@@ -153,12 +154,12 @@ def write_sweep(made: FrozenSweep, config: DictConfig) -> None:
     """
     new = [(paths, job) for paths, job in made.jobs if not is_frozen(paths, job)]  # before anything is written
     try:
-        made.paths.directory.mkdir(parents=True, exist_ok=True)
+        folders.make(made.paths.directory, made.paths.directory)
     except OSError as error:
         raise JobError(f"{made.paths.directory}: cannot be made: {error.strerror}") from None
     first = any(job.num == 0 for _, job in made.jobs)  # of a sweep's batches; where more jobs join, it is of the newest
-    if first or not made.paths.multirun.exists():
-        save_multirun(config, str(made.paths.multirun))
+    if first or not files.exists(made.paths.directory, made.paths.multirun):
+        files.write(made.paths.directory, made.paths.multirun, multirun_text(config))
     together(lambda one: write_job(*one), new)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nemo_partial_hydra.errors import UsageError
+from nemo_partial_hydra.errors import JobError, UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.job_id import LOCAL
@@ -132,6 +132,7 @@ class Overview:
     time : when that was so, ISO 8601 UTC.
     entries : the jobs, by their numbers.
     unasked : what of the clusters could not be asked, and why, a text each.
+    problems : which records of submissions cannot be read, and why, a text each.
     """
 
     directory: str
@@ -139,6 +140,18 @@ class Overview:
     time: str
     entries: Sequence[Entry]
     unasked: Sequence[str] = field(default=())
+    problems: Sequence[str] = field(default=())
+
+    def refuse_problems(self) -> None:
+        """Refuse to act on jobs of which it is not known as what they were sent.
+
+        Raises
+        ------
+        JobError
+            If a record of a submission cannot be read.
+        """
+        if self.problems:
+            raise JobError("\n".join(self.problems))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -178,6 +191,7 @@ def records(found: Overview) -> dict[str, Any]:
         "time": found.time,
         "counts": found.counts,
         "unasked": list(found.unasked),
+        "problems": list(found.problems),
         "jobs": [_record(entry, found.time) for entry in found.entries],
     }
 

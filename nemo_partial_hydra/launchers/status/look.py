@@ -101,7 +101,7 @@ class Watch:
             merged = merge.merge(subject.own.state, answers[name].views(subject))
             entries.append(Entry(paths, self.heads[paths], merged, subject, answers[name].queue_failed))
         unasked = tuple(text for each in answers.values() for text in each.unasked)
-        found = Overview(self.directory, self.sweep, states.now(), entries, unasked)
+        found = Overview(self.directory, self.sweep, states.now(), entries, unasked, tuple(sent.problems))
         return dataclasses.replace(found, entries=found.chosen(self.only)) if self.only else found
 
     def _ask(self, ids: Iterable[JobId], brief: bool) -> dict[str, Answers]:
@@ -138,7 +138,8 @@ class SentJobs:
         self.sweep = sweep
         self._jobs: dict[tuple[str, int], tuple[SentJob, Submission]] = {}
         self._last: dict[str, int] = {}
-        for submission in submissions(sweep):
+        self.problems: list[str] = []
+        for submission in submissions(sweep, self.problems):
             for job in submission.jobs:
                 self._jobs[job.subdir, job.attempt] = job, submission
                 self._last[job.subdir] = max(job.attempt, self._last.get(job.subdir, 0))

@@ -118,6 +118,8 @@ def counted(counts: Mapping[str, int]) -> str:
 
 def notes(found: Overview) -> Iterator[str]:
     """Yield what could not be asked, and what that means for the states."""
+    for problem in found.problems:
+        yield one_line(problem)
     for why in found.unasked:
         yield f"Could not be asked: {one_line(why)}"
     unsure = [entry.name for entry in found.unsure]

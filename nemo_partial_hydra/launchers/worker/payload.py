@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs.job_id import this_task
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers.container import command
@@ -50,7 +50,14 @@ def binds(settings: Settings, paths: JobPaths, sweep: Path) -> list[str]:
 
 def command_of(settings: Settings, paths: JobPaths, attempt: int, sweep: Path) -> list[str]:
     """Return the exact argument list of one job."""
-    arguments = [str(paths.directory), "--attempt", str(attempt), "--payload-signal", settings.stop_signal.name]
+    arguments = [
+        str(paths.directory),
+        f"--sweep={sweep}",
+        "--attempt",
+        str(attempt),
+        "--payload-signal",
+        settings.stop_signal.name,
+    ]
     for prefix in settings.allow:
         arguments += ["--allow", prefix]
     return command.command(
@@ -64,7 +71,7 @@ class Child:
     def __init__(
         self, settings: Settings, paths: JobPaths, attempt: int, *, sweep: Path, restarts: int = 0, rank: int = 0
     ) -> None:
-        paths.attempt(attempt).mkdir(parents=True, exist_ok=True)
+        folders.make(paths.root, paths.attempt(attempt))
         self.out, self.err = _ranked(paths.out(attempt), rank), _ranked(paths.err(attempt), rank)
         self.paths, self.attempt, self.restarts, self.rank = paths, attempt, restarts, rank
         self.container = settings.container
@@ -72,14 +79,14 @@ class Child:
         self._told = False
         if rank == 0:
             with contextlib.suppress(OSError):
-                paths.notice(attempt).unlink()  # of this attempt before it was requeued
+                files.remove(paths.root, paths.notice(attempt))  # of this attempt before it was requeued
         self._events: list[int] = []
         secrets = {name: os.environ[name] for name in settings.secrets if name in os.environ}
         environment = command.environment(
             settings.container, os.environ, search=settings.code, extra={**local_ranks(os.environ), **secrets}
         )
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(self.out, "ab") as out, open(self.err, "ab") as err:
+        with files.open_log(paths.root, self.out) as out, files.open_log(paths.root, self.err) as err:
             if restarts:
                 err.write(f"--- requeued ({restarts}) ---\n".encode())
                 err.flush()
@@ -125,7 +132,7 @@ class Child:
         self._told = True
         if self.rank == 0:
             with contextlib.suppress(JobError):  # on a full disk the runner takes the signal for what it is
-                write_atomic(self.paths.notice(self.attempt), state)
+                files.write(self.paths.root, self.paths.notice(self.attempt), state)
         self.process.send_signal(number)
 
     def finish(self, seconds: float) -> int:
@@ -145,7 +152,7 @@ class Child:
 
     def others_stopped(self, tasks: int) -> bool:
         """Whether the payloads of all other tasks have ended."""
-        return all(self.stopped(rank).exists() for rank in range(1, tasks))
+        return all(files.exists(self.paths.root, self.stopped(rank)) for rank in range(1, tasks))
 
     @property
     def code(self) -> int:
@@ -170,7 +177,7 @@ class Child:
         if started:
             return f"ended with exit code {code} without writing how it went"
         what = "the job" if self.container.image is None else f"{self.container.image}: the container"
-        return f"{what} did not start: exit code {code}: {(tail(self.err, 1) or ['it wrote nothing'])[0]}"
+        return f"{what} did not start: exit code {code}: {(tail(self.paths, self.err, 1) or ['it wrote nothing'])[0]}"
 
 
 def _ranked(path: Path, rank: int) -> Path:

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from nemo_partial_hydra.errors import ExitCode
+from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import this_task
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths
@@ -52,18 +53,23 @@ class JobTask:
     restarts: int = 0
 
     def __call__(self) -> None:
-        paths = JobPaths(Path(self.job))
-        settings = read_settings(SubmissionPaths(Path(self.submission)))
+        paths, sent = self._paths(), SubmissionPaths(Path(self.submission))
+        folders.refuse_foreign(sent.root, sent.directory)
+        folders.refuse_foreign(paths.root, paths.directory)
+        settings = read_settings(sent)
         _await_record(paths, settings)
         code = _Run(self, settings, paths).run()
         if code:
             sys.exit(code)
 
+    def _paths(self) -> JobPaths:
+        return JobPaths(Path(self.job), sweep_of(SubmissionPaths(Path(self.submission))))
+
     def checkpoint(self) -> Any:
         """Return what is submitted again; called by submitit before it requeues."""
         from submitit.helpers import DelayedSubmission
 
-        paths = JobPaths(Path(self.job))
+        paths = self._paths()
         requeues = self.restarts + 1
         status = dataclasses.replace(
             states.read_status(paths), state=states.SUBMITTED, attempt=self.attempt, ended=None, exit_code=None,
@@ -133,7 +139,7 @@ class _Run:
         child.tell(self.settings.stop_signal, states.TIMEOUT)
         code = child.finish(delay * GRACE)
         if self.rank != 0:
-            child.stopped().touch()
+            files.open_log(self.paths.root, child.stopped()).close()
             return 0  # srun ends all tasks when one fails, and the first one still has to requeue the job
         while time.monotonic() < end and not child.others_stopped(self.settings.tasks):
             time.sleep(0.2)

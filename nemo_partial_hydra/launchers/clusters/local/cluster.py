@@ -12,9 +12,8 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nemo_partial_hydra.atomic import write_atomic
 from nemo_partial_hydra.errors import JobError, RefusedError, UsageError
-from nemo_partial_hydra.jobs import claim
+from nemo_partial_hydra.jobs import claim, files
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
 from nemo_partial_hydra.launchers.clusters.base import Array, Ended, Refusal, Running, Subject, Views
@@ -94,7 +93,7 @@ def _cancel(subject: Subject) -> Refusal | None:
         where = found.host if found is not None else own.host or "an unknown host"
         return Refusal(f"it runs on {where}: cancel it there")
     with contextlib.suppress(JobError):  # on a full disk the runner takes the signal for what it is
-        write_atomic(paths.notice(own.attempt), states.CANCELLED)
+        files.write(paths.root, paths.notice(own.attempt), states.CANCELLED)
     try:
         os.kill(found.pid, signal.SIGTERM)
     except ProcessLookupError:
