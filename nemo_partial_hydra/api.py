@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .errors import ValidationError
-from .messages import Problems
-
 if TYPE_CHECKING:
     import os
 
@@ -182,11 +179,9 @@ def build(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     ValidationError
         If a target does not accept a value; all errors at once, each with its full path.
     """
-    from .composition.decode import config_to_tree
-    from .runtime import session
-    from .runtime.construct import buildables
+    from .composition.building import build as implementation
 
-    return buildables(config_to_tree(cfg, allow), session.workspace().policy, allow)
+    return implementation(cfg, allow)
 
 
 def run(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
@@ -209,18 +204,9 @@ def run(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
     ValidationError
         As :func:`build`, and if a required parameter is not set.
     """
-    from .composition.decode import recipe_tree
-    from .recipes.tree import Call
-    from .runtime import session
-    from .runtime.construct import make
+    from .composition.building import run as implementation
 
-    workspace = session.workspace()
-    tree, place = recipe_tree(cfg, allow)
-    problems = Problems()
-    problems.messages += workspace.missing(tree, place)
-    problems.check(ValidationError)
-    made = make(tree, workspace.policy, allow)
-    return made() if isinstance(tree, Call) and tree.partial else made
+    return implementation(cfg, allow)
 
 
 def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:

@@ -25,7 +25,8 @@ from tools.venvs import ROOT, VENVS, SetupError, Venv, ensure, find_python
 HYDRA_132 = ("hydra-core==1.3.2", "omegaconf==2.3.0")  # what NeMo pins
 HYDRA_13 = ("hydra-core==1.3.*",)
 # Named exactly: pip takes no pre-release otherwise.
-HYDRA_14 = ("hydra-core==1.4.0rc3", "omegaconf==2.4.1rc1", "hydra-submitit-launcher==1.4.0rc3")
+PLUGINS_14 = tuple(f"hydra-{name}==1.4.0rc3" for name in ("submitit-launcher", "joblib-launcher", "optuna-sweeper"))
+HYDRA_14 = ("hydra-core==1.4.0rc3", "omegaconf==2.4.1rc1", *PLUGINS_14)
 
 
 ALL = "not nemo and not cluster"
@@ -47,7 +48,7 @@ class Cell:
 
     @property
     def venv(self) -> Venv:
-        return Venv(VENVS / self.name, "run,test", self.pins)
+        return Venv(VENVS / self.name, "run,test,plugins", self.pins)
 
 
 CELLS = (

@@ -16,11 +16,18 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 
-def _workspace() -> Any:
-    """Return what the running app knows and allows."""
+def _session() -> Any:
+    """Return the module that knows the running app; the process of a job may belong to an app of another one."""
+    from nemo_partial_hydra.composition import handover
     from nemo_partial_hydra.runtime import session
 
-    return session.workspace()
+    handover.receive()
+    return session
+
+
+def _workspace() -> Any:
+    """Return what the running app knows and allows."""
+    return _session().workspace()
 
 
 def _served() -> Any:
@@ -36,8 +43,7 @@ class RecipeSearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if "nemo_partial_hydra" not in sys.modules:
             return
-        from nemo_partial_hydra.runtime import session
-
+        session = _session()
         search_path.append("nemo_partial_hydra", f"{session.REGISTRY_SCHEME}://")
         search_path.append("nemo_partial_hydra", f"{session.LIBRARY_SCHEME}://")
         app = session.current()
@@ -60,6 +66,7 @@ class RegisteredRecipes(ConfigSource):
     def _registry(self) -> Any:
         from nemo_partial_hydra.composition.registry import REGISTRY
 
+        _session()
         return REGISTRY
 
     def available(self) -> bool:
@@ -186,9 +193,7 @@ class RecipeLibraries(ConfigSource):
         return bool(_workspace().catalog.having(config_path))
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        from nemo_partial_hydra.runtime import session
-
-        app = session.current()
+        app = _session().current()
         if app is not None and app.helps and not config_path.strip("/"):
             return []  # the help of an app lists its own groups, and counts those of libraries after them
         groups, options = _workspace().catalog.below(config_path)

@@ -24,6 +24,7 @@ from .collector import uncollected
 from .command_line import CommandLine
 from .hydra_arguments import checked, for_hydra
 from .known_flags import CONFIG_NAME, CONFIG_PATH, MULTIRUN
+from .task import Task
 
 
 def main(
@@ -36,13 +37,15 @@ def main(
     """Implement :func:`nemo_partial_hydra.main`."""
 
     def decorate(function: Callable[[Any], Any]) -> Callable[[], Any]:
-        @functools.wraps(function)
+        task = Task(function)
+
+        @functools.wraps(task)  # who looks for what Hydra calls finds it below the function of the module
         def entry(cfg_passthrough: Any = None) -> Any:
             if cfg_passthrough is not None:
                 return function(cfg_passthrough)
             known = frozenset(REGISTRY.entries)
             settings = session.Session((*allow, *own_packages(function)), recipe, registered=known)
-            app = App(function, config_path, config_name, version_base, settings)
+            app = App(task, config_path, config_name, version_base, settings)
             with _one_message(), _argv():
                 app.run(CommandLine.parse(sys.argv[1:]))
             return None
@@ -56,7 +59,7 @@ def main(
 class App:
     """A decorated function with what ``nph.main`` was given, and the settings of one run of it."""
 
-    function: Callable[[Any], Any]
+    task: Task
     config_path: str | None
     config_name: str | None
     version_base: str | None
@@ -125,7 +128,7 @@ class App:
         sys.argv = [sys.argv[0], *line.arguments_to_run()]
         arguments = main_arguments(self.version_base)
         with self._more_help() if line.helps else contextlib.nullcontext():
-            hydra.main(self.config_path, self.config_name, **arguments)(_task(self.function))()
+            hydra.main(self.config_path, self.config_name, **arguments)(self.task)()
 
     @contextlib.contextmanager
     def _more_help(self) -> Iterator[None]:
@@ -153,26 +156,8 @@ class App:
 
     def _config_folder(self, path: str) -> str:
         """Return a config directory in full; a relative path counts from the decorated function's file."""
-        file = os.path.abspath(inspect.unwrap(self.function).__code__.co_filename)
+        file = os.path.abspath(inspect.unwrap(self.task).__code__.co_filename)
         return os.path.abspath(os.path.join(os.path.dirname(file), path))
-
-
-def _task(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return the function as Hydra calls it: in the user's environment, its errors marked as its own.
-
-    Launchers send it to other processes: it must not hold more than the function.
-    """
-
-    @functools.wraps(function)
-    def task(cfg: Any) -> Any:
-        with session.user_environment():
-            try:
-                return function(cfg)
-            except Exception as error:
-                error_text.mark(error)
-                raise
-
-    return task
 
 
 def _job_name() -> str:

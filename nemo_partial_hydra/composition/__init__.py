@@ -10,9 +10,11 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | what do nodes of lists and dicts say about themselves | ``flags`` |
 | tree to config | ``encode`` |
 | composed config to tree | ``decode`` |
+| what does a composed config make, by whose permissions | ``building`` |
 | how does a YAML file get its types | ``typed`` |
 | how are YAML files with defaults lists served | ``yaml_files`` |
 | which recipes did Python code register | ``registry`` |
+| what does the process of a launcher's job get of the app | ``handover`` |
 | which names are keys of the app, not groups of a library | ``root_keys`` |
 | how is a config composed outside of a run | ``compose`` |
 | what is checked before anything is created | ``checks`` |

@@ -70,6 +70,11 @@ def own_node(parent: Any, key: Any) -> Any:
     return held[key] if isinstance(held, list) and isinstance(key, int) and 0 <= key < len(held) else None
 
 
+def parent_of(node: Container) -> Any:
+    """Return the container that a container stands in; None for a root."""
+    return node._get_parent()
+
+
 def put_child(parent: DictConfig | ListConfig, key: Any, node: Any) -> None:
     """Put a node where another one of the same parent stood; nothing is checked, converted or copied."""
     held: Any = parent._content

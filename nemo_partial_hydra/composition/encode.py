@@ -30,7 +30,7 @@ from nemo_partial_hydra.signatures.signature import Parameter, Required, Signatu
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import NO_COPY, detached
-from .flags import UNSET, kind_flags
+from .flags import UNSET, kind_flags, of_app
 from .nodes import DEFAULT, NODE_CLASSES, RECIPE, Leaf
 
 
@@ -138,7 +138,7 @@ def target_node(
         if key not in values and not parameter.positional:
             shown = default_node(parameter, key in covered, scratch) if defaults else unset_leaf(parameter)
             setattr(node, key, shown)
-    made: DictConfig = OmegaConf.structured(node, parent=scratch)
+    made: DictConfig = OmegaConf.structured(node, parent=scratch, flags=dict(of_app()))
     return made
 
 

@@ -21,9 +21,9 @@ E = TypeVar("E", bound=BaseException)
 
 
 def mark(error: BaseException) -> None:
-    """Remember that an exception came out of the decorated function."""
+    """Remember that an exception came out of the decorated function, and from where: another process may report it."""
     try:
-        setattr(error, _TASK, True)
+        setattr(error, _TASK, _frames(error))
     except AttributeError:
         return  # an exception class with __slots__: it is reported with Hydra's frames, which is only longer
 
@@ -45,9 +45,7 @@ def report(error: BaseException) -> ExitCode:
             print(f"Error: {text}", file=sys.stderr)
             print("Set HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
             return ExitCode.USAGE
-    frames = traceback.TracebackException.from_exception(error, capture_locals=False)
-    _drop_hydra(frames)
-    print("".join(frames.format()), file=sys.stderr, end="")
+    print(getattr(error, _TASK, None) or _frames(error), file=sys.stderr, end="")
     return ExitCode.FAILED
 
 
@@ -63,6 +61,13 @@ def find(error: BaseException | None, kind: type[E]) -> E | None:
             return error
         error = error.__cause__
     return None
+
+
+def _frames(error: BaseException) -> str:
+    """Return the traceback of an exception, Hydra's and our own frames left out."""
+    frames = traceback.TracebackException.from_exception(error, capture_locals=False)
+    _drop_hydra(frames)
+    return "".join(frames.format())
 
 
 def _drop_hydra(frames: traceback.TracebackException) -> None:
@@ -81,7 +86,7 @@ def explain(error: BaseException) -> str | None:
     from omegaconf.errors import OmegaConfBaseException
 
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        return _foreign(error)
+        return None if _of_plugin(error) else _foreign(error)
     if isinstance(error, MissingConfigException):
         return _missing_config(error)
     inner: Any = error
@@ -123,6 +128,12 @@ def _through_reference(error: BaseException, inner: Any) -> str | None:
     place, target = ".".join(given), ".".join(real)
     below = match.group(1)[len(place) + 1 :]
     return f"{match.group(1)}: '{place}' is a reference to '{target}'; override {target}.{below}= instead"
+
+
+def _of_plugin(error: BaseException) -> bool:
+    """Whether an exception came through a launcher or sweeper of others: then it says nothing of the command line."""
+    names = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return any("/hydra_plugins/" in name and "/hydra_plugins/nemo_partial_hydra/" not in name for name in names)
 
 
 def _foreign(error: BaseException) -> str:

@@ -9,13 +9,17 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import Container, DictConfig, ListConfig
 
-from .compat import flag, own_flags
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import Workspace
+
+from .compat import child_nodes, flag, own_flags, parent_of
 
 UNSET = "nph_default"  # it shows a parameter's default: nobody set it
 EXACT = "nph_exact"  # its type contradicts the parameter's annotation
 FROM_FILE = "nph_given:"
+APP = "nph_app"
 _KINDS = ("tuple", "set", "frozenset")
 
 
@@ -44,6 +48,65 @@ class FileList(str):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FileList:
         return self
+
+
+class OfApp(str):
+    """Name of the flag of recipe nodes that says which app composed them.
+
+    In a process to which a config was sent, and in which no app runs, a config may name what it might where it was
+    composed: a text never adds to what is allowed, and what was composed is more than a text.
+
+    Attributes
+    ----------
+    app : the app, None for the process outside of any.
+    """
+
+    app: session.Session | None
+
+    def __new__(cls, app: session.Session | None) -> OfApp:
+        made = super().__new__(cls, APP)
+        made.app = app
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return OfApp, (self.app if self.app is not None else session.of_process(),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OfApp:
+        return self
+
+
+class _OwnFlags:
+    """The flags of the recipe nodes that an app makes."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.flags: dict[str, bool] = {OfApp(session.current()): True}
+
+
+def of_app() -> Mapping[str, bool]:
+    """Return the flags of a recipe node that the running app makes."""
+    return session.workspace().of(_OwnFlags).flags
+
+
+def app_of(config: Any) -> session.Session | None:
+    """Return the app that composed a config or the one that it is a part of; None if that says nothing."""
+    above = config
+    while isinstance(above, Container):
+        if flag(above, APP):
+            return _named(above)
+        above = parent_of(above)
+    return _below(config)
+
+
+def _below(node: Any) -> session.Session | None:
+    if not isinstance(node, (DictConfig, ListConfig)):
+        return None
+    if flag(node, APP):
+        return _named(node)
+    return next((app for _, child in child_nodes(node) if (app := _below(child)) is not None), None)
+
+
+def _named(node: Container) -> session.Session | None:
+    return next((name.app for name in own_flags(node) if isinstance(name, OfApp)), None)
 
 
 def set_by_file(items: Sequence[Any], flags: Mapping[str, bool]) -> dict[str, bool]:

@@ -5,9 +5,10 @@ May import: the standard library. Hydra reads this registry through the plugin's
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ class Registry:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._recipes: dict[str, tuple[Entry, Any]] = {}
+        self._packed: dict[str, tuple[Entry, PackedEntry]] = {}
 
     def add(self, entry: Entry) -> None:
         """Add an entry.
@@ -149,6 +151,88 @@ class Registry:
                     f"making it needs {error.name}, which is not here{installs(error.name)}"
                 ) from error
         return known[1]
+
+    # To another process ---------------------------------------------------------------------------------------------
+
+    def packed(self) -> list[PackedEntry]:
+        """Return the entries that the running app has, to be sent to another process."""
+        found = []
+        for path in self.names():
+            entry = self.entries[path]
+            known = self._packed.get(path)
+            if known is None or known[0] is not entry:
+                known = self._packed[path] = (entry, PackedEntry.of(entry))
+            found.append(known[1])
+        return found
+
+    def unpack(self, entries: Iterable[PackedEntry]) -> None:
+        """Add the entries of another process; what the same place has registered here already stays."""
+        for packed in entries:
+            entry = packed.entry()
+            known = self.entries.get(entry.path)
+            if known is None or known.origin != entry.origin:
+                self.entries[entry.path] = entry
+
+
+@dataclass(frozen=True)
+class PackedEntry:
+    """A registered recipe on its way to another process.
+
+    What makes it goes along by value, so that a recipe of the script itself arrives too; where it cannot be pickled,
+    importing the module that registered it has to do.
+    """
+
+    group: str
+    name: str
+    package: str | None
+    origin: str
+    made: bytes | None
+    why: str = ""
+
+    @classmethod
+    def of(cls, entry: Entry) -> PackedEntry:
+        """Pack an entry."""
+        import cloudpickle
+
+        made, why = None, ""
+        try:
+            made = cloudpickle.dumps(entry.make)
+        except Exception as error:  # whatever the objects of a recipe raise: those that are not chosen do not matter
+            why = f"{type(error).__name__}: {error}"
+        return cls(entry.group, entry.name, entry.package, entry.origin, made, why)
+
+    def entry(self) -> Entry:
+        """Return the entry for this process."""
+        return Entry(self.group, self.name, self.package, self.make, self.origin)
+
+    def make(self) -> Any:
+        """Make the recipe.
+
+        Raises
+        ------
+        RegistrationError
+            If it can only be made in the process that registered it.
+        """
+        import pickle
+
+        module = self.origin.rpartition(":")[0]
+        if self.made is not None:
+            try:
+                function = pickle.loads(self.made)
+            except Exception as error:
+                raise RegistrationError(
+                    f"it cannot be made in the process of a job: {type(error).__name__}: {error}"
+                ) from error
+            return function()
+        entry = self.entry()
+        if module != "__main__":
+            importlib.import_module(module)
+            entry = REGISTRY.entries.get(entry.path, entry)
+        if entry.make == self.make:
+            raise RegistrationError(
+                f"it cannot be sent to the process of a job ({self.why}); register it in a module that the app imports"
+            )
+        return entry.make()
 
 
 class _Prototypes:

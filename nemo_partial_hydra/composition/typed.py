@@ -24,7 +24,7 @@ from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .compat import NO_COPY, detached
 from .encode import reference_node, target_node
-from .flags import kind_flags, set_by_file
+from .flags import kind_flags, of_app, set_by_file
 from .nodes import NODE_CLASSES, RECIPE, Leaf
 
 SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
@@ -121,7 +121,7 @@ class _Typer:
             return self.call(data, signature, path)
         if TARGET not in data and all(isinstance(key, str) for key in data) and any(key in EDITS for key in data):
             return self.overlay(data, path)
-        out = DictConfig({}, flags={NO_COPY: True})
+        out = DictConfig({}, flags={NO_COPY: True, **(of_app() if TARGET in data or not path else {})})
         for key, value in data.items():
             if self.values or isinstance(value, Mapping):
                 made = self.node(value, item_spec(spec, key) if TARGET not in data else ANY, (*path, key))

@@ -16,6 +16,7 @@ from omegaconf.resolvers import oc
 from nemo_partial_hydra.composition.budget import Resolution
 from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.decode import recipe_tree
+from nemo_partial_hydra.composition.flags import app_of
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.errors import RecipeError, ValidationError
 from nemo_partial_hydra.jobs.job import Job, read_job, recipe_hash, write_job
@@ -42,7 +43,8 @@ def freeze(
     settings = _hydra_settings()
     name = "job" if settings is None else str(settings.job.name)
     overrides = () if settings is None else tuple(texts(settings.overrides.task))
-    job = frozen(cfg, read_metadata(name, image), overrides=overrides, hydra=settings, allow=allow, multirun=False)
+    with session.as_app(app_of(cfg)):
+        job = frozen(cfg, read_metadata(name, image), overrides=overrides, hydra=settings, allow=allow, multirun=False)
     paths = job_paths(directory)
     write_job(paths, job)
     return read_job(paths)

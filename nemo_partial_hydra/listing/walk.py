@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.decode import as_config
+from nemo_partial_hydra.composition.flags import app_of
 from nemo_partial_hydra.dialect.scalars import path_text
 from nemo_partial_hydra.dialect.writer import Writer, call_head, item_spec
 from nemo_partial_hydra.messages import dotted
@@ -42,7 +43,8 @@ def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:
         from .provenance import claims
 
         history = claims(config)
-    return list(describe(config, history, allow=allow))
+    with session.as_app(app_of(config)):
+        return list(describe(config, history, allow=allow))
 
 
 def describe(

@@ -41,13 +41,35 @@ class Session:
     completes: bool = False
     helps: bool = False
     arguments: tuple[str, ...] | None = None  # of the process, as the user gave them; None: as they are
+    sent: Sent | None = None  # what came with it from the process in which the app runs; None: it is this one
 
     @cached_property
     def workspace(self) -> Workspace:
-        """What the app allows and has learnt."""
+        """What the app allows and has learnt; where it came from another process, nothing of this one's."""
         from .workspace import WORKSPACE, Workspace
 
-        return Workspace(self.allow, lambda: self.libraries, base=WORKSPACE)
+        if self.sent is None:
+            return Workspace(self.allow, lambda: self.libraries, base=WORKSPACE)
+        return Workspace.sent(self.allow, lambda: self.libraries, self.sent.trusted, self.sent.snapshots)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Session:
+        return self  # a copy of what belongs to an app belongs to the same app
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_another_process, (_settings(self),)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What another process has of an app besides its settings: what it came to trust, its snapshots, its search path.
+
+    ``plain_exceptions`` says whether Hydra's variable for them was set by ``nph.main``.
+    """
+
+    trusted: tuple[str, ...]
+    snapshots: tuple[str, ...]
+    path: tuple[str, ...]
+    plain_exceptions: bool
 
 
 # Which app it is ---------------------------------------------------------------------------------------------------
@@ -59,6 +81,7 @@ class _Running:
     def __init__(self) -> None:
         self.apps: list[tuple[tuple[Session, ...], weakref.WeakSet[threading.Thread]]] = []
         self.plain_exceptions = 0
+        self.elsewhere: Session | None = None  # the app of another process, one of whose jobs runs in this one
 
     def of_this_thread(self) -> Session | None:
         """Return the app that may have started this thread, if it can only be one: threads begin without a context."""
@@ -87,6 +110,8 @@ def current() -> Session | None:
     scope = _SCOPE.get()
     if scope.apps:
         return scope.apps[-1]
+    if scope.running.elsewhere is not None:
+        return scope.running.elsewhere
     return scope.running.of_this_thread() if scope.running.apps else None
 
 
@@ -129,6 +154,60 @@ def _without(apps: tuple[Session, ...], session: Session) -> tuple[Session, ...]
         if apps[index] is session:
             return (*apps[:index], *apps[index + 1 :])
     return apps
+
+
+# In another process ------------------------------------------------------------------------------------------------
+
+
+def of_process() -> Session:
+    """Return what the process allows outside of any app as a session, to be sent to another process."""
+    return Session(**_settings(None))
+
+
+def _settings(app: Session | None) -> dict[str, Any]:
+    """Return the fields of a session as which an app, or the process outside of any, goes to another process."""
+    from .workspace import WORKSPACE
+
+    workspace = WORKSPACE if app is None else app.workspace
+    path = app.sent.path if app is not None and app.sent is not None else tuple(sys.path)
+    sent = Sent(tuple(sorted(workspace.policy.trusted)), workspace.signatures.folders(), path, owns_full_error())
+    fields: dict[str, Any] = {"allow": tuple(sorted(workspace.allow)), "sent": sent}
+    if app is not None:
+        kept = ("recipe", "config_dirs", "libraries", "registered", "values")
+        fields.update((name, getattr(app, name)) for name in kept)
+    return fields
+
+
+def _from_another_process(fields: dict[str, Any]) -> Session:
+    return Session(**fields)
+
+
+def belong_to(app: Session, *, plain: bool) -> None:
+    """Have this process belong to an app of another one, which has started it to run a job.
+
+    Modules are looked for where that process looks for them. The jobs of a ``plain`` Hydra app have no session, as that
+    has none: what its process allows, this one does.
+    """
+    from .workspace import WORKSPACE
+
+    assert app.sent is not None
+    running = _SCOPE.get().running
+    running.elsewhere = None if plain else app
+    if plain:
+        WORKSPACE.remember(app.workspace, trusted=True)
+    sys.path[:] = [*app.sent.path, *(place for place in sys.path if place not in app.sent.path)]
+    if app.sent.plain_exceptions:
+        os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+@contextmanager
+def as_app(app: Session | None) -> Iterator[None]:
+    """Be an app of another process, where none runs here."""
+    if app is None or app.sent is None or current() is not None:
+        yield
+        return
+    with running(app):
+        yield
 
 
 # What it was told --------------------------------------------------------------------------------------------------

@@ -83,6 +83,10 @@ class SignatureStore:
         if folder not in self._folders and _file(folder) is not None:
             self._folders[folder] = None
 
+    def folders(self) -> tuple[str, ...]:
+        """Return the directories whose snapshots are in use, those of libraries left out."""
+        return tuple(self._folders)
+
     def use_also(self, other: SignatureStore) -> None:
         """Use the snapshots too that another store has used."""
         for folder in other._folders:

@@ -58,6 +58,18 @@ class Workspace:
         self._of_ended: set[str] = set()  # those of apps that have ended, of which other apps know nothing
         self._parts: dict[Any, Any] = {}
 
+    @classmethod
+    def sent(
+        cls, allow: Iterable[str], named: Callable[[], Named], trusted: Iterable[str], snapshots: Iterable[str]
+    ) -> Workspace:
+        """Return the workspace of an app of another process: it knows and trusts what that has sent, nothing else."""
+        base = cls()
+        base.policy.trusted.update(trusted)
+        made = cls(allow, named, base)
+        for folder in snapshots:
+            made.signatures.use(folder)
+        return made
+
     def forget(self) -> None:
         """Allow and know nothing any more, as in a fresh process; what runs now still runs."""
         self.allow.clear()
@@ -81,6 +93,7 @@ class Workspace:
         """Keep what an app that has ended had learnt, and where it is trusted, what it allowed."""
         if trusted:
             self.allow |= ended.allow
+            self.policy.trusted.update(ended.policy.trusted)
         self.signatures.use_also(ended.signatures)
         self._of_ended |= ended._captured
 

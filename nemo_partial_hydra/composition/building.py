@@ -1,0 +1,36 @@
+"""Composed config -> objects: what ``nph.build`` and ``nph.run`` make, by the permissions of the app that composed it.
+
+May import: OmegaConf; neither Hydra nor fiddle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from nemo_partial_hydra.errors import ValidationError
+from nemo_partial_hydra.messages import Problems
+from nemo_partial_hydra.recipes.tree import Call
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.construct import buildables, make
+
+from .decode import config_to_tree, recipe_tree
+from .flags import app_of
+
+
+def build(cfg: Any, allow: Iterable[str]) -> Any:
+    """Implement :func:`nemo_partial_hydra.build`."""
+    with session.as_app(app_of(cfg)):
+        return buildables(config_to_tree(cfg, allow), session.workspace().policy, allow)
+
+
+def run(cfg: Any, allow: Iterable[str]) -> Any:
+    """Implement :func:`nemo_partial_hydra.run`."""
+    with session.as_app(app_of(cfg)):
+        workspace = session.workspace()
+        tree, place = recipe_tree(cfg, allow)
+        problems = Problems()
+        problems.messages += workspace.missing(tree, place)
+        problems.check(ValidationError)
+        made = make(tree, workspace.policy, allow)
+        return made() if isinstance(tree, Call) and tree.partial else made
