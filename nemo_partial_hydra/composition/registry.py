@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nemo_partial_hydra.errors import RegistrationError
+from nemo_partial_hydra.errors import CaptureError, RecipeError, RegistrationError
 from nemo_partial_hydra.messages import installs
 from nemo_partial_hydra.runtime import session
 
@@ -31,6 +31,7 @@ class Entry:
     package: str | None
     make: Callable[[], Any]
     origin: str
+    sent: bool = False  # whether another process registered it
 
     @property
     def path(self) -> str:
@@ -124,7 +125,7 @@ class Registry:
 
     def prototype(self, path: str) -> Any:
         """Return the structured config of an entry, which must not be changed."""
-        from nemo_partial_hydra.errors import RecipeError
+        from nemo_partial_hydra.recipes.names import ONLY_IN_SCRIPT
 
         from .encode import to_config
 
@@ -135,7 +136,8 @@ class Registry:
             try:
                 known = configs[path] = (entry, to_config(self._recipe(entry)))
             except RecipeError as error:
-                raise type(error)(f"the recipe '{path}' (registered at {entry.origin}): {error}") from error
+                hint = f"; {ONLY_IN_SCRIPT}" if entry.sent and isinstance(error, CaptureError) else ""
+                raise type(error)(f"the recipe '{path}' (registered at {entry.origin}): {error}{hint}") from error
         return known[1]
 
     def _recipe(self, entry: Entry) -> Any:
@@ -203,7 +205,7 @@ class PackedEntry:
 
     def entry(self) -> Entry:
         """Return the entry for this process."""
-        return Entry(self.group, self.name, self.package, self.make, self.origin)
+        return Entry(self.group, self.name, self.package, self.make, self.origin, sent=True)
 
     def make(self) -> Any:
         """Make the recipe.

@@ -14,6 +14,10 @@ from typing import Any
 from nemo_partial_hydra.errors import SignatureError
 from nemo_partial_hydra.messages import installs, nearest
 
+ONLY_IN_SCRIPT = (
+    "what a script defines itself is not in the processes of its jobs: move it into a module beside the script"
+)
+
 
 def resolve(target: str) -> Any:
     """Import what a dotted name names.
@@ -33,6 +37,8 @@ def resolve(target: str) -> Any:
         except AttributeError:
             where = ".".join(parts[:position])
             hint = nearest(parts[position], [name for name in dir(obj) if not name.startswith("_")])
+            if where == "__main__" and not hint:
+                hint = f"; {ONLY_IN_SCRIPT}"
             raise SignatureError(f"'{where}' has no '{parts[position]}' (from '{target}'){hint}") from None
     return obj
 

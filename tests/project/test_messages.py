@@ -80,7 +80,7 @@ CALLS = """
 def said(err: str, folder: Path) -> str:
     """Return a message without what differs from run to run."""
     text = err.replace(str(folder), "<app>").replace(str(ROOT), "<repository>")
-    text = text.replace("nemo_launcher, ", "")  # a launcher that importing nemo registers
+    text = re.sub(r"(nemo_launcher|joblib), ", "", text)  # importing nemo registers one, a plugin the other
     text = re.sub(r"^usage: .*\n( .*\n)*", "", text)  # argparse's, which lists Hydra's options or ours
     return "\n".join(line.rstrip() for line in text.strip().splitlines()) or "(nothing)"
 
