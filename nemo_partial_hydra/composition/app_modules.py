@@ -8,7 +8,9 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import os
+import pkgutil
 import sys
+import sysconfig
 from collections.abc import Callable
 from typing import Any
 
@@ -17,34 +19,59 @@ def own_packages(function: Callable[..., Any]) -> tuple[str, ...]:
     """Return the app's own package: its top-level package, or for a script the modules beside its file.
 
     A script that lies in a package (``python pkg/app.py``) may name that package too, where it is the one that an
-    import finds.
+    import finds. What is imported from among installed packages has nothing beside it that would be the app's.
     """
+    inner = inspect.unwrap(function)
     module = function.__module__
-    if module != "__main__":
-        return (module.partition(".")[0],)
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    top = module.partition(".")[0]
+    folder = _folder_of(inner)
+    if top != "__main__" and top.isidentifier():
+        alone = "." not in module and not hasattr(sys.modules.get(top), "__path__")
+        return (top, *modules_in(folder)) if alone and not _is_installed(folder) else (top,)
+    spec = inner.__globals__.get("__spec__")  # ``sys.modules`` may have another main module, with runpy
     if spec is not None and "." in spec.name:  # python -m package.app
         return ("__main__", spec.name.partition(".")[0])
-    folder = os.path.dirname(os.path.abspath(inspect.unwrap(function).__code__.co_filename))
     package = _package_around(folder)
     return ("__main__", *([package] if package is not None else []), *modules_in(folder))
 
 
+def _folder_of(function: Any) -> str:
+    """Return the folder of a function's file; the current one for what is typed into an interpreter or a notebook."""
+    file = os.path.abspath(function.__code__.co_filename)
+    folder = os.path.dirname(file)
+    return folder if os.path.exists(file) or os.path.isfile(folder) else os.getcwd()
+
+
+def _is_installed(folder: str) -> bool:
+    """Whether a folder is one of those into which packages are installed, or the standard library's."""
+    places = {os.path.realpath(path) for path in sysconfig.get_paths().values()}
+    return os.path.realpath(folder) in places or os.path.basename(folder) in ("site-packages", "dist-packages")
+
+
 def _package_around(folder: str) -> str | None:
-    """Return the top-level package that a folder belongs to; None if it is in none, or an import finds another one."""
-    top = None
-    while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
-        top, folder = folder, os.path.dirname(folder)
-    name = os.path.basename(top) if top is not None else ""
-    if top is None or not name.isidentifier() or _shadows(name):
+    """Return the top-level package that a folder belongs to; None if it is in none, or an import finds another one.
+
+    A folder without ``__init__.py`` is a package where its parent is on the path: ``src`` in many projects.
+    """
+    top = folder
+    while os.path.isfile(os.path.join(os.path.dirname(top), "__init__.py")) and os.path.dirname(top) != top:
+        top = os.path.dirname(top)
+    name = os.path.basename(top)
+    if not name.isidentifier() or _shadows(name):
         return None
-    spec = importlib.util.find_spec(name)
+    try:
+        spec = importlib.util.find_spec(name)
+    except ValueError:  # a module of that name says nothing about where it is from
+        return None
     places = (spec.submodule_search_locations or []) if spec is not None else []
     return name if any(os.path.realpath(place) == os.path.realpath(top) for place in places) else None
 
 
 def modules_in(folder: str) -> tuple[str, ...]:
-    """Return the names of the modules and packages in a folder, but those that hide others."""
+    """Return the names of the modules and packages in a folder or a zip file, but those that hide others."""
+    if os.path.isfile(folder):  # python app.pyz
+        names = {module.name for module in pkgutil.iter_modules([folder])}
+        return tuple(sorted(name for name in names - {"__main__"} if not _shadows(name)))
     found: set[str] = set()
     with os.scandir(folder) as entries:
         for item in entries:
