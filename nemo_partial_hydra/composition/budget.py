@@ -37,6 +37,7 @@ class Resolution:
         if "hydra.core.hydra_config" in sys.modules and OmegaConf.has_resolver("hydra"):
             self.resolvers["hydra"] = self._of_hydra
         self.resolvers.update(resolvers or {})
+        self.open = 0  # how often something of Hydra's was asked for that only the running job knows
         self.depth = 0  # how many texts led to the one that is resolved
         self._references = self._characters = 0
         self._made: dict[int, tuple[Any, Any]] = {}  # by the identity of a container: it, and its counterpart
@@ -79,8 +80,12 @@ class Resolution:
     def _of_hydra(self, path: str) -> Any:
         from hydra.core.hydra_config import HydraConfig
 
+        if not HydraConfig.initialized():
+            self.open += 1
         settings: Any = HydraConfig.get()
-        return OmegaConf.select(self._counterpart(settings), path)
+        found = OmegaConf.select(self._counterpart(settings), path)
+        self.open += found is None
+        return found
 
     def _original(self, found: Any) -> Any:
         return self._originals.get(id(found), found)

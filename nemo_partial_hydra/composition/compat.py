@@ -7,10 +7,11 @@ functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
+C = TypeVar("C", bound=Container)
 NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
 
 
@@ -41,7 +42,7 @@ def content(node: Any) -> Any:
     return node._value()
 
 
-def detached(node: DictConfig) -> DictConfig:
+def detached(node: C) -> C:
     """Make a node a root."""
     node._set_parent(None)
     return node

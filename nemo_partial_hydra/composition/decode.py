@@ -325,10 +325,11 @@ class _Reader:
             return text  # the reader of the dialect follows it: two places may share one Path object
         if self.before_run and "${hydra:" in text:
             return Kept(Opaque(text))
+        known = self.resolution.open
         try:
             value = self.resolution.get(parent, key)
         except OmegaConfBaseException as error:
-            if self.loose:
+            if self.loose or (self.before_run and self.resolution.open > known):
                 return Kept(Opaque(text))
             raise ValidationError(placed((*self.place, *path), str(error).splitlines()[0])) from None
         if isinstance(value, (DictConfig, ListConfig)):

@@ -31,7 +31,7 @@ from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import NO_COPY, detached
 from .flags import UNSET, kind_flags, of_app
-from .nodes import DEFAULT, NODE_CLASSES, RECIPE, Leaf
+from .nodes import DEFAULT, NODE_CLASSES, RECIPE, Leaf, Reference
 
 
 def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
@@ -142,9 +142,9 @@ def target_node(
     return made
 
 
-def reference_node(text: str) -> DictConfig:
-    """Make the node of a reference: a container, or an override below it would put an empty dict in its place."""
-    return DictConfig(text, flags={UNSET: False})
+def reference_node(text: str) -> Reference:
+    """Make the node of a reference."""
+    return Reference(text, flags={UNSET: False})
 
 
 def unset_leaf(parameter: Parameter) -> Leaf:

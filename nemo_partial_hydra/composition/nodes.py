@@ -10,10 +10,11 @@ from __future__ import annotations
 import copyreg
 import dataclasses
 import enum
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from omegaconf import AnyNode
+from omegaconf import AnyNode, DictConfig, ListConfig
 from omegaconf.errors import ValidationError as OmegaValidationError
 
 from nemo_partial_hydra.dialect.writer import restores, short_form
@@ -25,9 +26,10 @@ from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
-from .compat import own_node
+from .compat import own_node, put_child
 
 NOTHING: Any = Opaque(None)
+REFERS = re.compile(r"\$\{|^\?\?\?$")  # a text that stands for something else, or for nothing yet
 DEFAULT, RECIPE, OVERRIDE = "default", "recipe", "override"
 
 
@@ -105,6 +107,31 @@ class Leaf(AnyNode):
 
 def _as_tree(value: Any) -> Tree:
     return value if type(value) in SCALARS or isinstance(value, bytes) else capture_default(value)
+
+
+class Reference(DictConfig):
+    """What stands for another place of the config.
+
+    It is a container, or an override below it would put an empty dict in its place. What it names may be a leaf or a
+    list all the same, and then ``OmegaConf.resolve`` writes that into this node, which only a dict can hold.
+    """
+
+    def _set_value(self, value: Any, flags: dict[str, bool] | None = None) -> None:
+        parent = self._get_parent()
+        held = isinstance(value, Mapping) or value is None or (isinstance(value, str) and REFERS.search(value))
+        if held or not isinstance(parent, (DictConfig, ListConfig)):
+            super()._set_value(value, flags)
+            return
+        listed = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+        made = ListConfig(value) if listed else Leaf(value)
+        made._set_key(self._key())
+        put_child(parent, self._key(), made)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Reference:
+        copied: Any = super().__deepcopy__(memo)
+        object.__setattr__(copied, "__class__", type(self))  # a dict's own attributes are its keys
+        reference: Reference = copied
+        return reference
 
 
 class NodeType(type):

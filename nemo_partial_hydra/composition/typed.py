@@ -22,7 +22,7 @@ from nemo_partial_hydra.signatures.convert import Mismatch, convert
 from nemo_partial_hydra.signatures.signature import Lookup, Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
-from .compat import NO_COPY, detached
+from .compat import NO_COPY, detached, drop_child
 from .encode import reference_node, target_node
 from .flags import kind_flags, of_app, set_by_file
 from .nodes import NODE_CLASSES, RECIPE, Leaf
@@ -45,6 +45,12 @@ def typed_config(
     return _root(_Typer(signature, problems, values=True, defaults=defaults), data)
 
 
+def typed_list(data: list[Any], signature: Lookup, problems: Problems) -> ListConfig:
+    """Make the config of a file that is a list; arguments as for :func:`typed_config`."""
+    made: ListConfig = _Typer(signature, problems, values=True, defaults=True).node(data, ANY, ())
+    return detached(made)
+
+
 def skeleton(data: Mapping[Any, Any], signature: Lookup) -> DictConfig:
     """Make the typed config of a file's nodes without any of its values; lists are left to the values."""
     return _root(_Typer(signature, Problems(), values=False, defaults=True), data)
@@ -52,7 +58,11 @@ def skeleton(data: Mapping[Any, Any], signature: Lookup) -> DictConfig:
 
 def _root(typer: _Typer, data: Mapping[Any, Any]) -> DictConfig:
     made = typer.mapping(data, ANY, ())
-    return detached(made if isinstance(made, DictConfig) else DictConfig(data))
+    if not isinstance(made, DictConfig):
+        return detached(DictConfig(data))
+    if "defaults" not in data:  # a target's parameter of that name: at the root of a file it is Hydra's list
+        drop_child(made, "defaults")
+    return detached(made)
 
 
 def is_node(data: Any) -> bool:
@@ -60,6 +70,11 @@ def is_node(data: Any) -> bool:
     if not (isinstance(data, Mapping) and isinstance(data.get(TARGET), str)) or data.get(CALL_KEY) is False:
         return False
     return not (data[TARGET] in VALUE_FORMS and set(data) == {TARGET, ARGS})
+
+
+def names_a_place(value: Any, spec: TypeSpec) -> bool:
+    """Whether a value of a file is a reference, and may be one to a container."""
+    return isinstance(value, str) and REFERENCE.match(value) is not None and not spec.kinds <= SCALAR_KINDS
 
 
 class _Typer:
@@ -94,7 +109,7 @@ class _Typer:
     def leaf(self, data: Any, spec: TypeSpec, path: Path) -> Any:
         if not (type(data) in SCALARS or isinstance(data, bytes)):
             return data
-        if isinstance(data, str) and REFERENCE.match(data) and not spec.kinds <= SCALAR_KINDS:
+        if names_a_place(data, spec):
             return reference_node(data)
         literal = unescape_interpolation(data) if isinstance(data, str) else data
         if literal is not None and data != MISSING:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nemo_partial_hydra.dialect.interop import adopted
 from nemo_partial_hydra.dialect.yaml import load, read_text
@@ -31,11 +31,14 @@ from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import Workspace
 from nemo_partial_hydra.signatures.signature import Signature
+from nemo_partial_hydra.signatures.types import ANY
 
+from .encode import reference_node
 from .root_keys import RootKeys
-from .typed import is_node, skeleton, typed_config
+from .typed import is_node, names_a_place, skeleton, typed_config, typed_list
 
 Lookup = Callable[[str], Signature | None]
+Config = DictConfig | ListConfig
 SKELETON = "nph_signature"  # the group under which the skeletons of files with a defaults list are served
 
 
@@ -45,7 +48,7 @@ class Served:
 
     stamp: tuple[int, int]
     head: str
-    config: DictConfig
+    config: Config
     skeleton: DictConfig | None
     defaults: Any = None
 
@@ -66,8 +69,8 @@ class ServedFiles:
         self._workspace = workspace
         self._served: dict[tuple[str, bool], Served] = {}
 
-    def read(self, path: str, name: str, *, primary: bool) -> tuple[DictConfig, str]:
-        """Return a fresh config of a recipe file, and the beginning of its text.
+    def read(self, path: str, name: str, *, primary: bool) -> tuple[Config, str]:
+        """Return a fresh config of a recipe file, which may be a list of recipes, and the beginning of its text.
 
         Parameters
         ----------
@@ -81,8 +84,8 @@ class ServedFiles:
             If the file is no YAML, names what is not allowed, or sets what its targets do not accept.
         """
         served = self._serve(path, name, primary)
-        if primary:
-            shown = served.skeleton if served.skeleton is not None else served.config
+        shown = served.skeleton if served.skeleton is not None else served.config
+        if primary and isinstance(shown, DictConfig):
             self._workspace.of(RootKeys).note(shown.keys(), served.defaults)
         return fresh(served.config), served.head
 
@@ -107,6 +110,8 @@ class ServedFiles:
     def _make(self, path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served:
         data, text = _read(path, name)
         head = text[:_HEAD]
+        if isinstance(data, list):
+            return self._make_list(data, name, stamp, text)
         try:
             self._workspace.policy.check_file(data, hydra=_is_settings(name, text))
         except PolicyError as error:
@@ -141,6 +146,25 @@ class ServedFiles:
             config.hydra = OmegaConf.create(typed["hydra"])
         return Served(stamp, head, config, base, defaults)
 
+    def _make_list(self, data: list[Any], name: str, stamp: tuple[int, int], text: str) -> Served:
+        """Make a group option that is a list (of callbacks), as Hydra takes it for the content of its package."""
+        try:
+            self._workspace.policy.check_file(data, hydra=_is_settings(name, text))
+        except PolicyError as error:
+            why = f"{name}: {error}"
+            if not session.collects(why):
+                raise FilePolicyError(why) from None
+            return Served(_NEVER, text[:_HEAD], OmegaConf.create([]), None)
+        lookup: Lookup = functools.partial(self._lookup, name)
+        problems = Problems()
+        data = adopted(data, lookup)
+        config = typed_list(data, lookup, problems)
+        if problems.messages and self._workspace.differs(data):
+            problems, lookup = Problems(), functools.partial(self._lookup_as_written, name)
+            config = typed_list(data, lookup, problems)
+        _check(problems, name)
+        return Served(stamp, text[:_HEAD], config, None)
+
     def _lookup(self, name: str, target: str) -> Signature | None:
         """Return the signature of a file's target; during completion nothing is imported for it."""
         if session.completing() and not self._workspace.signatures.covers(target):
@@ -157,15 +181,20 @@ class ServedFiles:
         return self._workspace.either(target, self._lookup(name, target))
 
 
-def fresh(config: DictConfig) -> DictConfig:
+def fresh(config: Config) -> Config:
     """Return a copy that Hydra may change; where only headers are wanted, one without the values."""
     if not session.wants_headers():
         return copy.deepcopy(config)
-    return OmegaConf.create({"defaults": copy.deepcopy(config.defaults)} if "defaults" in config else {})
+    listed = isinstance(config, DictConfig) and "defaults" in config
+    return OmegaConf.create({"defaults": copy.deepcopy(config.defaults)} if listed else {})
 
 
-def _read(path: str, name: str) -> tuple[dict[Any, Any], str]:
-    """Return the data of a file and its text."""
+def _read(path: str, name: str) -> tuple[dict[Any, Any] | list[Any], str]:
+    """Return the data of a file and its text.
+
+    What a file may be is what OmegaConf's own reading of files takes: a mapping, a list, nothing, or one text, which
+    is the name of a key without a value.
+    """
     try:
         text = read_text(path, name)
     except (OSError, UnicodeDecodeError) as error:
@@ -173,13 +202,15 @@ def _read(path: str, name: str) -> tuple[dict[Any, Any], str]:
     data = load(text, name)
     if data is None:
         data = {}
-    if not isinstance(data, dict):
-        raise DialectError(f"{name}: a config file is a mapping, got a {type(data).__name__}")
+    elif isinstance(data, str):
+        data = {data: None}
+    if not isinstance(data, (dict, list)):
+        raise DialectError(f"{name}: a config file is a mapping or a list, got {data!r}")
     problems = Problems()
     for place, target in names_in(data):
         if not isinstance(target, (str, Argument)):
             problems.add((*place, TARGET), f"expected a dotted name, got {target!r}")
-    if not isinstance(data.get("defaults", []), list):
+    if isinstance(data, dict) and not isinstance(data.get("defaults", []), list):
         problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
     _check(problems, name)
     return data, text
@@ -211,15 +242,17 @@ def _plain(data: dict[Any, Any]) -> DictConfig:
 
 def _sparse(data: dict[Any, Any], lookup: Lookup) -> DictConfig:
     """Make what a file says without its nodes' unset parameters; elements of lists are complete."""
-    out: dict[Any, Any] = {}
+    out = DictConfig({})
+    signature = lookup(data[TARGET]) if is_node(data) else None
     for key, value in data.items():
+        spec = (signature.type_of(key) if signature is not None else None) or ANY
         if isinstance(value, dict):
             out[key] = _sparse(value, lookup)
         elif isinstance(value, list):
             out[key] = typed_config({key: value}, lookup, Problems())[key]
         else:
-            out[key] = value
-    return OmegaConf.create(out)
+            out[key] = reference_node(value) if names_a_place(value, spec) else value
+    return out
 
 
 def _has_node(data: Any) -> bool:

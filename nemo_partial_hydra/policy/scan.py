@@ -158,10 +158,11 @@ def logging_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield where, found
 
 
-def parted(data: Mapping[Any, Any], hydra: bool) -> tuple[Iterable[tuple[Path, Any]], Iterable[tuple[Path, Any]]]:
+def parted(data: Any, hydra: bool) -> tuple[Iterable[tuple[Path, Any]], Iterable[tuple[Path, Any]]]:
     """Return what the recipes of a file name, and what its settings of Hydra do; ``hydra`` if all of it is settings."""
     if hydra:
         return (), settings_in(data, ("hydra",))
-    recipes = {key: value for key, value in data.items() if key not in ("hydra", "defaults")}
-    settings = [*settings_in(data.get("hydra"), ("hydra",)), *logging_in(recipes)]
+    whole = data if isinstance(data, Mapping) else {}
+    recipes = {key: value for key, value in data.items() if key not in ("hydra", "defaults")} if whole else data
+    settings = [*settings_in(whole.get("hydra"), ("hydra",)), *logging_in(recipes)]
     return names_in(recipes), settings
