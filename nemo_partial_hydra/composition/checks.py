@@ -6,6 +6,8 @@ May import: OmegaConf and Hydra's public parts. ``nph.main`` adds ``CheckRecipe`
 from __future__ import annotations
 
 import os
+import re
+import sys
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -21,7 +23,7 @@ from nemo_partial_hydra.signatures import drift
 from . import error_text
 from .budget import Resolution
 from .compat import content, forget_check, full_key, is_absent, is_missing, own_node, texts
-from .decode import recipe_data
+from .decode import recipe_data, recipe_key
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
 
@@ -37,11 +39,13 @@ class CheckRecipe(Callback):
             check_config(config)
         except (RecipeError, OmegaConfBaseException) as error:
             _end(error)
+        _say_what_is_beside(config)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Put the recipe sweeper in the place of the basic one."""
         forget_check(config)
         session.restore_arguments()
+        _say_what_is_beside(config)
         target = str(config.hydra.sweeper.get("_target_"))
         if config.hydra.runtime.choices.get("hydra/sweeper") == "basic" and target.endswith(".BasicSweeper"):
             with read_write(config.hydra):
@@ -57,6 +61,42 @@ def _end(error: Exception) -> None:
 
         traceback.print_exc()
     raise SystemExit(error_text.report(error)) from None
+
+
+def _say_what_is_beside(config: DictConfig) -> None:
+    for note in beside_recipe(config):
+        print(f"Note: {note}", file=sys.stderr)
+
+
+def beside_recipe(config: DictConfig) -> list[str]:
+    """Say which overrides add a key beside the recipe that the recipe takes as a parameter.
+
+    The app's function may read such a key, so it is no mistake; more often the recipe's own was meant. Where the
+    config itself refers to the key, it is read.
+    """
+    overrides = OmegaConf.select(config, "hydra.overrides.task", default=None)
+    added = [text for text in texts(overrides) if text.startswith("+")] if overrides is not None else []
+    app = session.current()
+    if not added:
+        return []
+    try:
+        place = recipe_key(config, app.recipe if app is not None else None, Resolution())
+    except RecipeError:
+        return []
+    signature = getattr(OmegaConf.get_type(config, place), "signature_", None) if place else None
+    notes: list[str] = []
+    for text in added:
+        key, _, value = text.lstrip("+").partition("=")
+        if signature is not None and key in signature.parameters and not _is_named(config, key):
+            mine = f"{place}.{key}"
+            notes.append(f"'{key}' is added beside the recipe, which does not get it; the recipe's is {mine}={value}")
+    return notes
+
+
+def _is_named(config: DictConfig, key: str) -> bool:
+    """Whether some interpolation of a config names a key of its root."""
+    own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
+    return re.search(rf"\$\{{\.*{re.escape(key)}[.}}\[]", OmegaConf.to_yaml(own)) is not None
 
 
 def check_config(config: DictConfig) -> None:

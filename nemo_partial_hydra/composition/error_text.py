@@ -90,10 +90,13 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, MissingConfigException):
         return _missing_config(error)
     inner: Any = error
-    while not isinstance(inner, OmegaConfBaseException) and inner.__cause__ is not None:
-        inner = inner.__cause__
+    while not isinstance(inner, OmegaConfBaseException) and (inner.__cause__ or inner.__context__) is not None:
+        inner = inner.__cause__ or inner.__context__  # Hydra 1.3 raises some of its errors without a cause
     if not isinstance(inner, OmegaConfBaseException):
         lines = str(error).strip().splitlines()
+        primary = re.match(r"primary config '(.*)' must be a DictConfig, got ListConfig", lines[0] if lines else "")
+        if primary:
+            return f"{primary.group(1).removesuffix('.yaml')}.yaml: a config file is a mapping, got a list"
         if len(lines) > 1 and lines[0].startswith("Error when parsing index"):
             lines = lines[1:]  # it lists the whole command line, what nph.main added to it too
         return "\n".join(lines)
@@ -209,6 +212,9 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
         signature = session.workspace().signatures.known(parent[TARGET])
     if signature is None:
         odd = _odd_key(parent, key, path)
+        below = [f"{path[: len(path) - len(key)]}{name}.{key}" for name in _taking(parent, key)]
+        if below:
+            return f"{path}: there is no '{key}' here; did you mean {one_of(below)}? To add one here: +{path}=..."
         hint = nearest(key, [str(name) for name in parent])
         return odd or f"{path}: there is no '{key}'{hint}; to add it: +{path}=..."
     names = [name for name, parameter in signature.parameters.items() if not parameter.positional]
@@ -217,3 +223,15 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
     if parent.get(TARGET) != signature.target:
         return f"{text}; the place was made for it: for another target's parameters use +{path}=..."
     return f"{text}; it takes further keywords with +{path}=..." if signature.extra is not None else text
+
+
+def _taking(parent: Any, key: str) -> list[str]:
+    """Return the names of the recipes right below a node that take a parameter."""
+    from omegaconf import OmegaConf
+
+    from .compat import child_nodes
+
+    signatures = (
+        (str(name), getattr(OmegaConf.get_type(node), "signature_", None)) for name, node in child_nodes(parent)
+    )
+    return [name for name, signature in signatures if signature is not None and key in signature.parameters]

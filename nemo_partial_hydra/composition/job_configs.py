@@ -22,6 +22,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from .compat import content, drop_child, is_absent, own_node, put_child, texts, writes_override_dirname
 
+_OF_SWEEP = ("hydra/launcher", "hydra/sweeper")
 _ADDS = (OverrideType.ADD, OverrideType.FORCE_ADD)
 _KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$")  # nothing that a version reads in its own way
 _KEPT = 32  # composed configs that are kept; one takes about 2 MB
@@ -82,6 +83,18 @@ class Composer:
     def anew(self, overrides: Sequence[str]) -> Iterator[DictConfig]:
         """Give the config of a job as Hydra composes it, nothing of it shared with another job."""
         yield self.loader.load_sweep_config(self.config, list(overrides))
+
+    def chosen(self, group: str) -> str:
+        """Return the option of a group that the sweep itself has."""
+        return str(self.config.hydra.runtime.choices.get(group))
+
+    def unused(self, config: DictConfig) -> list[str]:
+        """Return what a job's config chooses that only the sweep can choose, and has not: its launcher and sweeper.
+
+        Hydra 1.3 runs the job with those of the sweep all the same; from 1.4 on it refuses to compose it.
+        """
+        choices = config.hydra.runtime.choices
+        return [f"{group}={choices.get(group)}" for group in _OF_SWEEP if str(choices.get(group)) != self.chosen(group)]
 
     def _split(self, lines: Sequence[str]) -> tuple[tuple[str, ...], list[Override]]:
         """Return the overrides to compose with, and those to apply to that, both in their order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -160,11 +161,14 @@ def each_job(
         Naming each job that is wrong by its overrides.
     """
     made: list[T] = []
+    unused: dict[str, Sequence[str]] = {}
     lines: dict[str, list[str]] = {}
     worst: RecipeError | None = None
     for number, job in enumerate(jobs, first):
         try:
             with composer.job(number, job) as config:
+                for choice in composer.unused(config):
+                    unused.setdefault(choice, job)
                 made.append(work(config, number))
             continue
         except RecipeError as error:
@@ -177,6 +181,10 @@ def each_job(
         lines.setdefault(text, []).append(" ".join(job))
     if worst is not None:
         raise type(worst)(_report(lines, len(jobs)))
+    for choice, job in unused.items():
+        own = composer.chosen(choice.partition("=")[0])
+        print(f"Note: {choice} of the job {' '.join(job)} is not used: a sweep has one, chosen before its jobs: {own}; "
+              "choose it on the command line or in the primary config", file=sys.stderr)  # fmt: skip
     return made
 
 

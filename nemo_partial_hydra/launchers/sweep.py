@@ -17,11 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.app_modules import own_packages
 from nemo_partial_hydra.composition.budget import Resolution
-from nemo_partial_hydra.composition.checks import overridden_references
+from nemo_partial_hydra.composition.checks import beside_recipe, overridden_references
 from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.job_configs import Composer
 from nemo_partial_hydra.composition.sweep import each_job, multirun_text
-from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.errors import JobError, ValidationError
 from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs.job import Job, is_frozen, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
@@ -112,6 +112,9 @@ def freeze_sweep(
 
     def work(job: DictConfig, number: int) -> tuple[JobPaths, Job]:
         overridden_references(job)
+        beside = beside_recipe(job)
+        if beside:
+            raise ValidationError("; ".join([*beside, "a frozen job runs nothing but the recipe"]))
         subdir = os.path.normpath(_subdir(job))
         if os.path.isabs(subdir) or subdir.split(os.sep)[0] == os.pardir:
             raise JobError(f"hydra.sweep.subdir={subdir}: a frozen job's directory is below hydra.sweep.dir")
@@ -138,8 +141,8 @@ def freeze_sweep(
 def _subdir(job: DictConfig) -> str:
     """Return ``hydra.sweep.subdir`` of a job, in which ``${hydra:...}`` reads that job's own settings."""
     held: Any = OmegaConf.to_container(job.hydra.sweep, resolve=False)
-    if "${hydra:" not in str(held["subdir"]):
-        return str(OmegaConf.select(job, "hydra.sweep.subdir"))
+    if str(held["subdir"]) == "${hydra.job.num}":
+        return str(job.hydra.job.num)
     resolution = Resolution({"hydra": lambda path: resolution.select(job.hydra, path)})
     return str(resolution.get(job.hydra.sweep, "subdir"))
 

@@ -172,7 +172,7 @@ FILES: list[tuple[str, str, str, list[str]]] = [
     ("alias loop", "config", f"{TRAIN}name: &a [*a]\n", ["config.yaml, line 3", "a reference loop"]),
     ("half written", "config", f"{TRAIN}steps: [1, 2", ["config.yaml, line ", "expected ',' or ']'"]),
     ("no mapping", "config", "- a\n- b\n", ["config.yaml: a config file is a mapping, got a list"]),
-    ("no mapping either", "config", "foo\n", ["config.yaml: a config file is a mapping, got a str"]),
+    ("no mapping either", "config", "3\n", ["config.yaml: a config file is a mapping or a list, got 3"]),
     ("control character", "config", f"{TRAIN}name: \0\n", ["config.yaml", "unacceptable character"]),
     ("bad defaults", "config", f"defaults: 3\n{TRAIN}", ["config", "defaults"]),
     ("unknown default", "config", f"defaults: [_self_, {{opt: nope}}]\n{TRAIN}", ["'opt/nope'", "adam", "sgd"]),
