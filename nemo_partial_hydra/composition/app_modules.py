@@ -8,9 +8,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import os
-import pkgutil
 import sys
-import sysconfig
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +42,8 @@ def _folder_of(function: Any) -> str:
 
 def _is_installed(folder: str) -> bool:
     """Whether a folder is one of those into which packages are installed, or the standard library's."""
+    import sysconfig
+
     places = {os.path.realpath(path) for path in sysconfig.get_paths().values()}
     return os.path.realpath(folder) in places or os.path.basename(folder) in ("site-packages", "dist-packages")
 
@@ -70,6 +70,8 @@ def _package_around(folder: str) -> str | None:
 def modules_in(folder: str) -> tuple[str, ...]:
     """Return the names of the modules and packages in a folder or a zip file, but those that hide others."""
     if os.path.isfile(folder):  # python app.pyz
+        import pkgutil
+
         names = {module.name for module in pkgutil.iter_modules([folder])}
         return tuple(sorted(name for name in names - {"__main__"} if not _shadows(name)))
     found: set[str] = set()

@@ -242,7 +242,7 @@ def _plain(data: dict[Any, Any]) -> DictConfig:
 
 def _sparse(data: dict[Any, Any], lookup: Lookup) -> DictConfig:
     """Make what a file says without its nodes' unset parameters; elements of lists are complete."""
-    out = DictConfig({})
+    out: dict[Any, Any] = {}
     signature = lookup(data[TARGET]) if is_node(data) else None
     for key, value in data.items():
         spec = (signature.type_of(key) if signature is not None else None) or ANY
@@ -252,7 +252,7 @@ def _sparse(data: dict[Any, Any], lookup: Lookup) -> DictConfig:
             out[key] = typed_config({key: value}, lookup, Problems())[key]
         else:
             out[key] = reference_node(value) if names_a_place(value, spec) else value
-    return out
+    return OmegaConf.create(out)
 
 
 def _has_node(data: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import hydra
 import pytest
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from tests.support.apps import CONF, SCRIPT, App
@@ -115,7 +116,11 @@ def test_a_file_gives_what_plain_hydra_makes_of_it(tmp_path: Path, text: str) ->
 
 
 def _data(app: App, *overrides: str, typed: bool) -> Any:
-    return OmegaConf.to_container(app.compose(*overrides, typed=typed), resolve=True)
+    """Return what a config holds, or why there is none: Hydra 1.4 takes no ``..`` in a defaults list."""
+    try:
+        return OmegaConf.to_container(app.compose(*overrides, typed=typed), resolve=True)
+    except HydraException as error:
+        return str(error)
 
 
 PLACED = {
