@@ -5,26 +5,32 @@ May import: the standard library. Hydra reads this registry through the plugin's
 
 from __future__ import annotations
 
+import copy
 import importlib
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nemo_partial_hydra.errors import CaptureError, RecipeError, RegistrationError
 from nemo_partial_hydra.messages import installs
+from nemo_partial_hydra.recipes.likeness import same
 from nemo_partial_hydra.runtime import session
 
 if TYPE_CHECKING:
     from nemo_partial_hydra.runtime.workspace import Workspace
 
+_UNKNOWN: Final = object()
 _NAME = re.compile(r"^[^\s/=,{}\[\]()'\"$@~+]+$")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered recipe; ``origin`` is ``module:line`` of the registration."""
+    """One registered recipe; ``origin`` is ``module:line`` of the registration.
+
+    ``stored`` is the recipe itself, where no factory makes it: whoever registered it may change it at any time.
+    """
 
     group: str
     name: str
@@ -32,6 +38,7 @@ class Entry:
     make: Callable[[], Any]
     origin: str
     sent: bool = False  # whether another process registered it
+    stored: Any = None
 
     @property
     def path(self) -> str:
@@ -45,7 +52,7 @@ class Registry:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
         self._recipes: dict[str, tuple[Entry, Any]] = {}
-        self._packed: dict[str, tuple[Entry, PackedEntry]] = {}
+        self._packed: dict[str, tuple[_Seen, PackedEntry]] = {}
 
     def add(self, entry: Entry) -> None:
         """Add an entry.
@@ -74,7 +81,7 @@ class Registry:
             name = getattr(target, "__name__", None)
             if name is None:
                 raise RegistrationError("the recipe's target has no name; give one with store(..., name=...)")
-        self.add(Entry(group or "", name, package, lambda: partial, origin))
+        self.add(Entry(group or "", name, package, lambda: partial, origin, stored=partial))
 
     def factory(
         self, group: str | None, name: str | None, package: str | None, origin: str
@@ -132,9 +139,10 @@ class Registry:
         entry = self.entries[path]
         configs = session.workspace().of(_Prototypes).configs
         known = configs.get(path)
-        if known is None or known[0] is not entry:
+        if known is None or not known[0].current(entry):
             try:
-                known = configs[path] = (entry, to_config(self._recipe(entry)))
+                recipe = self._recipe(entry)
+                known = configs[path] = (_Seen(entry, recipe), to_config(recipe))
             except RecipeError as error:
                 hint = f"; {ONLY_IN_SCRIPT}" if entry.sent and isinstance(error, CaptureError) else ""
                 raise type(error)(f"the recipe '{path}' (registered at {entry.origin}): {error}{hint}") from error
@@ -162,8 +170,8 @@ class Registry:
         for path in self.names():
             entry = self.entries[path]
             known = self._packed.get(path)
-            if known is None or known[0] is not entry:
-                known = self._packed[path] = (entry, PackedEntry.of(entry))
+            if known is None or not known[0].current(entry):
+                known = self._packed[path] = (_Seen(entry, entry.stored), PackedEntry.of(entry))
             found.append(known[1])
         return found
 
@@ -237,11 +245,27 @@ class PackedEntry:
         return entry.make()
 
 
+class _Seen:
+    """An entry and its recipe as they were when something was made of them."""
+
+    def __init__(self, entry: Entry, recipe: Any) -> None:
+        self.entry = entry
+        self.recipe = recipe
+        try:
+            self.copy = copy.deepcopy(recipe)
+        except Exception:  # whatever an object in it says to being copied: then nothing is known of changes
+            self.copy = _UNKNOWN
+
+    def current(self, entry: Entry) -> bool:
+        """Whether the entry is the same and nobody has changed its recipe since."""
+        return self.entry is entry and self.copy is not _UNKNOWN and same(self.copy, self.recipe) is not False
+
+
 class _Prototypes:
     """The structured configs of the entries that an app has chosen, by config path."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.configs: dict[str, tuple[Entry, Any]] = {}
+        self.configs: dict[str, tuple[_Seen, Any]] = {}
 
 
 REGISTRY = Registry()

@@ -55,6 +55,9 @@ class Raw:
     def __repr__(self) -> str:
         return f"raw({self.value!r})"
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Raw:
+        return self  # the value is one object, whatever it is
+
 
 def capture(obj: Any, *, auto: bool = True, seen: Callable[[str, Any], None] | None = None) -> Tree:
     """Turn a ``run.Partial``, ``run.Config`` or any value into a recipe tree.

@@ -22,6 +22,7 @@ from nemo_partial_hydra.errors import CaptureError
 
 from .likeness import CONSTANT, made_as, normal, same
 from .memory import MISSING, Memory, attribute, memory_of
+from .names import name_of, public
 from .tree import CONFIG, FIDDLE_CONFIG, PARTIAL
 
 _WRAPPER = {*functools.WRAPPER_ASSIGNMENTS, "__wrapped__"}  # what update_wrapper puts on a partial: no arguments
@@ -90,51 +91,47 @@ class _Again:
         held = self.memory.held[name]
         if name in self.args:
             given = self.args[name]
-            return given is held or same(given, held) is True or normal(given, held)
+            return given is held or same(given, held) is True
         default = self.memory.default(name)
         return bool(same(default, held)) and not (default is held and _changeable(held))
 
     def search(self, changed: set[str]) -> None:
         """Set what has to be set for a second object to be equal to the first; what then still differs is refused."""
         chosen = {name for name, value in self.args.items() if self.memory.held.get(name, MISSING) is value}
-        guessed = self.guess(changed - chosen)
-        found: set[str] = set()
-        while True:
+        guessed, again = self.guess(changed - chosen)
+        if again is None:
+            return  # nothing can be told; the values of now are what the object is
+        while not (wrong := self.differing(self.memory.held, again.held)) <= chosen | guessed:
+            wrong -= chosen | guessed
+            self.choose(wrong)
+            for name in wrong & self.memory.computed:
+                self.args[name] = self.amended(name, again.held.get(name))
+            chosen |= wrong
             try:
                 again = self.again()
             except Exception as error:  # a constructor may raise anything
-                if not found:
-                    return  # nothing can be told; the values of now are what the object is
                 raise CaptureError(
-                    f"a {self.kind.__name__} object that was changed to {self.spelled(found)}, "
+                    f"a {self.kind.__name__} object that was changed to {self.spelled(wrong)}, "
                     f"of which its constructor says {type(error).__name__}: {error}"
                 ) from error
-            wrong = self.differing(self.memory.held, again.held)
-            if wrong <= chosen | guessed:
-                break
-            found |= wrong - chosen - guessed
-            self.choose(wrong)
-            chosen |= wrong
-        if any(not normal(self.memory.held[name], again.held.get(name, MISSING)) for name in wrong):
-            self.refuse(again)
-        if self.differing(self.memory.rest, again.rest):
-            self.refuse(again)
+        self.accept("held", wrong, again)
+        self.accept("rest", self.differing(self.memory.rest, again.rest), again)
         self.spare(guessed)
 
-    def guess(self, changed: set[str]) -> set[str]:
-        """Set what a constructor seems to need that does not take the arguments known so far; return the names of that.
+    def guess(self, changed: set[str]) -> tuple[set[str], Memory | None]:
+        """Set what a constructor seems to need that does not take the arguments known so far.
 
-        What is None where nobody gives it, or made by a factory, a constructor derives; others somebody has given.
+        Returns the names of what was set, and what the second object tells; None if there can be none. What is None
+        where nobody gives it, or made by a factory, a constructor derives; others somebody has given.
         """
         given = {name for name in changed if not self.derived(name)}
         for names in (set(), given, changed):
             self.choose(names)
             try:
-                self.again()
-            except Exception:  # a constructor may raise anything; the last guess is all that the object holds
+                return names, self.again()
+            except Exception:  # a constructor may raise anything
                 continue
-            return names
-        return changed
+        return changed, None
 
     def derived(self, name: str) -> bool:
         default = self.memory.default(name)
@@ -156,6 +153,20 @@ class _Again:
 
     def choose(self, names: set[str]) -> None:
         self.args |= {name: self.memory.held[name] for name in self.memory.held if name in names}
+
+    def amended(self, name: str, other: Any) -> Any:
+        """Return what is remembered of an object that only its owner knows, with the changes since it was made.
+
+        Its owner may have put much into it, into the other one too: only what differs was changed.
+        """
+        held, given = self.memory.held[name], self.memory.given.get(name)
+        now, then = memory_of(held), memory_of(other)
+        if now is None or then is None or not made_as(given, held):
+            return held
+        amended = copy.copy(given)
+        for changed in sorted(self.differing(now.held, then.held)):
+            setattr(amended, changed, now.held[changed])
+        return amended
 
     def again(self) -> Memory:
         """Make a second object and return what it tells."""
@@ -180,22 +191,20 @@ class _Again:
     def differing(self, now: Mapping[str, Any], again: Mapping[str, Any]) -> set[str]:
         return {name for name, value in now.items() if same(value, again.get(name, MISSING)) is False}
 
-    def refuse(self, again: Memory) -> None:
-        """Refuse what differs, unless it differs between any two objects (a time, a random number)."""
-        other = self.again()
-        for now, first, second in (
-            (self.memory.held, again.held, other.held),
-            (self.memory.rest, again.rest, other.rest),
-        ):
-            for name in sorted(self.differing(now, first) - self.differing(first, second)):
-                made = first.get(name, MISSING)
-                instead = "missing" if made is MISSING else _brief(made)
-                given = self.memory.given.get(name, MISSING)
-                was = "" if given is MISSING or same(given, now[name]) else f" (it was made with {_brief(given)})"
-                raise CaptureError(
-                    f"a {self.kind.__name__} object whose '{name}' is {_brief(now[name])}{was} "
-                    f"and would be {instead} when made again"
-                )
+    def accept(self, part: str, wrong: set[str], again: Memory) -> None:
+        """Refuse what still differs, unless the constructor makes the same of it, or another at each time (a clock)."""
+        other = self.again() if wrong else again
+        for name in sorted(wrong):
+            now, made, later = (getattr(memory, part).get(name, MISSING) for memory in (self.memory, again, other))
+            if same(made, later) is False or (part == "held" and normal(now, made)):
+                continue
+            instead = "missing" if made is MISSING else _brief(made)
+            given = self.memory.given.get(name, MISSING)
+            was = "" if given is MISSING or same(given, now) else f" (it was made with {_brief(given)})"
+            raise CaptureError(
+                f"a {self.kind.__name__} object whose '{name}' is {_brief(now)}{was} "
+                f"and would be {instead} when made again"
+            )
 
     def spelled(self, names: set[str]) -> str:
         return ", ".join(f"{name}={_brief(self.memory.held[name])}" for name in sorted(names))
@@ -232,4 +241,6 @@ def _reduced(obj: Any) -> How | None:
             return None
     if not callable(maker) or getattr(maker, "__module__", "") in ("copyreg", "builtins", "operator"):
         return None  # getattr and its like reach anything: they say nothing about how the object was made
+    if not public(name_of(maker) or ""):
+        return None  # what a pickle alone may call: torch's loaders of the bytes of a tensor
     return How(maker, tuple(args))

@@ -64,6 +64,8 @@ class _Comparison:
             return True
         if type(a) is not type(b):
             return False
+        if type(a) is float:
+            return repr(a) == repr(b)  # NaN is NaN, and -0.0 is not 0.0
         if isinstance(a, _PLAIN):
             return bool(a == b) or (a != a and b != b)
         if isinstance(a, _CODE):

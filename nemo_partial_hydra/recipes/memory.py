@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from .tree import CONFIG, FIDDLE_CONFIG
@@ -59,16 +59,15 @@ class Memory:
 def memory_of(obj: Any) -> Memory | None:
     """Return what an object tells about its constructor; None if it tells nothing."""
     io = attribute(obj, "__io__")  # NeMo's IOMixin keeps how an object was made
-    tracked = hasattr(io, "__fn_or_cls__") and hasattr(io, "__arguments__")
+    tracked = isinstance(attribute(io, "__arguments__"), dict) and callable(attribute(io, "__fn_or_cls__"))
     fields = _fields(obj)
     if not tracked and fields is None:
         return None
-    fn = io.__fn_or_cls__ if tracked else type(obj)
+    fn: Any = io.__fn_or_cls__ if tracked else type(obj)
     try:
-        signature = inspect.signature(fn).parameters
+        signature, parameters = _signature(fn)
     except (TypeError, ValueError):
         return None
-    parameters = {name: found for name, found in signature.items() if found.kind not in _VARIABLE}
     positional, remembered = _remembered(io, signature) if tracked else ((), {})
     if fields is None:
         held = {name: held_as(obj, name) for name in dict.fromkeys([*parameters, *remembered])}
@@ -84,14 +83,20 @@ def memory_of(obj: Any) -> Memory | None:
     others = {kept for name, kept in fields.arguments.items() if name not in names}
     nemo = tracked or hasattr(type(obj), "io_init")  # NeMo tracks a class from the second one of its kind on, or never
     known = {*names.values(), *held, *fields.made}
-    others |= {*fields.made, *(name for name in _added(obj, state) if name not in known and not (nemo and _own(name)))}
+    added = {name for name in state if name not in known and _added(obj, name) and not (nemo and _own(name))}
+    others |= {*fields.made, *added}
+    known_now = dict(held)
+    if everything:  # a constructor that takes any keyword may take those
+        held |= {name: state[name] for name in added if not _own(name)}
+        others -= set(held)
     rest = {name: attribute(obj, name) for name in sorted(others)}
     if tracked:
         given = remembered
     elif nemo:
-        given = {name: value for name, value in held.items() if parameters[name].default is MISSING}
+        needed = {name for name, found in parameters.items() if found.default is MISSING}
+        given = {name: value for name, value in known_now.items() if name in needed}
     else:
-        given = {name: value for name, value in held.items() if fields.given is None or name in fields.given}
+        given = {name: value for name, value in known_now.items() if fields.given is None or name in fields.given}
     return Memory(
         fn,
         parameters,
@@ -103,6 +108,13 @@ def memory_of(obj: Any) -> Memory | None:
         plain=fields.plain,
         buildable=_kind(io) if tracked else FIDDLE_CONFIG if nemo else CONFIG,
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _signature(fn: Any) -> tuple[Mapping[str, inspect.Parameter], Mapping[str, inspect.Parameter]]:
+    """Return all parameters of a callable, and those that have a name."""
+    found = inspect.signature(fn).parameters
+    return found, {name: parameter for name, parameter in found.items() if parameter.kind not in _VARIABLE}
 
 
 # What NeMo's objects remember ----------------------------------------------------------------------------------------
@@ -151,15 +163,21 @@ def attribute(obj: Any, name: str) -> Any:
 
 def state_of(obj: Any) -> dict[str, Any]:
     """Return what stands in an object itself: its ``__dict__`` and its slots."""
-    state: dict[str, Any] = {}
-    for cls in type(obj).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            value = attribute(obj, name) if isinstance(name, str) and name[:2] != "__" else MISSING
-            if value is not MISSING:
-                state[name] = value
+    cls: Any = type(obj)
+    slots = {name: attribute(obj, name) for name in _slots(cls)}
+    state = {name: value for name, value in slots.items() if value is not MISSING}
     own = attribute(obj, "__dict__")
     return state | own if isinstance(own, dict) else state
+
+
+@functools.lru_cache(maxsize=1024)
+def _slots(cls: Any) -> tuple[str, ...]:
+    found: list[str] = []
+    for base in cls.__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        names = (slots,) if isinstance(slots, str) else slots
+        found += [name for name in names if isinstance(name, str) and name[:2] != "__"]
+    return tuple(found)
 
 
 def held_as(obj: Any, name: str) -> Any:
@@ -177,17 +195,12 @@ def _computed(obj: Any, name: str) -> bool:
     return isinstance(static, property) and static.fset is None and f"_{name}" not in state_of(obj)
 
 
-def _added(obj: Any, state: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of attributes that somebody put into an object; a cached property puts its own value there."""
+def _added(obj: Any, name: str) -> bool:
+    """Whether somebody has put an attribute into an object; a cached property puts its own value there."""
     own = attribute(obj, "__dict__")
-    for name in state if isinstance(own, dict) else ():
-        dunder = name.startswith("__") and name.endswith("__")
-        if (
-            name in own
-            and not dunder
-            and not isinstance(inspect.getattr_static(type(obj), name, None), functools.cached_property)
-        ):
-            yield name
+    if not isinstance(own, dict) or name not in own or (name.startswith("__") and name.endswith("__")):
+        return False
+    return not isinstance(inspect.getattr_static(type(obj), name, None), functools.cached_property)
 
 
 def _own(name: str) -> bool:
@@ -208,10 +221,27 @@ class _Fields:
 
 
 def _fields(obj: Any) -> _Fields | None:
-    cls = type(obj)
-    if dataclasses.is_dataclass(obj):
-        fields = dataclasses.fields(obj)
-        init = inspect.unwrap(cls.__init__)
+    cls: Any = type(obj)
+    fields = _fields_of(cls)
+    if fields is not None:
+        return fields
+    models = attribute(cls, "__pydantic_fields__")
+    if isinstance(models, dict):
+        names = {_alias(name, field): name for name, field in models.items()}
+        given = attribute(obj, "__pydantic_fields_set__")
+        chosen = frozenset(name for name, kept in names.items() if kept in given) if isinstance(given, set) else None
+        more, private = (attribute(obj, f"__pydantic_{kind}__") for kind in ("extra", "private"))
+        names |= {name: name for name in more} if isinstance(more, dict) else {}
+        return _Fields(names, tuple(private) if isinstance(private, dict) else (), given=chosen)
+    return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _fields_of(cls: type[Any]) -> _Fields | None:
+    """Return the fields of a class of which all objects have the same."""
+    if dataclasses.is_dataclass(cls):
+        fields = dataclasses.fields(cls)
+        init = inspect.unwrap(inspect.getattr_static(cls, "__init__"))
         generated = isinstance(init, types.FunctionType) and init.__code__.co_filename == "<string>"
         return _Fields(
             {field.name: field.name for field in fields if field.init},
@@ -224,15 +254,7 @@ def _fields(obj: Any) -> _Fields | None:
             {getattr(a, "alias", None) or a.name.lstrip("_"): a.name for a in attrs if a.init},
             tuple(a.name for a in attrs if not a.init),
         )
-    models = attribute(cls, "__pydantic_fields__")
-    if isinstance(models, dict):
-        names = {_alias(name, field): name for name, field in models.items()}
-        given = attribute(obj, "__pydantic_fields_set__")
-        chosen = frozenset(name for name, kept in names.items() if kept in given) if isinstance(given, set) else None
-        return _Fields(
-            {**names, **{name: name for name in attribute(obj, "__pydantic_extra__") or ()}}, (), False, chosen
-        )
-    if isinstance(obj, tuple) and hasattr(cls, "_fields"):
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
         return _Fields({name: name for name in cls._fields}, (), plain=True)
     return None
 

@@ -158,6 +158,7 @@ class Signatures:
     def __init__(self, *sources: Lookup) -> None:
         self.sources: list[Lookup] = list(sources)
         self._known: dict[str, Signature | None] = {}
+        self._objects: dict[str, Any] = {}  # what was read by `add`
 
     def get(self, target: str) -> Signature | None:
         """Return the signature of a target, or None if no source knows it."""
@@ -173,13 +174,15 @@ class Signatures:
         return self._known.get(target)
 
     def add(self, target: str, obj: Any) -> None:
-        """Read and keep the signature of a live object, unless it is known."""
-        if target not in self._known:
+        """Read and keep the signature of a live object, unless it is known; a notebook may define it again."""
+        if target not in self._known or self._objects.get(target, obj) is not obj:
             self._known[target] = read(obj, target)
+        self._objects[target] = obj
 
     def forget(self, target: str) -> None:
         """Drop what is kept of a target."""
         self._known.pop(target, None)
+        self._objects.pop(target, None)
 
 
 def live(target: str) -> Signature | None:

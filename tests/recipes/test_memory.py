@@ -6,20 +6,25 @@ import copy
 import functools
 import math
 import pathlib
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
 import fiddle
 import nemo_run as run
 import pytest
+from hydra import compose, initialize
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import nemo_partial_hydra as nph
+from nemo_partial_hydra.composition.registry import Registry
 from nemo_partial_hydra.errors import CaptureError
 from nemo_partial_hydra.recipes.likeness import same
 from tests.support import laws
 from tests.support import remembering as r
+from tests.support.apps import VERSION_BASE
 
 
 def recipe(**objects: Any) -> Any:
@@ -138,12 +143,21 @@ def test_what_the_constructor_makes_of_its_arguments_is_no_change() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("root", pathlib.Path("/y")), ("sizes", [7]), ("batch", 9), ("options", {"a": 1}), ("_seed", 11)],
+    [
+        ("root", pathlib.Path("/y")),
+        ("root", "/x"),
+        ("sizes", [7]),
+        ("sizes", (1, 2)),
+        ("batch", 9),
+        ("options", {"a": 1}),
+        ("_seed", 11),
+    ],
 )
 def test_a_change_is_captured_whatever_the_constructor_makes_of_it(name: str, value: Any) -> None:
     for data in (r.Data(), r.Data(root="/x", sizes=(1, 2), batch=5, seed=3)):
         setattr(data, name, value)
-        assert getattr(again(data), name) == value
+        made = getattr(again(data), name)
+        assert made == type(made)(value)  # as the constructor makes it of that
 
 
 def test_a_change_that_the_constructor_would_not_give_is_refused_with_both_values() -> None:
@@ -166,6 +180,15 @@ def test_what_only_a_property_gives_is_compared_too() -> None:
     assert again(trainer).strategy.scale == 4.0
     trainer.steps = 8
     assert again(trainer).steps == 8
+
+
+def test_what_an_owner_has_put_into_an_object_is_no_change() -> None:
+    """A trainer gives its strategy an environment, which nobody can write."""
+    trainer = r.Trainer(strategy=r.Strategy(size=2))
+    assert set_of(captured(trainer).strategy) == {"size": 2}
+    trainer.strategy.size = 3
+    assert set_of(captured(trainer).strategy) == {"size": 3}
+    assert set_of(captured(r.Trainer(strategy=r.Strategy())).strategy) == {}
 
 
 def test_an_object_that_cannot_be_made_twice_gives_what_it_holds() -> None:
@@ -306,6 +329,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "doubled": (lambda: r.Doubled(3), "'size' is 6 and would be 12 when made again"),
     "added": (lambda: changed(r.Frozen(), more=5), "'more' is 5 and would be missing when made again"),
     "attrs": (lambda: changed(r.Attrs(), made=8), "'made' is 8 and would be 9 when made again"),
+    "pydantic": (lambda: hidden(r.Pydantic()), "'_secret' is 5 and would be 4 when made again"),
+    "named tuple": (lambda: changed(r.Taught(1), more=5), "'more' is 5 and would be missing when made again"),
     "partial": (lambda: changed(functools.partial(r.train), more=1), "an attribute 'more' of its own (1)"),
 }
 
@@ -314,6 +339,11 @@ def changed(obj: Any, **values: Any) -> Any:
     for name, value in values.items():
         object.__setattr__(obj, name, value)
     return obj
+
+
+def hidden(model: Any) -> Any:
+    model._secret = 5
+    return model
 
 
 @pytest.mark.parametrize(("make", "said"), REFUSED.values(), ids=REFUSED.keys())
@@ -368,3 +398,70 @@ def test_any_change_of_data_classes(attrs: Any, pydantic: Any, a: int, b: int) -
         assert again(obj) == obj
     made = again(four)
     assert made.keywords == four.keywords
+
+
+# Where a recipe is kept --------------------------------------------------------------------------------------------
+
+
+def test_a_registered_recipe_is_what_it_is_when_it_is_chosen() -> None:
+    p = recipe(a=1, config=r.LayerConfig(), marked=nph.raw(r.Vocabulary()))
+    nph.store(p, name="nph_changed_later")
+    for layers in (32, 3, 4):
+        p.config.num_layers = p.a = layers
+        with initialize(config_path=None, **VERSION_BASE):
+            cfg = compose("nph_changed_later")
+        assert (cfg.a, nph.run(cfg)["config"].num_layers) == (layers, layers)
+
+
+def test_a_registered_recipe_is_what_it_is_when_it_is_sent_to_another_process() -> None:
+    registry = Registry()
+    p = recipe(a=1)
+    registry.store(p, None, "sent", None, "here:1")
+    for value in (1, 2, 3):
+        p.a = value
+        (packed,) = registry.packed()
+        assert packed.make().a == value
+        assert registry.packed() == [packed]
+
+
+def test_a_target_that_is_defined_again_has_its_new_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a cell of a notebook that is run again."""
+    cell: Any = types.ModuleType("nph_cell")
+    monkeypatch.setitem(sys.modules, "nph_cell", cell)
+    exec("def f(a=1, b=2): return a, b", cell.__dict__)
+    assert nph.to_config(run.Partial(cell.f, a=5)).b == 2
+    exec("def f(a=1, c=3): return a, c", cell.__dict__)
+    cfg = nph.to_config(run.Partial(cell.f, a=5))
+    assert (set(cfg), cfg.c) == ({"_target_", "_partial_", "a", "c"}, 3)
+    cfg.c = 4
+    assert nph.run(cfg) == (5, 4)
+
+
+class Pickled:
+    """An object that only a private function makes again."""
+
+    def __init__(self) -> None:
+        self.payload = b"x"
+
+    def __reduce__(self) -> Any:
+        return _load, (self.payload,)
+
+
+def _load(payload: bytes) -> Pickled:
+    return Pickled()
+
+
+def test_an_object_that_has_every_attribute_remembers_nothing() -> None:
+    assert "a Everything object, which cannot say how it was made" in refusal(r.Everything(1))
+
+
+def test_what_only_a_pickle_would_call_is_no_recipe() -> None:
+    assert "a Pickled object, which cannot say how it was made" in refusal(Pickled())
+
+
+def test_attributes_that_the_constructor_takes_as_any_keyword() -> None:
+    """As the configs of Hugging Face's models keep theirs."""
+    made: Any = r.AnyKeyword(a=2, layers=3)
+    assert vars(again(made)) == {"a": 2, "layers": 3}
+    made.heads = 4
+    assert vars(again(made)) == {"a": 2, "layers": 3, "heads": 4}

@@ -162,10 +162,20 @@ class Vocabulary:
         self.words = ["a", "b"]
 
 
+class Strategy(IOMixin):
+    """A strategy, which gets its environment from a trainer."""
+
+    def __init__(self, size: int = 1, environment: Any = None) -> None:
+        self.size = size
+        self.environment = environment
+
+
 class Trainer(IOMixin):
     """A trainer: it copies what it gets, and gives it back through a property only."""
 
     def __init__(self, strategy: Any = None, steps: Any = None, callbacks: Any = None) -> None:
+        if isinstance(strategy, Strategy) and strategy.environment is None:
+            strategy.environment = Vocabulary()
         self.__state = {"strategy": strategy}
         self.steps = -1 if steps is None else steps
         self.callbacks = [*(callbacks or []), Vocabulary()]
@@ -301,6 +311,18 @@ class Appending:
             self.items.append(0)
 
 
+@dataclasses.dataclass(init=False)
+class AnyKeyword:
+    """A dataclass with a constructor of its own that takes any keyword."""
+
+    a: int = 1
+
+    def __init__(self, a: int = 1, **more: Any) -> None:
+        self.a = a
+        for name, value in more.items():
+            setattr(self, name, value)
+
+
 @attrs.define
 class Attrs:
     """A class of attrs, with a private name, a converter and an attribute that is no argument."""
@@ -321,8 +343,11 @@ class FrozenAttrs:
     child: Any = None
 
 
+# A model of pydantic with an attribute that is no field.
+_SECRET = {"__annotations__": {"_secret": int}, "_secret": 4, "__module__": __name__}
 Pydantic: Any = pydantic.create_model(
     "Pydantic",
+    __base__=type("Keeping", (pydantic.BaseModel,), _SECRET),
     __module__=__name__,
     a=(int, 1),
     b=(list[int], []),
@@ -336,6 +361,20 @@ class Point(NamedTuple):
 
     x: Any = 1
     y: Any = 2
+
+
+class Taught(Point):
+    """A named tuple that can hold more."""
+
+
+class Everything:
+    """An object that has every attribute, as stand-ins and proxies have."""
+
+    def __init__(self, a: int) -> None:
+        self.a = a
+
+    def __getattr__(self, name: str) -> Any:
+        return self
 
 
 def train(**objects: Any) -> Any:
