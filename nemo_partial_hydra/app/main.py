@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.composition import error_text
-from nemo_partial_hydra.composition.app_modules import own_packages
+from nemo_partial_hydra.composition.app_modules import inner, own_packages
 from nemo_partial_hydra.composition.registry import REGISTRY
 from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError
 from nemo_partial_hydra.runtime import session
@@ -156,8 +155,7 @@ class App:
 
     def _config_folder(self, path: str) -> str:
         """Return a config directory in full; a relative path counts from the decorated function's file."""
-        file = os.path.abspath(inspect.unwrap(self.task).__code__.co_filename)
-        return os.path.abspath(os.path.join(os.path.dirname(file), path))
+        return os.path.abspath(os.path.join(os.path.dirname(inner(self.task).__code__.co_filename), path))
 
 
 def _job_name() -> str:

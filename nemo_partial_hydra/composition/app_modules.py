@@ -19,18 +19,24 @@ def own_packages(function: Callable[..., Any]) -> tuple[str, ...]:
     A script that lies in a package (``python pkg/app.py``) may name that package too, where it is the one that an
     import finds. What is imported from among installed packages has nothing beside it that would be the app's.
     """
-    inner = inspect.unwrap(function)
+    plain = inner(function)
     module = function.__module__
     top = module.partition(".")[0]
-    folder = _folder_of(inner)
+    folder = _folder_of(plain)
     if top != "__main__" and top.isidentifier():
         alone = "." not in module and not hasattr(sys.modules.get(top), "__path__")
         return (top, *modules_in(folder)) if alone and not _is_installed(folder) else (top,)
-    spec = inner.__globals__.get("__spec__")  # ``sys.modules`` may have another main module, with runpy
+    spec = plain.__globals__.get("__spec__")  # ``sys.modules`` may have another main module, with runpy
     if spec is not None and "." in spec.name:  # python -m package.app
         return ("__main__", spec.name.partition(".")[0])
     package = _package_around(folder)
     return ("__main__", *([package] if package is not None else []), *modules_in(folder))
+
+
+def inner(function: Any) -> Any:
+    """Return the function that an app's function comes down to: undecorated; of an object, what its call runs."""
+    function = inspect.unwrap(function)
+    return function if hasattr(function, "__code__") else inspect.unwrap(type(function).__call__)
 
 
 def _folder_of(function: Any) -> str:

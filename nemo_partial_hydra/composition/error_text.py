@@ -45,7 +45,8 @@ def report(error: BaseException) -> ExitCode:
             print(f"Error: {text}", file=sys.stderr)
             print("Set HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
             return ExitCode.USAGE
-    print(getattr(error, _TASK, None) or _frames(error), file=sys.stderr, end="")
+    print(getattr(error, _TASK, None) or _frames(error), file=sys.stderr)
+    print("Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
     return ExitCode.FAILED
 
 
@@ -64,20 +65,23 @@ def find(error: BaseException | None, kind: type[E]) -> E | None:
 
 
 def _frames(error: BaseException) -> str:
-    """Return the traceback of an exception, Hydra's and our own frames left out."""
+    """Return the traceback of an exception that the user's function raised, as Hydra shows it.
+
+    Our own frames are left out, and OmegaConf's at the end.
+    """
+    import inspect
+
+    from omegaconf import OmegaConf
+
     frames = traceback.TracebackException.from_exception(error, capture_locals=False)
-    _drop_hydra(frames)
+    theirs = os.path.dirname(inspect.getfile(OmegaConf)) + os.sep
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    kept = [frame for frame in frames.stack if not frame.filename.startswith(ours)]
+    while kept and kept[-1].filename.startswith(theirs):
+        kept.pop()
+    if kept:
+        frames.stack = traceback.StackSummary.from_list(kept)
     return "".join(frames.format())
-
-
-def _drop_hydra(frames: traceback.TracebackException) -> None:
-    """Leave out the frames before the user's own function."""
-    names = [frame.filename for frame in frames.stack]
-    ours = [i for i, name in enumerate(names) if "/hydra/" in name or "/nemo_partial_hydra/" in name]
-    if (ours and ours[0] == 0) or (ours and len(ours) < len(names)):
-        kept = [frame for i, frame in enumerate(frames.stack) if i not in ours and not (ours and i < ours[0])]
-        if kept:
-            frames.stack = traceback.StackSummary.from_list(kept)
 
 
 def explain(error: BaseException) -> str | None:

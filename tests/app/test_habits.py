@@ -253,3 +253,58 @@ def test_a_config_may_say_that_it_is_for_a_sweep(app: App) -> None:
     refused = app.run("steps=1,2", "--cfg-paths")
     assert refused.code == 2
     assert "Ambiguous value for argument 'steps=1,2'" in refused.err
+
+
+CALLABLE = """
+import os
+import nemo_partial_hydra as nph
+
+
+class Runs:
+    def __init__(self, word):
+        self.word = word
+
+    def __call__(self, cfg):
+        print("RESULT", self.word, cfg.steps)
+
+
+if __name__ == "__main__":
+    nph.main(config_path=os.path.abspath("conf"), config_name="config")(Runs("called"))()
+"""
+
+
+def test_an_object_that_can_be_called_is_an_apps_function(tmp_path: Path) -> None:
+    app = App(tmp_path / "app", script=CALLABLE)
+    done = app.run("steps=4")
+    assert done.code == 0, done.err
+    assert done.result == "called 4"
+
+
+RAISES = """
+import hydra
+import nemo_partial_hydra as nph
+from helper import check
+
+@nph.main(config_path="conf", config_name="config")
+def main(cfg):
+    if cfg.steps == 1:
+        cfg.nope = 1
+    check(cfg)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_an_error_of_the_function_is_told_as_hydra_tells_it(tmp_path: Path) -> None:
+    app = App(tmp_path / "hydra", script=RAISES)  # a folder of this name is none of Hydra's
+    app.write("helper.py", "def check(cfg):\n    raise LookupError('nothing there')\n")
+    for override, last in (("steps=2", "LookupError: nothing there"), ("steps=1", "object_type=")):
+        done = app.run(override)
+        assert done.code == 1
+        trace, hint = done.err.rstrip().rsplit("\n\n", 1)
+        assert hint == "Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace."
+        assert last in trace.splitlines()[-1]
+        frames = [line.split('"')[1] for line in trace.splitlines() if line.startswith('  File "')]
+        assert frames == [str(app.folder / name) for name in ("app.py", "helper.py")[: len(frames)]]
+        assert len(frames) == (2 if override == "steps=2" else 1)
