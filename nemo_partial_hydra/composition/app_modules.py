@@ -22,11 +22,14 @@ def own_packages(function: Callable[..., Any]) -> tuple[str, ...]:
     plain = inner(function)
     module = function.__module__
     top = module.partition(".")[0]
-    folder = _folder_of(plain)
     if top != "__main__" and top.isidentifier():
-        alone = "." not in module and not hasattr(sys.modules.get(top), "__path__")
-        return (top, *modules_in(folder)) if alone and not _is_installed(folder) else (top,)
-    spec = plain.__globals__.get("__spec__")  # ``sys.modules`` may have another main module, with runpy
+        if "." in module or hasattr(sys.modules.get(top), "__path__"):
+            return (top,)
+        folder = _folder_of(plain)
+        return (top,) if _is_installed(folder) else (top, *modules_in(folder))
+    folder = _folder_of(plain)
+    main = getattr(plain, "__globals__", None) or vars(sys.modules["__main__"])
+    spec = main.get("__spec__")  # ``sys.modules`` may have another main module, with runpy
     if spec is not None and "." in spec.name:  # python -m package.app
         return ("__main__", spec.name.partition(".")[0])
     package = _package_around(folder)
@@ -41,9 +44,11 @@ def inner(function: Any) -> Any:
 
 def _folder_of(function: Any) -> str:
     """Return the folder of a function's file; the current one for what is typed into an interpreter or a notebook."""
-    file = os.path.abspath(function.__code__.co_filename)
+    code = getattr(function, "__code__", None)
+    of_module = getattr(sys.modules.get(function.__module__), "__file__", None)  # of an object that can be called
+    file = os.path.abspath(code.co_filename if code is not None else of_module or "")
     folder = os.path.dirname(file)
-    return folder if os.path.exists(file) or os.path.isfile(folder) else os.getcwd()
+    return folder if os.path.isfile(file) or os.path.isfile(folder) else os.getcwd()
 
 
 def _is_installed(folder: str) -> bool:

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import zipapp
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from nemo_partial_hydra.composition.app_modules import own_packages
 from tests.support.apps import CONF, ROOT, SCRIPT, App, Done
 
 pytestmark = pytest.mark.matrix
@@ -144,3 +146,18 @@ def test_an_app_in_a_zip_file(tmp_path: Path) -> None:
     done = python(App(tmp_path / "elsewhere"), str(tmp_path / "app.pyz"), "opt.lr=0.75")
     assert done.code == 0, done.err
     assert "lr=0.75" in done.result
+
+
+class Callable:
+    """What may be decorated beside functions."""
+
+    def __call__(self, config: object) -> None: ...
+
+
+def test_where_what_has_no_file_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App(tmp_path / "app")
+    monkeypatch.chdir(app.folder)
+    typed: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile("def cell(config): ...", "<ipython-input-3-0a1b>", "exec"), typed)
+    assert own_packages(typed["cell"]) == ("__main__", "app", "shop")
+    assert own_packages(Callable()) == ("tests",)
