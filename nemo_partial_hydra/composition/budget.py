@@ -7,18 +7,21 @@ is resolved on counterparts of the config's containers, whose classes count; lea
 from __future__ import annotations
 
 import functools
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from omegaconf import Container, Node, OmegaConf, ValueNode
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from nemo_partial_hydra.recipes.keys import MISSING
 
-from .compat import content, own_node
+from .compat import content, own_key, own_node
 
 NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
+CHAIN = 20  # references from one to the next; OmegaConf takes some twenty calls for each
+_NAMED = re.compile(r"\$\{(\.*)([^${}:.\[\]'\"\s\\]+(?:\.[^${}:.\[\]'\"\s\\]+)*)\}")
 
 
 class Resolution:
@@ -51,7 +54,9 @@ class Resolution:
         OmegaConfBaseException
             As there, and for what exceeds the bounds.
         """
-        return self._original(self._counterpart(parent)[key])
+        box = self._counterpart(parent)
+        self._shorten(box, key)
+        return self._original(box[key])
 
     def select(self, config: Container, path: str) -> Any:
         """Return what stands at a path below a container, as ``OmegaConf.select`` does."""
@@ -62,6 +67,51 @@ class Resolution:
         if isinstance(held, str) and ("${" in held or MISSING in held):
             return self._original(OmegaConf.select(self._counterpart(config), path))
         return node if isinstance(node, Container) and held is not None else held
+
+    def _shorten(self, box: Any, key: Any) -> None:
+        """Resolve a long chain of references from its end, so that no text leads through more than a few of them.
+
+        A resolver may give another value each time, so that what leads to one stays as it is.
+        """
+        node = own_node(box, key)
+        order: list[tuple[Any, Any, Any]] = []
+        depths: dict[int, int] = {}
+        pure: dict[int, bool] = {}
+        stack = [(box, key, node, *_references(box, node))]
+        inside = {id(node)}
+        while stack:
+            here, name, node, simple, below = stack[-1]
+            for parent, child_key in below:
+                child = own_node(parent, child_key)
+                if id(child) in inside:
+                    return  # a circle, of which OmegaConf tells
+                if id(child) not in depths:
+                    inside.add(id(child))
+                    stack.append((parent, child_key, child, *_references(parent, child)))
+                    break
+            else:
+                stack.pop()
+                inside.discard(id(node))
+                named = [id(own_node(*reference)) for reference in _references(here, node)[1]]
+                depths[id(node)] = 1 + max((depths[one] for one in named), default=0)
+                pure[id(node)] = simple and all(pure[one] for one in named)
+                order.append((here, name, node))
+        if depths[id(node)] > CHAIN:
+            for here, name, node in order:
+                if pure[id(node)]:
+                    self._settle(here, name, node)
+
+    @staticmethod
+    def _settle(box: Any, key: Any, node: Any) -> None:
+        """Put what a reference leads to in its place, in the counterpart."""
+        try:
+            found = box[key]
+        except OmegaConfBaseException:
+            return  # of which is told where the value is read
+        if isinstance(found, Container):
+            box.__dict__["_content"][own_key(box, key)] = found
+        elif isinstance(node, ValueNode) and not (isinstance(found, str) and "${" in found):
+            node.__dict__["_val"] = found
 
     def spend(self, references: int, found: Any = None) -> None:
         """Count references, or a text that was found.
@@ -124,6 +174,38 @@ class Resolution:
         made = object.__new__(type(child))
         made.__dict__.update(child.__dict__, _parent=parent, _flags_cache=None)
         return made
+
+
+def _references(box: Any, node: Any) -> tuple[bool, Iterator[tuple[Any, Any]]]:
+    """Return whether the text of a node has nothing but references in it, and which interpolations they name."""
+    text = content(node) if isinstance(node, ValueNode) else None
+    if not isinstance(text, str) or "${" not in text:
+        return True, iter(())
+    found = list(_NAMED.finditer(text))
+    named = (_named(box, match.group(1), match.group(2).split(".")) for match in found)
+    return len(found) == text.count("${"), iter([one for one in named if one is not None])
+
+
+def _named(box: Any, dots: str, keys: list[str]) -> tuple[Any, Any] | None:
+    """Return the container and key of the interpolation that a reference names; None if it names none."""
+    up = len(dots) - 1 if dots else -1
+    while box is not None and up != 0 and box._get_parent() is not None:
+        box, up = box._get_parent(), up - 1
+    for key in keys[:-1]:
+        box = own_node(box, key)
+    node = own_node(box, keys[-1])
+    held = content(node) if isinstance(node, ValueNode) else None
+    return (box, keys[-1]) if isinstance(held, str) and "${" in held else None
+
+
+def leads_nowhere(text: str, error: OmegaConfBaseException) -> str:
+    """Word why an interpolation cannot be resolved."""
+    first = str(error).splitlines()[0]
+    if "RecursionError" in first:
+        return f"{text} leads from one reference to the next more often than Python can follow"
+    if "Error resolving key" in first:
+        return f"{text} names what is outside of this config: resolve it before a part is taken out of the whole"
+    return first
 
 
 class _Counts:

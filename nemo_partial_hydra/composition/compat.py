@@ -63,17 +63,23 @@ def own_node(parent: Any, key: Any) -> Any:
 
     An index may be written as text, as in a path.
     """
-    held = parent._content if isinstance(parent, Container) else None
+    held = getattr(parent, "_content", None) if isinstance(parent, Container) else None
     if isinstance(held, Mapping):
         return held.get(key)
-    if isinstance(key, str):
-        key = int(key) if key.isascii() and key.isdigit() and len(key) < 10 else -1
+    key = own_key(parent, key)
     return held[key] if isinstance(held, list) and isinstance(key, int) and 0 <= key < len(held) else None
 
 
 def parent_of(node: Container) -> Any:
     """Return the container that a container stands in; None for a root."""
     return node._get_parent()
+
+
+def own_key(parent: Any, key: Any) -> Any:
+    """Return a key as a container has it: an index of a list as a number, -1 for a text that is none."""
+    if isinstance(key, str) and isinstance(parent, ListConfig):
+        return int(key) if key.isascii() and key.isdigit() and len(key) < 10 else -1
+    return key
 
 
 def put_child(parent: DictConfig | ListConfig, key: Any, node: Any) -> None:
@@ -98,6 +104,14 @@ def texts(overrides: ListConfig) -> list[str]:
 def full_key(container: Container) -> str:
     """Return the path of a container from the root of its config."""
     return str(container._get_full_key(None))
+
+
+def follows_references() -> bool:
+    """Whether ``OmegaConf.update`` goes on where a leaf refers to; before 2.4 it puts an empty dict in its place."""
+    import omegaconf
+
+    major, minor = omegaconf.__version__.split(".")[:2]
+    return (int(major), int(minor)) >= (2, 4)
 
 
 def main_arguments(version_base: str | None) -> dict[str, Any]:

@@ -19,17 +19,17 @@ from nemo_partial_hydra.dialect.writer import relative
 from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.capture import capture_default
-from nemo_partial_hydra.recipes.data import Kept, KeptSeq, children
+from nemo_partial_hydra.recipes.data import Kept, KeptSeq, Untyped, children
 from nemo_partial_hydra.recipes.keys import MISSING, PARTIAL_KEY, TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Map, Opaque, Path, Seq, Tree
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import same
 from nemo_partial_hydra.signatures.signature import Signature
 
-from .budget import Resolution
+from .budget import Resolution, leads_nowhere
 from .compat import child_nodes, content, flag, is_absent, is_missing, own_node
 from .flags import EXACT, UNSET, hidden, kind_of
-from .nodes import DEFAULT, NOTHING, Leaf
+from .nodes import DEFAULT, NOTHING, RAW_TEXT, Leaf, RecipeNode
 
 
 def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
@@ -147,6 +147,8 @@ def as_config(cfg: Any) -> DictConfig:
     """
     if isinstance(cfg, DictConfig):
         return cfg
+    if isinstance(cfg, RecipeNode):
+        cfg = OmegaConf.to_container(OmegaConf.structured(cfg))
     if not isinstance(cfg, dict):
         raise ConfigError(f"expected a DictConfig or a dict, got {type(cfg).__name__}")
     try:
@@ -252,8 +254,8 @@ class _Reader:
                 yield key, child
 
     def mapping(self, node: DictConfig, path: Path) -> dict[Any, Any]:
-        out: dict[Any, Any] = {}
         signature = getattr(OmegaConf.get_type(node), "signature_", None)
+        out: dict[Any, Any] = {} if signature is not None else Untyped()
         parameters = signature.parameters if signature is not None else {}
         for key, child in self.children(node, path):
             if type(child) is Leaf and child.state == DEFAULT and child.untouched(content(child)):
@@ -289,6 +291,11 @@ class _Reader:
             return Kept(node.exact)
         if isinstance(held, str) and "${" in held:
             return self.interpolation(held, parent, key, path)
+        if not self.loose and not isinstance(node, Leaf) and isinstance(held, str) and RAW_TEXT.match(held):
+            what = (
+                f"{held} stands for an object that only the config itself held, before it was made text or plain data"
+            )
+            raise ValidationError(placed((*self.place, *path), what))
         if self.loose:
             return self.leaf(held)
         return held
@@ -331,7 +338,7 @@ class _Reader:
         except OmegaConfBaseException as error:
             if self.loose or (self.before_run and self.resolution.open > known):
                 return Kept(Opaque(text))
-            raise ValidationError(placed((*self.place, *path), str(error).splitlines()[0])) from None
+            raise ValidationError(placed((*self.place, *path), leads_nowhere(text, error))) from None
         if isinstance(value, (DictConfig, ListConfig)):
             first = self.inside.get(id(value))
             if first is not None:

@@ -21,15 +21,16 @@ from nemo_partial_hydra.dialect.writer import (
     relative,
     restores,
     short_form,
+    shown,
 )
 from nemo_partial_hydra.errors import ConfigError
 from nemo_partial_hydra.recipes.keys import ARGS, MISSING, TARGET
-from nemo_partial_hydra.recipes.tree import PATHS, Call, Link, Map, Opaque, Path, Ref, Seq, Tree, Value
+from nemo_partial_hydra.recipes.tree import PATHS, Call, Link, Map, Opaque, Path, Seq, Tree, Value
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
-from .compat import NO_COPY, detached
+from .compat import NO_COPY, detached, follows_references
 from .flags import UNSET, kind_flags, of_app
 from .nodes import DEFAULT, NODE_CLASSES, RECIPE, Leaf, Reference
 
@@ -62,7 +63,7 @@ class _Writer:
         if isinstance(tree, Map):
             return self.map(tree, spec, path, doc, state)
         if isinstance(tree, Link):
-            return reference_node(relative(doc, self.document.get(tree.path, tree.path)))
+            return reference_node(relative(doc, self.document.get(tree.path, tree.path)), spec)
         if isinstance(tree, Opaque):
             return Leaf(f"<raw {type(tree.value).__name__}>", spec, state, tree)
         if isinstance(tree, (Value, *PATHS)):
@@ -142,9 +143,9 @@ def target_node(
     return made
 
 
-def reference_node(text: str) -> Reference:
-    """Make the node of a reference."""
-    return Reference(text, flags={UNSET: False})
+def reference_node(text: str, spec: TypeSpec) -> Leaf:
+    """Make the node of a reference at a place of a type."""
+    return Leaf(text, spec) if follows_references() else Reference(text, spec)
 
 
 def unset_leaf(parameter: Parameter) -> Leaf:
@@ -172,8 +173,7 @@ def leaf_node(tree: Tree, spec: TypeSpec, state: str) -> Any:
     if isinstance(short, str) and restores(short, tree, spec):
         return Leaf(escape_interpolation(short), spec, state, tree)
     if state == DEFAULT:
-        text = tree.target if isinstance(tree, (Ref, Value)) else "" if tree == MISSING else str(tree)
-        return Leaf(escape_interpolation(text), spec, state, tree)
+        return Leaf(escape_interpolation(str(shown(tree, spec))), spec, state, tree)
     if isinstance(tree, bytes):
         return Leaf(tree, spec, state, tree)
     return DictConfig(explicit_leaf(tree), flags={UNSET: False})

@@ -11,10 +11,10 @@ import copyreg
 import dataclasses
 import enum
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any, cast
 
-from omegaconf import AnyNode, DictConfig, ListConfig
+from omegaconf import AnyNode, Container, Node
 from omegaconf.errors import ValidationError as OmegaValidationError
 
 from nemo_partial_hydra.dialect.writer import restores, short_form
@@ -26,10 +26,17 @@ from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
-from .compat import own_node, put_child
+from .compat import own_node
 
-NOTHING: Any = Opaque(None)
-REFERS = re.compile(r"\$\{|^\?\?\?$")  # a text that stands for something else, or for nothing yet
+
+class _Nothing(enum.Enum):
+    """What stands for no value: by its name, which a pickle and a copy keep."""
+
+    NOTHING = 0
+
+
+NOTHING: Any = _Nothing.NOTHING
+RAW_TEXT = re.compile(r"<raw \w+>$")  # what a config shows for an object as a whole
 DEFAULT, RECIPE, OVERRIDE = "default", "recipe", "override"
 
 
@@ -105,44 +112,50 @@ class Leaf(AnyNode):
                 self.state = RECIPE if self.state == DEFAULT else self.state
 
 
-def _as_tree(value: Any) -> Tree:
-    return value if type(value) in SCALARS or isinstance(value, bytes) else capture_default(value)
+class Reference(Leaf, Container):
+    """A leaf that is a reference to another place, as long as it is one.
 
-
-class Reference(DictConfig):
-    """What stands for another place of the config.
-
-    It is a container, or an override below it would put an empty dict in its place. What it names may be a leaf or a
-    list all the same, and then ``OmegaConf.resolve`` writes that into this node, which only a dict can hold.
+    OmegaConf puts an empty dict in the place of whatever is no container when something below it is overridden. Here
+    the override is led to the other place instead, where it is refused with the right name. In all else it is a leaf:
+    whatever is merged over it, or over which it is merged, takes its place, as in a config without types.
     """
 
     def _set_value(self, value: Any, flags: dict[str, bool] | None = None) -> None:
-        parent = self._get_parent()
-        held = isinstance(value, Mapping) or value is None or (isinstance(value, str) and REFERS.search(value))
-        if held or not isinstance(parent, (DictConfig, ListConfig)):
-            super()._set_value(value, flags)
-            return
-        listed = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
-        made = ListConfig(value) if listed else Leaf(value)
-        made._set_key(self._key())
-        put_child(parent, self._key(), made)
+        super()._set_value(value, flags)
+        if not self._is_interpolation():
+            self.__class__ = Leaf  # type: ignore[assignment]
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Reference:
-        copied: Any = super().__deepcopy__(memo)
-        object.__setattr__(copied, "__class__", type(self))  # a dict's own attributes are its keys
-        reference: Reference = copied
-        return reference
+    def _invalidate_flags_cache(self) -> None:
+        Node._invalidate_flags_cache(self)
+
+    def _re_parent(self) -> None:
+        """Have nothing below that could know of a parent."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _none_below(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("a reference has nothing below it")
+
+    __delitem__ = __setitem__ = __getitem__ = __iter__ = _get_child = _get_node = _none_below
+
+
+def _as_tree(value: Any) -> Tree:
+    return value if type(value) in SCALARS or isinstance(value, bytes) else capture_default(value)
 
 
 class NodeType(type):
     """Metaclass of the targets' dataclasses.
 
-    All of them count as subclasses of each other, so that choosing another recipe for a place is plain Hydra
-    merging; which arguments the target then accepts is checked by its signature, with a better message.
+    Every class counts as a subclass of theirs, so that choosing another recipe for a place, or putting a reference or
+    a value there, is plain Hydra merging; what the place then accepts is checked by its type, with a better message.
     """
 
     def __subclasscheck__(cls, other: type) -> bool:
-        return isinstance(other, NodeType) or super().__subclasscheck__(other)
+        return True
 
 
 class RecipeNode(metaclass=NodeType):
@@ -150,6 +163,9 @@ class RecipeNode(metaclass=NodeType):
 
     signature_: Signature | None = None
     extras_: tuple[str, ...] = ()
+
+    def __init__(self, **fields: Any) -> None:
+        self.__dict__.update(fields)  # ``OmegaConf.to_object`` makes one with all of its fields
 
 
 class NodeClasses:

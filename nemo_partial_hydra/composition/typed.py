@@ -110,7 +110,7 @@ class _Typer:
         if not (type(data) in SCALARS or isinstance(data, bytes)):
             return data
         if names_a_place(data, spec):
-            return reference_node(data)
+            return reference_node(data, spec)
         literal = unescape_interpolation(data) if isinstance(data, str) else data
         if literal is not None and data != MISSING:
             try:

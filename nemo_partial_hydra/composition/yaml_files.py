@@ -251,7 +251,7 @@ def _sparse(data: dict[Any, Any], lookup: Lookup) -> DictConfig:
         elif isinstance(value, list):
             out[key] = typed_config({key: value}, lookup, Problems())[key]
         else:
-            out[key] = reference_node(value) if names_a_place(value, spec) else value
+            out[key] = reference_node(value, spec) if names_a_place(value, spec) else value
     return OmegaConf.create(out)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from nemo_partial_hydra.errors import SignatureError
 from nemo_partial_hydra.messages import Problems, dotted, nearest
-from nemo_partial_hydra.recipes.data import Kept, KeptSeq
+from nemo_partial_hydra.recipes.data import Kept, KeptSeq, Untyped
 from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, IGNORED, MISSING, PARTIAL_KEY, TARGET
 from nemo_partial_hydra.recipes.tree import (
     BUILDABLES,
@@ -38,7 +38,7 @@ from nemo_partial_hydra.signatures.signature import Lookup, Signature, opaque_si
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .scalars import REFERENCE, unescape_interpolation
-from .writer import item_spec
+from .writer import item_spec, only_shows, says
 
 Nodes = dict[Path, tuple[Path, Tree]]
 
@@ -153,9 +153,9 @@ class _Reader:
         kept = {key: value for key, value in data.items() if key not in (TARGET, CALL_KEY, *IGNORED)}
         if target in BY_TARGET and set(kept) == {ARGS} and isinstance(kept[ARGS], (list, tuple)):
             return self.explicit(target, list(kept[ARGS]), spec, doc, path)
-        return self.call(target, kept, doc, path)
+        return self.call(target, kept, doc, path, untyped=isinstance(data, Untyped))
 
-    def call(self, target: str, data: dict[Any, Any], doc: Path, path: Path) -> Tree:
+    def call(self, target: str, data: dict[Any, Any], doc: Path, path: Path, *, untyped: bool) -> Tree:
         partial = data.pop(PARTIAL_KEY, False)
         buildable = data.pop(BUILDABLE, PARTIAL if partial is True else CONFIG)
         if not isinstance(partial, bool):
@@ -170,6 +170,8 @@ class _Reader:
             args = []
         signature = self.signature_of(target, doc)
         name = target.rpartition(".")[2]
+        if untyped:
+            data = _set_in(data, signature)
         positional = []
         for index, value in enumerate(args):
             spec = signature.type_at(index)
@@ -246,7 +248,7 @@ class _Reader:
 
         def change(path: Path, node: Tree) -> Tree:
             if isinstance(node, Link):
-                return self.follow(node.path, path, nodes, ())
+                return self.follow(node.path, path, nodes)
             return rebuild(node, change, path)
 
         settled = change((), tree)
@@ -274,26 +276,34 @@ class _Reader:
 
         visit((), tree)
 
-    def follow(self, link: Path, place: Path, nodes: Nodes, seen: tuple[Path, ...]) -> Tree:
+    def follow(self, link: Path, place: Path, nodes: Nodes) -> Tree:
         """Return what a link at a path stands for: a scalar, or a link to the object itself."""
-        wanted = _texts(self.translated(link))
-        if wanted in seen:
-            self.fail(place, f"a cyclic interpolation: {' -> '.join(dotted(p) for p in (*seen, wanted))}")
-            return None
-        if wanted == _texts(place)[: len(wanted)]:
-            self.fail(place, f"a cyclic interpolation: it names '{dotted(wanted)}', which contains it")
-            return None
-        if wanted in nodes:
-            path, node = nodes[wanted]
-            if isinstance(node, Link):
-                return self.follow(node.path, place, nodes, (*seen, wanted))
-            return self.typed(node, self.wanted.get(place, ANY), place) if type(node) in SCALARS else Link(path)
+        seen: dict[Path, None] = {}
+        while True:
+            wanted = _texts(self.translated(link))
+            if wanted in seen:
+                self.fail(place, f"a cyclic interpolation: {' -> '.join(dotted(p) for p in (*seen, wanted))}")
+                return None
+            if wanted == _texts(place)[: len(wanted)]:
+                self.fail(place, f"a cyclic interpolation: it names '{dotted(wanted)}', which contains it")
+                return None
+            seen[wanted] = None
+            path, node = nodes.get(wanted, (None, None))
+            if path is not None and not isinstance(node, Link):
+                return self.typed(node, self.wanted.get(place, ANY), place) if type(node) in SCALARS else Link(path)
+            further = node.path if isinstance(node, Link) else self.through(wanted, nodes)
+            if further is None:
+                hint = nearest(dotted(wanted), [dotted(path) for path in nodes])
+                self.fail(place, f"the interpolation names '{dotted(wanted)}', which is not there{hint}")
+                return None
+            link = further
+
+    def through(self, wanted: Path, nodes: Nodes) -> Path | None:
+        """Return where a path leads that goes through another link; None if it does not."""
         for cut in range(len(wanted) - 1, 0, -1):
             _, node = nodes.get(wanted[:cut], ((), None))
-            if isinstance(node, Link):  # the path leads through another link
-                return self.follow((*self.translated(node.path), *wanted[cut:]), place, nodes, (*seen, wanted))
-        hint = nearest(dotted(wanted), [dotted(path) for path in nodes])
-        self.fail(place, f"the interpolation names '{dotted(wanted)}', which is not there{hint}")
+            if isinstance(node, Link):
+                return (*self.translated(node.path), *wanted[cut:])
         return None
 
     def translated(self, path: Path) -> Path:
@@ -302,6 +312,24 @@ class _Reader:
             if here is not None:
                 return (*here, *path[cut:])
         return path
+
+
+def _set_in(data: dict[Any, Any], signature: Signature) -> dict[Any, Any]:
+    """Return what is set in a node that has lost its types: not what only shows a default, or that there is none.
+
+    One that has every parameter was written from a composed config; there a value that is the default counts as unset.
+    """
+    parameters = signature.parameters
+    whole = all(name in data for name, parameter in parameters.items() if not parameter.positional)
+    out = {}
+    for key, value in data.items():
+        parameter = parameters.get(key)
+        if parameter is not None:
+            default, spec = parameter.default, parameter.type
+            if value == MISSING or only_shows(value, default, spec) or (whole and says(value, default, spec)):
+                continue
+        out[key] = value
+    return out
 
 
 def _texts(path: Path) -> Path:

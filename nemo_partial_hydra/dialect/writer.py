@@ -16,6 +16,7 @@ from nemo_partial_hydra.recipes.tree import (
     CONFIG,
     PARTIAL,
     PATHS,
+    SCALARS,
     Call,
     Link,
     Map,
@@ -41,7 +42,7 @@ from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.signature import Lookup
 from nemo_partial_hydra.signatures.types import ANY, CONTAINER_KINDS, TypeSpec, loosened
 
-from .scalars import escape_interpolation
+from .scalars import escape_interpolation, unescape_interpolation
 
 _SIMPLE_KEY = re.compile(r"^[^${}:.\[\]'\"\s()\\@?=,~+]+$")
 
@@ -155,6 +156,38 @@ def short_form(tree: Tree) -> Tree:
     if isinstance(tree, str):
         return tree if tree != MISSING and is_utf8(tree) else NO_SHORT
     return NO_SHORT if isinstance(tree, bytes) else tree
+
+
+def shown(tree: Tree, spec: TypeSpec) -> Tree:
+    """Return the leaf that a config shows for a parameter's default, even where reading it would give another value."""
+    if isinstance(tree, (bool, int, float)) or tree is None or (isinstance(tree, str) and tree != MISSING):
+        return tree
+    short = short_form(tree)
+    if isinstance(short, str) and restores(short, tree, spec):
+        return short
+    return tree.target if isinstance(tree, (Ref, Value)) else "" if tree == MISSING else str(tree)
+
+
+def only_shows(data: Any, default: Any, spec: TypeSpec) -> bool:
+    """Whether a text is the one that is shown for a default, and would be read as something else."""
+    if not isinstance(data, str) or not (isinstance(default, (bytes, Ref, Value, *PATHS)) or default == MISSING):
+        return False
+    text = unescape_interpolation(data)
+    return text is not None and text == shown(default, spec) and not restores(text, default, spec)
+
+
+def says(data: Any, default: Any, spec: TypeSpec) -> bool:
+    """Whether plain data is what is shown for a default."""
+    if isinstance(default, Seq):
+        alike = isinstance(data, list) and len(data) == len(default.items)
+        return alike and all(says(data[i], item, item_spec(spec, i)) for i, item in enumerate(default.items))
+    if isinstance(default, Map):
+        alike = isinstance(data, dict) and list(data) == [key for key, _ in default.items]
+        return alike and all(says(data[key], item, item_spec(spec, key)) for key, item in default.items)
+    if isinstance(data, str):
+        text = unescape_interpolation(data)
+        return text is not None and text == shown(default, spec)
+    return type(data) in SCALARS and same(data, default)
 
 
 def _short_key(key: Any) -> bool:

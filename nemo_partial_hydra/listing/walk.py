@@ -225,7 +225,7 @@ class _Listing:
                 why_not = f"no override can spell {what} what {'is below' if 'keys' in what else 'holds'} it"
         return PathInfo(
             path=dotted((*context.place, *path)),
-            type=frame.spec.text if frame.spec is not ANY or parameter is not None else type_text(tree),
+            type=frame.spec.text if frame.spec != ANY or parameter is not None else type_text(tree),
             value=None if missing else value,
             default=default_data(parameter, self.lookup),
             required=parameter.required if parameter is not None else missing,

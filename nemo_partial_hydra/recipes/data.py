@@ -31,6 +31,10 @@ class KeptSeq:
     exact: bool = False
 
 
+class Untyped(dict[Any, Any]):
+    """A node of a config whose types are lost: it was saved, or made plain data. It may list what nobody has set."""
+
+
 def children(data: Any) -> Iterator[tuple[Any, Any]]:
     """Yield the keys and values directly below a container; nothing for a leaf."""
     inner = data.items if isinstance(data, KeptSeq) else data
@@ -54,7 +58,8 @@ def mapped(data: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(data, KeptSeq):
         return KeptSeq(data.kind, mapped(data.items, change), data.exact)
     if isinstance(data, Mapping):
-        return {key: mapped(value, change) for key, value in data.items()}
+        made = {key: mapped(value, change) for key, value in data.items()}
+        return Untyped(made) if isinstance(data, Untyped) else made
     if isinstance(data, list):
         return [mapped(value, change) for value in data]
     if type(data) is tuple:
