@@ -62,6 +62,8 @@ def packaged(folder: Path, *, init: bool = True) -> App:
     (app.folder / "shop.py").rename(package / "parts.py")
     for name in ("conf", "app.py"):
         (app.folder / name).rename(package / name)
+    if init:
+        (package / "conf/__init__.py").touch()  # Hydra wants it where the app is imported
     for path in package.glob("conf/**/*.yaml"):
         path.write_text(path.read_text().replace("shop.", "pkg.parts."))
     return app
@@ -69,7 +71,7 @@ def packaged(folder: Path, *, init: bool = True) -> App:
 
 @pytest.mark.parametrize("start", RUNS.values(), ids=RUNS)
 def test_modules_beside_the_app_are_its_own(tmp_path: Path, start: list[str]) -> None:
-    app = App(tmp_path / "app", modules={"run": "from app import main\nmain()\n"})
+    app = App(tmp_path / "app", modules={"run": "from app import main\nmain()\n", "conf/__init__": ""})
     done = python(app, *start, "ratio=0.75", stdin=SCRIPT if start == ["-"] else "")
     assert done.code == 0, done.err
     assert "('ratio', 0.75)" in done.result
@@ -92,7 +94,7 @@ def test_a_package_may_lack_its_init_file(tmp_path: Path, start: list[str]) -> N
 
 
 def test_what_is_beside_an_installed_module_is_not_its_own(tmp_path: Path) -> None:
-    app = App(tmp_path / "site-packages", modules={"run": "from app import main\nmain()\n"})
+    app = App(tmp_path / "site-packages", modules={"run": "from app import main\nmain()\n", "conf/__init__": ""})
     script = app.folder.parent / "run.py"
     (app.folder / "run.py").rename(script)
     done = python(app, str(script), path=str(app.folder))
