@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nemo_partial_hydra.composition.compat import rerun_takes_overrides
 from nemo_partial_hydra.libraries import manifest
 from tests.support.apps import ROOT, App, Done
 
@@ -233,6 +234,22 @@ if __name__ == "__main__":
 
 def test_a_config_may_in_a_spawned_process_what_it_might_where_it_was_composed(tmp_path: Path) -> None:
     """Others may not: a text never adds to what is allowed."""
-    conf = {"config": "first: {_target_: shop.need}\nsecond: {_target_: shop.widths, _partial_: true}\n"}
+    conf = {"config": "first: {_target_: shop.need}\nsecond: {_target_: shop.widths, _partial_: true, pair: [3, 4]}\n"}
     done = App(tmp_path / "app", conf, script=SPAWNS).run()
-    assert done.result == "[((), (1, 2)), ((), (1, 2)), 'refused']", done.err
+    assert done.result == "[((), (3, 4)), ((), (3, 4)), 'refused']", done.err
+
+
+RERUNS = {
+    "config": """
+        second: {_target_: shop.widths, _partial_: true, pair: [3, 4]}
+        hydra: {run: {dir: out}, callbacks: {kept: {_target_: hydra.experimental.callbacks.PickleJobInfoCallback}}}
+        """
+}
+
+
+@pytest.mark.skipif(rerun_takes_overrides(), reason="from 1.4 on Hydra composes again, and pickles nothing")
+def test_a_pickled_job_is_run_again(tmp_path: Path) -> None:
+    app = App(tmp_path / "app", RERUNS)
+    assert app.run("second.sizes=[7]").result.startswith("((7,), (3, 4))\n")  # and what the callback logs
+    again = app.run("--experimental-rerun", "out/.hydra/config.pickle")
+    assert again.result == "((7,), (3, 4))", again.err
