@@ -1,16 +1,106 @@
-"""How messages to the user are worded, and several of them collected into one error.
+"""How messages to the user are worded, collected into one error, and printed.
 
 May import: the standard library only. A message is one readable text: the full path, what is wrong, what was expected,
 the nearest right name and the way out. ``Problems`` collects several, so that a user sees every mistake of a recipe at
-once.
+once. Whatever is printed may come from a file of somebody else: it goes through ``escaped``, so that no terminal takes
+a part of it for a command, or shows it in another order. ``tests/test_terminal.py`` finds what is printed otherwise.
 """
 
 from __future__ import annotations
 
+import codecs
+import re
+import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from .errors import RecipeError, ValidationError
+
+# All that is no text: C0 but line feed and tab, DEL, C1, marks of direction, separators, halves of surrogate pairs.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+COLOUR = re.compile("\x1b\\[[0-9;:]{0,60}m")
+"""What changes the colour of the text that follows, and nothing else."""
+_BEGUN = re.compile("(?:\x1b(?:\\[[0-9;:]{0,60})?|\r)\\Z")
+_RESET = "\x1b[0m"
+
+
+def escaped(text: str) -> str:
+    """Spell control characters, so that a terminal shows them instead of obeying; line feeds and tabs stay."""
+    return text if text.isprintable() else _CONTROL.sub(_spelled, text)
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def say(*texts: object, file: TextIO | None = None, sep: str = " ", end: str = "\n", flush: bool = False) -> None:
+    """Print texts as ``print`` does, with control characters spelled."""
+    print(escaped(sep.join(map(str, texts))), end=end, file=sys.stdout if file is None else file, flush=flush)
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """Return data as JSON that a person can read, and no terminal obeys."""
+    import json  # only where JSON is printed
+
+    text = json.dumps(data, indent=indent, ensure_ascii=False)
+    return _CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+
+
+class Shown:
+    """What a job writes, as text for a terminal: bytes are written to it, in whatever pieces they come.
+
+    Parameters
+    ----------
+    out : where the text goes.
+    colours : whether colours are kept; left out otherwise.
+    returns : whether a carriage return stays one, as progress bars want it; a new line otherwise, which hides nothing.
+    """
+
+    def __init__(self, out: TextIO, *, colours: bool = False, returns: bool = False) -> None:
+        self.out, self.colours, self.returns = out, colours, returns
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._held = ""
+        self._coloured = False
+
+    def write(self, data: bytes) -> int:
+        """Write a piece; what may be the beginning of a colour is held until it is known."""
+        text = self._held + self._decoder.decode(data)
+        begun = _BEGUN.search(text)
+        self._held = begun.group() if begun else ""
+        self._put(text[: len(text) - len(self._held)])
+        return len(data)
+
+    def flush(self) -> None:
+        """Have what was written so far appear."""
+        self.out.flush()
+
+    def end(self) -> None:
+        """Write what was held, and take colours back."""
+        held = self._held + self._decoder.decode(b"", final=True)
+        self._held = ""
+        self._put(held)
+        if self._coloured:
+            self.out.write(_RESET)
+        self.flush()
+
+    def _put(self, text: str) -> None:
+        if not text.isprintable():
+            text = text.replace("\r\n", "\n")
+            if not self.returns:
+                text = text.replace("\r", "\n")
+            lines = text.split("\r")
+            text = "\r".join(map(self._line, lines))
+        self.out.write(text)
+
+    def _line(self, text: str) -> str:
+        colours = COLOUR.findall(text)
+        if not colours:
+            return escaped(text)
+        kept = colours if self.colours else [""] * len(colours)
+        self._coloured = self._coloured or self.colours
+        parts = [escaped(part) for part in COLOUR.split(text)]
+        return "".join(part + colour for part, colour in zip(parts, [*kept, ""], strict=True))
 
 
 def dotted(path: Sequence[Any]) -> str:

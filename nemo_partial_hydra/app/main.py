@@ -17,6 +17,7 @@ from nemo_partial_hydra.composition import error_text
 from nemo_partial_hydra.composition.app_modules import inner, own_packages
 from nemo_partial_hydra.composition.registry import REGISTRY
 from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError
+from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.runtime import session
 
 from .collector import uncollected
@@ -138,7 +139,7 @@ class App:
             yield
         except SystemExit as ended:
             if not ended.code:
-                print(section(self.settings.workspace.catalog), end="")
+                say(section(self.settings.workspace.catalog), end="")
             raise
 
     @contextlib.contextmanager
@@ -182,7 +183,7 @@ def _one_message() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        say("Interrupted.", file=sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
     except Exception as error:
         if isinstance(error, BrokenPipeError) and not error_text.marked(error):  # ``--help | head``

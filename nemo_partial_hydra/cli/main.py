@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from nemo_partial_hydra import __version__
 from nemo_partial_hydra.errors import ExitCode, RecipeError
+from nemo_partial_hydra.messages import say
 
 from .commands import COMMANDS, CommandParser, command
 
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecipeError as error:
         return error_text.report(error)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        say("Interrupted.", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         error_text.end_of_pipe()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from nemo_partial_hydra.messages import escaped, say
+
 
 class Progress:
     """Is called with what is being done, how many of it are done, and how many there are (0 if that is not known)."""
@@ -23,7 +25,7 @@ class Progress:
 
         console = Console(stderr=True)
         columns: tuple[Any, ...] = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -35,10 +37,10 @@ class Progress:
 
     def __call__(self, text: str, done: int, total: int) -> None:
         if self.bar is not None:
-            self.bar.update(self.task, description=text, completed=done, total=total or None)
+            self.bar.update(self.task, description=escaped(text), completed=done, total=total or None)
         elif text != self.last:
             self.last = text
-            print(f"{text} ...", file=sys.stderr, flush=True)
+            say(f"{text} ...", file=sys.stderr, flush=True)
 
     def __exit__(self, *exception: object) -> None:
         if self.bar is not None:

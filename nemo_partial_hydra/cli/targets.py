@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nemo_partial_hydra.messages import say
+
 if TYPE_CHECKING:
     from nemo_partial_hydra.runtime.workspace import Lookups
 
@@ -24,5 +26,5 @@ def read_targets(files: Sequence[str], allow: Sequence[str]) -> tuple[list[str],
     lookup = session.workspace().lookups((*allow, *own))
     targets = [target for target in sorted(found) if lookup(target) is not None]
     for target, why in lookup.unreadable.items():
-        print(f"{target} is left out: {why}", file=sys.stderr)
+        say(f"{target} is left out: {why}", file=sys.stderr)
     return targets, lookup

@@ -15,7 +15,7 @@ from omegaconf import Container, DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import ConfigError, RecipeError, ValidationError
-from nemo_partial_hydra.messages import Problems, dots, dotted
+from nemo_partial_hydra.messages import Problems, dots, dotted, say
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import RE_EXPORT
 from nemo_partial_hydra.signatures import drift
@@ -65,7 +65,7 @@ def _end(error: Exception) -> None:
 
 def _say_what_is_beside(config: DictConfig) -> None:
     for note in beside_recipe(config):
-        print(f"Note: {note}", file=sys.stderr)
+        say(f"Note: {note}", file=sys.stderr)
 
 
 def beside_recipe(config: DictConfig) -> list[str]:

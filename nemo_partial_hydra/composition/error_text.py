@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from nemo_partial_hydra.dialect.scalars import key_word
 from nemo_partial_hydra.errors import ExitCode, RecipeError
-from nemo_partial_hydra.messages import dots, nearest, one_of
+from nemo_partial_hydra.messages import dots, nearest, one_of, say
 from nemo_partial_hydra.recipes.keys import TARGET
 
 _TASK = "__raised_by_task__"
@@ -37,16 +37,16 @@ def report(error: BaseException) -> ExitCode:
     """Print an error for the user and return the exit code."""
     own = find(error, RecipeError)
     if own is not None:
-        print(f"Error: {own}", file=sys.stderr)
+        say(f"Error: {own}", file=sys.stderr)
         return own.exit_code
     if not marked(error):
         text = explain(error)
         if text is not None:
-            print(f"Error: {text}", file=sys.stderr)
-            print("Set HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
+            say(f"Error: {text}", file=sys.stderr)
+            say("Set HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
             return ExitCode.USAGE
-    print(getattr(error, _TASK, None) or _frames(error), file=sys.stderr)
-    print("Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
+    say(getattr(error, _TASK, None) or _frames(error), file=sys.stderr)
+    say("Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
     return ExitCode.FAILED
 
 

@@ -22,6 +22,7 @@ from nemo_partial_hydra.errors import RecipeError, ValidationError
 from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs.layout import sweep_paths
 from nemo_partial_hydra.jobs.placeholders import is_secret
+from nemo_partial_hydra.messages import say
 
 from . import refusals
 from .checks import check_config
@@ -183,7 +184,7 @@ def each_job(
         raise type(worst)(_report(lines, len(jobs)))
     for choice, job in unused.items():
         own = composer.chosen(choice.partition("=")[0])
-        print(f"Note: {choice} of the job {' '.join(job)} is not used: a sweep has one, chosen before its jobs: {own}; "
+        say(f"Note: {choice} of the job {' '.join(job)} is not used: a sweep has one, chosen before its jobs: {own}; "
               "choose it on the command line or in the primary config", file=sys.stderr)  # fmt: skip
     return made
 

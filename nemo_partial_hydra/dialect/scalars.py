@@ -22,7 +22,9 @@ FLOAT = re.compile(
 WORDS = frozenset("true yes on y false no off n null".split())
 # Begins with a letter: never a number. A colon or a space only where YAML cannot take it for its own.
 PLAIN = re.compile(r"^[A-Za-z_/](?:[A-Za-z0-9_./\-+@]|:(?=[^\s:])| (?=[A-Za-z0-9_./(]))*$")
-UNSAFE = re.compile('[\x00-\x1f"\\\\\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]')
+UNSAFE = re.compile(  # what YAML has no place for, and what a terminal takes for a command
+    '[\x00-\x1f"\\\\\x7f-\xa0\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]'
+)
 SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
 

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from nemo_partial_hydra.messages import say
+
 from . import publish
 from .library import export
 
@@ -39,4 +41,4 @@ class _LogLines:
     def __call__(self, text: str, done: int, total: int) -> None:
         if text != self.last:
             self.last = text
-            print(f"{text} ...", file=sys.stderr, flush=True)
+            say(f"{text} ...", file=sys.stderr, flush=True)

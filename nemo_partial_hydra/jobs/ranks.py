@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.errors import ExitCode, JobError
+from nemo_partial_hydra.messages import say
 
 from . import files, folders
 from .layout import JobPaths
@@ -54,7 +55,7 @@ def _keep(paths: JobPaths, attempt: int, number: int, error: BaseException) -> N
     try:
         files.write(paths.root, paths.task_error(attempt, number), json.dumps(error_record(error)) + "\n")
     except JobError as problem:
-        print(problem, flush=True)  # the error itself has been printed
+        say(problem, flush=True)  # the error itself has been printed
 
 
 def failure(paths: JobPaths, attempt: int) -> Failure | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nemo_partial_hydra.errors import ExitCode, JobError, RecipeError
+from nemo_partial_hydra.messages import Shown, say
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime import session
 
@@ -58,12 +59,12 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False) 
     alone = len(jobs) == 1 and jobs[0].directory == Path(os.path.abspath(directory))
     waiting = [paths for paths in jobs if force or alone or read_status(paths).state != DONE]
     if not waiting:
-        print(f"{directory}: all {len(jobs)} jobs are done; to run them again: --force")
+        say(f"{directory}: all {len(jobs)} jobs are done; to run them again: --force")
         return ExitCode.DONE
     codes = []
     for paths in waiting:
         ran = _run(paths, allow, force, shown=alone, root=Path(os.path.abspath(directory)))
-        print(ran.line, flush=True, file=sys.stdout if ran.code == ExitCode.DONE else sys.stderr)
+        say(ran.line, flush=True, file=sys.stdout if ran.code == ExitCode.DONE else sys.stderr)
         codes.append(ran.code)
         if ran.code == ExitCode.INTERRUPTED:
             break
@@ -127,11 +128,13 @@ def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, 
 
 def _copy(source: IO[bytes], log: IO[bytes], screen: Any) -> None:
     """Copy a job's output into its log and to the terminal, as it comes."""
+    shown = Shown(screen, colours=screen.isatty(), returns=True)
     while part := source.read1(1 << 16):  # type: ignore[attr-defined]  # a pipe has it
         log.write(part)
         log.flush()
-        screen.write(part.decode(errors="replace"))
-        screen.flush()
+        shown.write(part)
+        shown.flush()
+    shown.end()
 
 
 def _environment(root: Path) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from nemo_partial_hydra.dialect.reader import from_data
 from nemo_partial_hydra.errors import ExitCode, JobError, PolicyError, RecipeError, RefusedError, ValidationError
-from nemo_partial_hydra.messages import Problems
+from nemo_partial_hydra.messages import Problems, say
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.recipes.tree import Call, Tree
 from nemo_partial_hydra.runtime import session
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run_job(job_paths(given.directory, given.sweep), options)
     except RecipeError as error:
-        print(f"Error: {error}", file=sys.stderr, flush=True)
+        say(f"Error: {error}", file=sys.stderr, flush=True)
         return error.exit_code
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -270,5 +270,5 @@ def _exited(status: Status, error: SystemExit) -> Status:
     if error.code in (None, 0):
         return _ended(status, DONE, ExitCode.DONE, reason="the recipe called sys.exit()")
     if isinstance(error.code, str):
-        print(error.code, file=sys.stderr, flush=True)
+        say(error.code, file=sys.stderr, flush=True)
     return _ended(status, FAILED, ExitCode.FAILED, error_record(error), f"the recipe called sys.exit({error.code!r})")

@@ -27,7 +27,7 @@ from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import read_metadata
 from nemo_partial_hydra.libraries import manifest
-from nemo_partial_hydra.messages import one_of
+from nemo_partial_hydra.messages import one_of, say
 from nemo_partial_hydra.recipes import keys
 from nemo_partial_hydra.signatures.snapshot import NAME as SNAPSHOT
 
@@ -129,7 +129,7 @@ def _run(asked: Asked, sweep: SweepPaths, job: JobPaths) -> None:
     settings, secrets = from_config(config, cluster.name, code=found, allow=(TARGET,))
     sent = submit.submit(sweep, [job], settings, secrets=secrets)
     where = f"in {cluster.title} job {sent.arrays[0]} ({sent.name})" if sent.arrays else f"in a job on {cluster.title}"
-    print(f"exporting {where} ...", file=sys.stderr, flush=True)
+    say(f"exporting {where} ...", file=sys.stderr, flush=True)
     try:
         attend(sweep, sent, lambda paths, status: None, secrets=secrets)
     except KeyboardInterrupt:
@@ -146,7 +146,7 @@ def _cancel(sweep: SweepPaths, cluster: Cluster, job: str) -> None:
     except RecipeError:
         cancelled = False
     text = f"{cluster.title} job {job} is cancelled" if cancelled else f"cancel it with: {cluster.programs[1]} {job}"
-    print(text, file=sys.stderr, flush=True)
+    say(text, file=sys.stderr, flush=True)
     end = time.monotonic() + END_S
     while time.monotonic() < end and any(entry.merged.queued for entry in overview(directory).entries):
         time.sleep(0.5)

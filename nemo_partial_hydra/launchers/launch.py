@@ -18,6 +18,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.jobs.placeholders import is_secret
+from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.policy.rules import BUILT_IN
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime import session
@@ -94,7 +95,7 @@ def launch(
     settings = dataclasses.replace(settings, **_needed(made))
     jobs = [paths for paths, _ in made.jobs]
     if report is None:
-        print(dry_run.text(sweep, jobs, settings, overrides=[job.overrides for _, job in made.jobs]))
+        say(dry_run.text(sweep, jobs, settings, overrides=[job.overrides for _, job in made.jobs]))
         return made.returns()
     report.check()
     write_sweep(made, config)

@@ -9,16 +9,28 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, Protocol
 
 from nemo_partial_hydra.errors import JobError
 from nemo_partial_hydra.jobs import files
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
+from nemo_partial_hydra.messages import say
 
 from .status.entries import Entry
 from .status.look import Watch
 from .status.table import one_line
+
+
+class Output(Protocol):
+    """Where output is written: bytes of a log, as they are or as a terminal may show them."""
+
+    def write(self, data: bytes, /) -> Any:
+        """Write some."""
+
+    def flush(self) -> Any:
+        """Have it appear."""
+
 
 LOOK_S, ASK_S = 0.3, 4.0
 """How often the files of a job are looked at, and its cluster is asked, while its output is followed."""
@@ -64,7 +76,7 @@ def _there(paths: JobPaths, attempt: int) -> bool:
     return any(files.exists(paths.root, log) for log in (paths.out(attempt), paths.err(attempt)))
 
 
-def show(paths: JobPaths, attempt: int, out: BinaryIO, names: tuple[str, ...]) -> None:
+def show(paths: JobPaths, attempt: int, out: Output, names: tuple[str, ...]) -> None:
     """Write the output of one attempt: standard output, then standard error, each after a line that names its file."""
     for path in kinds(paths, attempt, names):
         if files.exists(paths.root, path) and (files.size(paths.root, path) or len(names) == 1):
@@ -84,7 +96,7 @@ def kinds(paths: JobPaths, attempt: int, names: tuple[str, ...]) -> list[Path]:
 class Follower:
     """The output of one job while it grows."""
 
-    def __init__(self, watch: Watch, number: int, out: BinaryIO, names: tuple[str, ...]) -> None:
+    def __init__(self, watch: Watch, number: int, out: Output, names: tuple[str, ...]) -> None:
         self.watch, self.number, self.out, self.names = watch, number, out, names
         self.entry = self._look()
         self.shown: Path | None = None
@@ -92,7 +104,7 @@ class Follower:
     def _look(self) -> Entry:
         return self.watch.look().chosen([self.number])[0]
 
-    def follow(self, say: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True)) -> str:
+    def follow(self, say: Callable[[str], None] = lambda text: say(text, file=sys.stderr, flush=True)) -> str:
         """Write what there is and what comes until the job ends; return its state.
 
         Raises

@@ -18,7 +18,7 @@ from nemo_partial_hydra.jobs import files
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
-from nemo_partial_hydra.messages import one_of
+from nemo_partial_hydra.messages import one_of, say
 
 from . import send as sending
 from .arguments import composed
@@ -111,7 +111,7 @@ def send(retry: Retry) -> list[JobPaths]:
     waited: list[JobPaths] = []
     for group in retry.groups:
         names = ", ".join(entry.name for entry in group.entries[:12]) + (", ..." if len(group.entries) > 12 else "")
-        print(f"Trying again: {names}", flush=True)
+        say(f"Trying again: {names}", flush=True)
         sending.send(
             retry.sweep, group.jobs, group.settings, group.secrets, attempts=group.attempts, clusters=retry.clusters
         )
@@ -241,7 +241,7 @@ def again(
     allowed = tuple(dict.fromkeys((*before.allow, *allow)))
     missing = [each for each in before.secrets if each not in os.environ]
     if missing:
-        print(f"Note: not set here, so the jobs will not have it: {', '.join(missing)}", file=sys.stderr)
+        say(f"Note: not set here, so the jobs will not have it: {', '.join(missing)}", file=sys.stderr)
     if not arguments:
         secrets = {each: os.environ[each] for each in before.secrets if each in os.environ}
         return dataclasses.replace(before, allow=allowed), secrets

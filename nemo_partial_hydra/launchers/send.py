@@ -14,7 +14,7 @@ from nemo_partial_hydra.errors import JobError, RefusedError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head, read_head, read_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
-from nemo_partial_hydra.messages import one_of
+from nemo_partial_hydra.messages import one_of, say
 
 from . import cancel, submit
 from .clusters.registry import CLUSTERS, Clusters
@@ -41,7 +41,7 @@ def ready(jobs: Sequence[JobPaths]) -> list[JobPaths]:
             f"nothing to submit: {one_of(left, 5)}; see nemo-hydra status, and nemo-hydra retry for what failed"
         )
     if left:
-        print(f"Left out: {one_of(left, 5)}", file=sys.stderr)
+        say(f"Left out: {one_of(left, 5)}", file=sys.stderr)
     return fresh
 
 
@@ -72,8 +72,8 @@ def send(
     if queued:
         number = f"{len(sent.jobs)} job" + ("s" if len(sent.jobs) > 1 else "")
         title = clusters.named(settings.cluster).title
-        print(f"Submitted {number} to {title} as {', '.join(sent.arrays)} ({sent.name}).")
-        print(f"  nemo-hydra status {shlex.quote(str(sweep.directory))}", flush=True)
+        say(f"Submitted {number} to {title} as {', '.join(sent.arrays)} ({sent.name}).")
+        say(f"  nemo-hydra status {shlex.quote(str(sweep.directory))}", flush=True)
     if not waited_for(settings, clusters):
         return sent
     try:
@@ -101,10 +101,10 @@ def stopped_waiting(sweep: SweepPaths, sent: Submission, clusters: Clusters = CL
             answer = ""
         if answer.strip().lower() in ("y", "yes"):
             subdirs = [job.subdir for job in sent.jobs]
-            print("\n".join(cancel.cancel(str(sweep.directory), subdirs=subdirs, clusters=clusters).lines))
+            say("\n".join(cancel.cancel(str(sweep.directory), subdirs=subdirs, clusters=clusters).lines))
             return
     by_hand = " ".join([clusters.named(sent.cluster).programs[1], *sent.arrays])
-    print(
+    say(
         f"\nThe jobs go on: {names}. To see them: nemo-hydra status {where}. To cancel them: nemo-hydra cancel {where} "
         f"(or {by_hand})",
         file=sys.stderr,

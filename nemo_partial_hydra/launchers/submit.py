@@ -23,6 +23,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.claim import holder
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths
+from nemo_partial_hydra.messages import say
 
 from .clusters.base import Array, Cluster, Task
 from .clusters.registry import CLUSTERS, Clusters
@@ -112,7 +113,7 @@ def check(sweep: SweepPaths, settings: Settings, after: str | None = None, clust
         clusters=clusters,
     )
     for note in made.notes:
-        print(f"Note: {note}", file=sys.stderr)
+        say(f"Note: {note}", file=sys.stderr)
     return made
 
 

@@ -26,6 +26,7 @@ from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs.job import Job, is_frozen, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import read_metadata
+from nemo_partial_hydra.messages import escaped
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Signature
 
@@ -177,5 +178,5 @@ def launch_frozen(
     made = freeze_sweep(config, loader, task_function, overrides, first)
     where = os.path.relpath(made.paths.directory)
     many = f"{len(made.jobs)} jobs are" if len(made.jobs) != 1 else "1 job is"
-    log.info(f"{many} frozen in {where}: nemo-hydra run {where}")
+    log.info(escaped(f"{many} frozen in {where}: nemo-hydra run {where}"))
     return made.returns()

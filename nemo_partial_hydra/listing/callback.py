@@ -19,7 +19,7 @@ from nemo_partial_hydra.composition import error_text
 from nemo_partial_hydra.composition.checks import drift_of
 from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
-from nemo_partial_hydra.messages import nearest
+from nemo_partial_hydra.messages import nearest, say
 from nemo_partial_hydra.runtime import session
 
 from .columns import JobListing
@@ -71,9 +71,9 @@ class CfgPaths(Callback):
         print_jobs(jobs, self.format, many=multirun)
         app = session.current()
         for target, why in app.unreadable.items() if app is not None else ():
-            print(f"the parameters of {target} are not listed: {why}", file=sys.stderr)
+            say(f"the parameters of {target} are not listed: {why}", file=sys.stderr)
         for text in self.drift:
-            print(f"A run would be refused: {text}", file=sys.stderr)
+            say(f"A run would be refused: {text}", file=sys.stderr)
 
     def _end(self, config: DictConfig, *, multirun: bool) -> None:
         """Leave the process: Hydra would turn an exception into a warning and run the job."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from nemo_partial_hydra.composition.registry import REGISTRY
+from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.runtime import session
 
 Compose = Callable[[], contextlib.AbstractContextManager[Any]]
@@ -61,7 +62,7 @@ def answer(word: str, shell: str, compose: Compose, folders: Iterable[str] = ())
         found += values(config, key.lstrip("+"))
     if found:
         matches = [f"{key}={value}" for value in found if f"{key}={value}".startswith(word)]
-        print(("\n" if shell == "fish" else " ").join(matches))
+        say(("\n" if shell == "fish" else " ").join(matches))
     return bool(found)
 
 

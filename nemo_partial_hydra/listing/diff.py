@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.recipes.keys import TARGET
 
 from .columns import brief
@@ -58,7 +59,7 @@ def print_difference(found: Difference) -> None:
     rows += [("+", path, brief(b)) for path, b in found.added]
     rows += [("-", path, brief(a)) for path, a in found.removed]
     if not rows:
-        print("no difference")
+        say("no difference")
     width = max((len(path) for _, path, _ in rows), default=0)
     for mark, path, text in sorted(rows, key=lambda row: row[1]):
-        print(f"{mark} {path.ljust(width)}  {text}")
+        say(f"{mark} {path.ljust(width)}  {text}")

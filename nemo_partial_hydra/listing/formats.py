@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from nemo_partial_hydra.composition.error_text import end_of_pipe
 from nemo_partial_hydra.dialect.yaml import dump
 from nemo_partial_hydra.errors import UsageError
-from nemo_partial_hydra.messages import nearest, one_of
+from nemo_partial_hydra.messages import escaped, json_text, nearest, one_of
 
 from .columns import COLUMNS, JobListing, branches, heading, value
 from .record import PathInfo
@@ -46,7 +46,7 @@ def print_jobs(jobs: Sequence[JobListing], format: str, *, many: bool, out: Text
             page(jobs, format, many)
         else:
             for text in FORMATS[format](jobs, many):
-                stream.write(text)
+                stream.write(escaped(text))
         stream.flush()
     except BrokenPipeError:
         end_of_pipe()
@@ -54,7 +54,7 @@ def print_jobs(jobs: Sequence[JobListing], format: str, *, many: bool, out: Text
 
 def _json(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
     """Yield a JSON array with one record a line."""
-    yield from _array(jobs, many, lambda data: json.dumps(data, ensure_ascii=False))
+    yield from _array(jobs, many, json_text)
     yield "\n"
 
 

@@ -9,11 +9,13 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.composition.app_modules import modules_in
-from nemo_partial_hydra.dialect.yaml import load, read_text
+from nemo_partial_hydra.dialect.yaml import MAX_BYTES, load, read_text
 from nemo_partial_hydra.errors import DialectError, UsageError
+from nemo_partial_hydra.jobs import files
 from nemo_partial_hydra.jobs.layout import JOB
 from nemo_partial_hydra.policy.rules import STACK
 from nemo_partial_hydra.runtime import session
@@ -41,10 +43,7 @@ def listing_of(text: str, where: Where, allow: Iterable[str] = ()) -> list[PathI
         If the recipe cannot be read.
     """
     if os.path.isdir(text):
-        file = os.path.join(text, JOB)
-        if not os.path.isfile(file):
-            raise UsageError(f"{text}: no job is frozen there: it has no {JOB}")
-        data = read_recipe_file(file)
+        data = _job(text)
         return paths(data.get("recipe", data), allow=allow)
     if os.path.isfile(text):
         return _file(text, allow)
@@ -57,6 +56,18 @@ def listing_of(text: str, where: Where, allow: Iterable[str] = ()) -> list[PathI
     if "=" in text or not text:
         raise UsageError(f"'{text}': overrides need --config-dir and --config-name to say what they are for")
     raise UsageError(f"{text}: there is no such file, job or factory")
+
+
+def _job(directory: str) -> dict[Any, Any]:
+    """Read what a frozen job says, verified or not: two versions of one may be compared."""
+    root = Path(os.path.abspath(directory))
+    try:
+        text = files.read_text(root, root / JOB, MAX_BYTES)
+    except FileNotFoundError:
+        raise UsageError(f"{directory}: no job is frozen there: it has no {JOB}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{root / JOB}: {getattr(error, 'strerror', None) or error}") from None
+    return _mapping(text, str(root / JOB))
 
 
 def _words(text: str) -> list[str]:
@@ -100,9 +111,14 @@ def read_recipe_file(path: str) -> dict[Any, Any]:
         If it is no YAML mapping; with line and column.
     """
     try:
-        data = load(read_text(path), path)
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    return _mapping(text, path)
+
+
+def _mapping(text: str, path: str) -> dict[Any, Any]:
+    data = load(text, path)
     if not isinstance(data, dict):
         raise DialectError(f"{path}: a recipe file is a mapping, got a {type(data).__name__}")
     return data

@@ -12,6 +12,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from nemo_partial_hydra.messages import escaped
+
 from .columns import COLUMNS, JobListing, branches, heading, value
 from .record import GROUP, PathInfo
 
@@ -48,13 +50,13 @@ def _tables(jobs: Sequence[JobListing], many: bool, width: int) -> Iterator[Rend
     room = max(16, (width - GAPS) * COLUMNS[0].ratio // sum(column.ratio for column in COLUMNS))
     for number, overrides, records in jobs:
         if many:
-            yield Text(heading(number, overrides), style="bold")
+            yield Text(escaped(heading(number, overrides)), style="bold")
         made = Table(box=None, pad_edge=False, width=None if wide else width, header_style="bold")
         for column in COLUMNS:
             made.add_column(column.head, overflow="fold", ratio=None if wide else column.ratio)
         for info in records:
             style = "cyan" if info.type == GROUP else COLOURS.get(info.kind, "")
-            path, *rest = (column.value(info) for column in COLUMNS)
+            path, *rest = (escaped(column.value(info)) for column in COLUMNS)
             made.add_row(Text(path if wide else _folded(path, room)), *map(Text, rest), style=style)
         yield made
 
@@ -74,16 +76,16 @@ def _folded(path: str, width: int) -> str:
 def _trees(jobs: Sequence[JobListing], many: bool) -> Iterator[RenderableType]:
     for number, overrides, records in jobs:
         if many:
-            yield Text(heading(number, overrides), style="bold")
+            yield Text(escaped(heading(number, overrides)), style="bold")
         for depth, name, info in branches(records):
             yield _branch(depth, name, info)
 
 
 def _branch(depth: int, name: str, info: PathInfo) -> Text:
     line = Text("  " * depth)
-    line.append(name, style=COLOURS.get(info.kind, ""))
-    line.append(f": {info.type} = ", style="dim")
-    line.append(value(info), style=COLOURS.get(info.kind, ""))
+    line.append(escaped(name), style=COLOURS.get(info.kind, ""))
+    line.append(escaped(f": {info.type} = "), style="dim")
+    line.append(escaped(value(info)), style=COLOURS.get(info.kind, ""))
     if info.doc:
-        line.append(f"  # {info.doc}", style="dim italic")
+        line.append(escaped(f"  # {info.doc}"), style="dim italic")
     return line

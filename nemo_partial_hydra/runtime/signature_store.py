@@ -15,6 +15,7 @@ from typing import Any
 
 from nemo_partial_hydra.errors import ConfigError, SignatureError
 from nemo_partial_hydra.libraries.library import Library
+from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.recipes.names import resolve
 from nemo_partial_hydra.signatures.distributions import Package
 from nemo_partial_hydra.signatures.distributions import versions as said_versions
@@ -106,7 +107,7 @@ class SignatureStore:
         text = next((s.difference(target) for s in self._beside() if target in s.targets), None)
         if text is not None and not self._said.get(text):
             self._said[text] = True
-            print(f"{text}: what is installed counts", file=sys.stderr)
+            say(f"{text}: what is installed counts", file=sys.stderr)
 
     def fall_back(self, target: str) -> bool:
         """Use what a snapshot says of a target that is here and cannot be imported, for no fault of its own.
@@ -123,7 +124,7 @@ class SignatureStore:
             resolve(top)
         except SignatureError:
             found.rely(target)
-            print(f"'{top}' is here, but cannot be imported: its snapshot counts", file=sys.stderr)
+            say(f"'{top}' is here, but cannot be imported: its snapshot counts", file=sys.stderr)
             return True
         if found.package(target) is not None or not _lacks_another(target, top):
             return False

@@ -140,6 +140,7 @@ def test_what_acts_goes_through_no_trap(
         lambda: cancel.cancel(str(trapped.folder), clusters=clusters),
         lambda: submit.claim(trapped.sweep.jobs[1], 2),
         lambda: submit.new_directory(trapped.sweep.paths),
+        lambda: cli.main(["diff", str(trapped.job), str(trapped.folder / "2"), "--allow", ALLOW[0]]),
         lambda: kind == "sparse" or cli.main(["logs", str(trapped.folder), "1"]),  # a log may be as long as it is
     ):
         with contextlib.suppress(RecipeError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from nemo_partial_hydra.messages import say
+
 from . import Commands
 
 
@@ -27,5 +29,5 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.launchers import cancel
 
     done = cancel.cancel(options.directory, options.jobs)
-    print("\n".join(done.lines), file=sys.stderr if done.left else sys.stdout)
+    say("\n".join(done.lines), file=sys.stderr if done.left else sys.stdout)
     return ExitCode.FAILED if done.left else ExitCode.DONE

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
+
+from nemo_partial_hydra.messages import json_text, say
 
 from . import Commands
 
@@ -45,16 +46,16 @@ def run(options: argparse.Namespace) -> int:
         )
     states = Counter(verdict.state for verdict in found)
     if options.json:
-        print(json.dumps([asdict(verdict) for verdict in found], indent=1, ensure_ascii=False))
+        say(json_text([asdict(verdict) for verdict in found], 1))
     else:
         for verdict in found:
             if verdict.state != FINE:
                 where = f"{verdict.library}: {verdict.path}" if verdict.path else verdict.library
-                print(f"{verdict.state}: {where}: {verdict.problem}", file=sys.stderr)
+                say(f"{verdict.state}: {where}: {verdict.problem}", file=sys.stderr)
         waiting = sum(bool(verdict.open) for verdict in found)
-        print(f"{len(found)} recipes: " + ", ".join(f"{count} {state}" for state, count in sorted(states.items())))
+        say(f"{len(found)} recipes: " + ", ".join(f"{count} {state}" for state, count in sorted(states.items())))
         if waiting:
-            print(f"{waiting} of them have parameters that their user still has to give (???)")
+            say(f"{waiting} of them have parameters that their user still has to give (???)")
     if states[REFUSED]:
         return ExitCode.REFUSED
     return ExitCode.DONE if states[FINE] == len(found) else ExitCode.USAGE

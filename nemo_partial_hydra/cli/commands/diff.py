@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
+
+from nemo_partial_hydra.messages import json_text, say
 
 from . import Commands
 
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     a, b = (listing_of(text, where, options.allow) for text in (options.a, options.b))
     found = compare(a, b)
     if options.json:
-        print(json.dumps(found.record(), indent=1, ensure_ascii=False))
+        say(json_text(found.record(), 1))
     else:
         print_difference(found)
     return ExitCode.DONE

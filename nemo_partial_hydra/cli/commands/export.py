@@ -10,6 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from nemo_partial_hydra.messages import say
+
 from . import Commands
 
 if TYPE_CHECKING:
@@ -74,15 +76,15 @@ def run(options: argparse.Namespace) -> int:
     else:
         exported = _here(options, modules, given)
     for name, reason in exported.manifest.left_out.items():
-        print(f"left out: {name}: {reason}", file=sys.stderr)
+        say(f"left out: {name}: {reason}", file=sys.stderr)
     made = publish.write(exported, out, force=options.force)
     groups: dict[str, int] = {}
     for path in made.recipes:
         groups[path.rpartition("/")[0] or "."] = groups.get(path.rpartition("/")[0] or ".", 0) + 1
     for group, count in sorted(groups.items()):
-        print(f"  {group + '/':<40} {count}")
+        say(f"  {group + '/':<40} {count}")
     left = f", {len(made.left_out)} left out" if made.left_out else ""
-    print(f"{out}: {len(made.recipes)} recipes{left}{f'; read from {made.version}' if made.version else ''}")
+    say(f"{out}: {len(made.recipes)} recipes{left}{f'; read from {made.version}' if made.version else ''}")
     return ExitCode.FAILED if made.left_out or not made.recipes else ExitCode.DONE
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from nemo_partial_hydra.messages import json_text, say
 
 from . import Commands
 
@@ -56,13 +57,13 @@ def run(options: argparse.Namespace) -> int:
         hint = nearest(options.group, groups)
         raise UsageError(f"there is no group '{options.group}'{hint}; there is {', '.join(groups)}")
     if options.json:
-        print(json.dumps(records, indent=1, ensure_ascii=False))
+        say(json_text(records, 1))
     elif options.group is not None:
         _print_group(records, options.group.strip("/"))
     else:
         _print(records)
     for problem in problems:
-        print(f"Error: {problem}", file=sys.stderr)
+        say(f"Error: {problem}", file=sys.stderr)
     return ExitCode.USAGE if problems else ExitCode.DONE
 
 
@@ -113,10 +114,10 @@ def _clashes(found: Sequence[Library]) -> list[str]:
 def _print(records: list[dict[str, Any]]) -> None:
     for record in records:
         version = f", {record['version']}" if record["version"] else ""
-        print(f"{record['name']} ({record['source']}{version}): {len(record['recipes'])} recipes")
+        say(f"{record['name']} ({record['source']}{version}): {len(record['recipes'])} recipes")
         for group, names in record["groups"].items():
             shown = ", ".join(names[:4]) + (f", ... {len(names)} in all" if len(names) > 4 else "")
-            print(f"  {group + '/':<36} {shown}")
+            say(f"  {group + '/':<36} {shown}")
 
 
 def _print_group(records: list[dict[str, Any]], group: str) -> None:
@@ -126,4 +127,4 @@ def _print_group(records: list[dict[str, Any]], group: str) -> None:
             head, _, name = recipe["option"].rpartition("/")
             if head == group:
                 where = f"  ({record['name']})" if many else ""
-                print(f"{name:<44} {recipe['doc'] or recipe['call'] or ''}{where}".rstrip())
+                say(f"{name:<44} {recipe['doc'] or recipe['call'] or ''}{where}".rstrip())

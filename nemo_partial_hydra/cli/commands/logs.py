@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
+from typing import Any
+
+from nemo_partial_hydra.messages import Shown
 
 from . import Commands
 
@@ -24,6 +30,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
         "-f", "--follow", action="store_true", help="go on until the job ends, also in further attempts"
     )
     parser.add_argument("--attempt", type=int, metavar="A", help="the output of an earlier attempt, from 1")
+    parser.add_argument("--raw", action="store_true", help="the bytes as they are, control characters too")
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--out", action="store_const", const=("out",), dest="kinds", help="standard output only")
     kinds.add_argument("--err", action="store_const", const=("err",), dest="kinds", help="standard error only")
@@ -49,12 +56,26 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.directory}: there is no job {number}; there are {one_of(numbers)}")
     kinds = options.kinds
     watch.keep(number)
-    if options.follow:
-        try:
-            state = logs.Follower(watch, number, sys.stdout.buffer, kinds).follow()
-        except KeyboardInterrupt:
-            return ExitCode.INTERRUPTED  # the job goes on as it did
-        return ExitCode.DONE if state == states.DONE else ExitCode.FAILED
-    (entry,) = watch.look().chosen([number])
-    logs.show(entry.paths, logs.attempt_of(entry, options.attempt), sys.stdout.buffer, kinds)
-    return ExitCode.DONE
+    with _shown(raw=options.raw) as out:
+        if options.follow:
+            try:
+                state = logs.Follower(watch, number, out, kinds).follow()
+            except KeyboardInterrupt:
+                return ExitCode.INTERRUPTED  # the job goes on as it did
+            return ExitCode.DONE if state == states.DONE else ExitCode.FAILED
+        (entry,) = watch.look().chosen([number])
+        logs.show(entry.paths, logs.attempt_of(entry, options.attempt), out, kinds)
+        return ExitCode.DONE
+
+
+@contextlib.contextmanager
+def _shown(*, raw: bool) -> Iterator[Any]:
+    """Return where output is written as bytes: escaped, with its colours on a terminal, or as it is."""
+    if raw:
+        yield sys.stdout.buffer
+        return
+    out = Shown(sys.stdout, colours=sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    try:
+        yield out
+    finally:
+        out.end()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from nemo_partial_hydra.messages import say
+
 from . import Commands
 
 
@@ -47,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         for group in found.groups:
             lines = [entry.head.overrides for entry in group.entries]
             shown = dry_run.text(found.sweep, group.jobs, group.settings, overrides=lines, attempts=group.attempts)
-            print(shown)
+            say(shown)
         return ExitCode.DONE
     waited = retry.send(found)
     return ExitCode.FAILED if send.failed(waited) else ExitCode.DONE

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 from typing import Any
+
+from nemo_partial_hydra.messages import json_text, say
 
 from . import Commands
 
@@ -37,10 +37,9 @@ def run(options: argparse.Namespace) -> int:
     targets, lookup = read_targets(options.files, options.allow)
     made: dict[str, Any] = schema(targets, lookup, known.docs)
     code = ExitCode.FAILED if lookup.unreadable else ExitCode.DONE
-    text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+    text = json_text(made, 1) + "\n"
     if options.out is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        say(text, end="", flush=True)
         return code
     try:
         with open(options.out, "w", encoding="utf-8") as file:

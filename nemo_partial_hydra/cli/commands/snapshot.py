@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from nemo_partial_hydra.messages import say
+
 from . import Commands
 
 
@@ -37,5 +39,5 @@ def run(options: argparse.Namespace) -> int:
         save(text, options.out)
     except OSError as error:
         raise UsageError(f"--out {options.out}: {error.strerror}") from None
-    print(f"{options.out}: {len(targets)} targets, {sum(len(each.parameters) for each in found)} parameters")
+    say(f"{options.out}: {len(targets)} targets, {sum(len(each.parameters) for each in found)} parameters")
     return ExitCode.FAILED if lookup.unreadable else ExitCode.DONE

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
+
+from nemo_partial_hydra.messages import json_text, say
 
 from . import Commands
 
@@ -49,12 +50,12 @@ def run(options: argparse.Namespace) -> int:
     else:
         found = jobs.look()
     if options.json:
-        print(json.dumps(entries.records(found), indent=1, ensure_ascii=False))
+        say(json_text(entries.records(found), 1))
     elif not options.watch:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        print("\n".join(table.lines(found, colour=colour)))
+        print("\n".join(table.lines(found, colour=colour)))  # all in it is escaped, and the colours are ours
     else:
-        print(table.summary(found))
+        say(table.summary(found))
     if found.unsure:
         return ExitCode.CLUSTER
     return ExitCode.FAILED if entries.failures(found.entries) else ExitCode.DONE

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from nemo_partial_hydra.messages import say
+
 from . import Commands
 
 
@@ -48,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
     needs = cluster.dependency(options.after) if options.after else None
     if options.dry_run or config.get("dry_run"):
-        print(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
+        say(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
         return ExitCode.DONE
     fresh = send.ready(jobs)
     report = submit.check(sweep, settings, needs)

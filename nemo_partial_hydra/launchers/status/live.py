@@ -15,6 +15,7 @@ from typing import Any
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers.clusters.base import Subject
+from nemo_partial_hydra.messages import escaped, say
 
 from . import table
 from .entries import Entry, Overview
@@ -52,9 +53,9 @@ class Board:
         self.jobs[job] = status
         text = f"[{len(self.ended)}/{len(self.jobs)}] {job.directory.name} {ending(job, status)}"
         if self.live is None:
-            print(text, flush=True)
+            say(text, flush=True)
         elif status.state != states.DONE:
-            self.live.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.live.console.print(escaped(text), markup=False, highlight=False, soft_wrap=True)
 
     def look(self) -> None:
         """Read how the others go."""
@@ -67,7 +68,7 @@ class Board:
                 if self.live is None and (
                     status.state == states.RUNNING or (status.state == states.SUBMITTED and again)
                 ):
-                    print(f"{job.directory.name} {status.state}{again}", flush=True)
+                    say(f"{job.directory.name} {status.state}{again}", flush=True)
 
     def _shown(self) -> Any:
         columns = [column for column in table.COLUMNS if column.live]
@@ -135,7 +136,7 @@ def changes(before: Mapping[str, str], found: Overview) -> Iterator[str]:
             why = "" if entry.state == states.DONE else table.one_line(entry.reason)
             parts = [f"{entry.name} {state}", f"attempt {entry.attempt}" if entry.attempt > 1 else ""]
             spent = table.TIME.value(entry, found.time) if entry.state in (states.DONE, *states.RETRIED) else ""
-            yield "; ".join(filter(None, [*parts, entry.id, spent, code, why]))
+            yield table.one_line("; ".join(filter(None, [*parts, entry.id, spent, code, why])))
 
 
 def watch(jobs: Watch, seconds: float) -> Overview:
@@ -147,9 +148,9 @@ def watch(jobs: Watch, seconds: float) -> Overview:
         while True:
             if display is None:
                 for line in changes(before, found):
-                    print(line, flush=True)
+                    say(line, flush=True)
                 if found.unasked != unasked:
-                    print(*table.notes(found), sep="\n", flush=True)
+                    say(*table.notes(found), sep="\n", flush=True)
             before = {entry.name: table.STATE.value(entry, found.time) for entry in found.entries}
             unasked = found.unasked
             if found.over:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import folded
 from nemo_partial_hydra.launchers.log_tail import last_lines
+from nemo_partial_hydra.messages import escaped
 
 from .entries import Entry, Overview, failures
 
@@ -76,7 +77,7 @@ def lines(found: Overview, *, colour: bool = False) -> Iterator[str]:
 
 def row(entry: Entry, now: str, columns: Sequence[Column] = COLUMNS) -> list[str]:
     """Return the cells of one job."""
-    return [column.value(entry, now) for column in columns]
+    return [one_line(column.value(entry, now)) for column in columns]
 
 
 def _joined(cells: Sequence[str], widths: Sequence[int], state: str | None = None) -> str:
@@ -95,7 +96,7 @@ def _failure(entry: Entry, indent: int, *, full: bool) -> Iterator[str]:
     if full:
         log, last = last_lines(entry.paths, entry.attempt)
         if last:
-            yield f"{space}{log}:"
+            yield escaped(f"{space}{log}:")
             yield from (f"{space}  | {plain(line)}" for line in last)
 
 
@@ -125,16 +126,12 @@ def notes(found: Overview) -> Iterator[str]:
     unsure = [entry.name for entry in found.unsure]
     if unsure:
         said = ", ".join(unsure[:10]) + (f", ... ({len(unsure)} in all)" if len(unsure) > 10 else "")
-        yield f"So these states (marked ?) are no more than what the jobs themselves have said: {said}"
+        yield one_line(f"So these states (marked ?) are no more than what the jobs themselves have said: {said}")
 
 
 def one_line(text: str) -> str:
     """Return a text as one line that a terminal shows as it is: no line breaks, colours or control characters."""
-    if text.isprintable():
-        return text
-    return " ".join(
-        "".join(each if each.isprintable() or each.isspace() else "" for each in _ANSI.sub("", text)).split()
-    )
+    return text if text.isprintable() else escaped(" ".join(_ANSI.sub("", text).split()))
 
 
 def plain(line: str) -> str:

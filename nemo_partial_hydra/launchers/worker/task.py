@@ -26,6 +26,7 @@ from nemo_partial_hydra.jobs.outcome import keep_status
 from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS
 from nemo_partial_hydra.launchers.records import read_settings, sweep_of
 from nemo_partial_hydra.launchers.settings import Settings, stamp
+from nemo_partial_hydra.messages import say
 
 from .payload import Child, rank_of
 
@@ -171,7 +172,7 @@ class _Run:
     def _not_started(self, reason: str, code: int = NO_EXECUTABLE) -> int:
         if self.rank == 0:
             self._over(states.FAILED, code, f"the job did not start: {reason}")
-        print(reason, file=sys.stderr)
+        say(reason, file=sys.stderr)
         return code
 
     def _over(self, state: str, code: int, reason: str) -> None:
