@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from tools import hydra_tests
 from tools.venvs import ROOT, VENVS, SetupError, Venv, ensure, find_python
 
 HYDRA_132 = ("hydra-core==1.3.2", "omegaconf==2.3.0")  # what NeMo pins
@@ -41,6 +42,7 @@ class Cell:
     hydra: str
     pins: tuple[str, ...]
     tests: str = ALL
+    hydras_tests: bool = False  # whether Hydra's own tests run there too, see tools.hydra_tests
 
     @property
     def name(self) -> str:
@@ -54,8 +56,8 @@ class Cell:
 CELLS = (
     Cell("3.10", "1.3.2", HYDRA_132),
     Cell("3.11", "1.3.2", HYDRA_132, VERSIONS),  # make test runs all of it, with NeMo
-    Cell("3.12", "1.3.x", HYDRA_13),
-    Cell("3.13", "1.4.0rc3", HYDRA_14),
+    Cell("3.12", "1.3.x", HYDRA_13, hydras_tests=True),
+    Cell("3.13", "1.4.0rc3", HYDRA_14, hydras_tests=True),
     Cell("3.11", "1.4.0rc3", HYDRA_14, VERSIONS),
 )
 
@@ -86,6 +88,9 @@ def prepare(cell: Cell) -> Outcome | None:
         made = ensure(cell.venv, python, quiet=True)
     except SetupError as error:
         return Outcome(cell, "broken", str(error), time.monotonic() - started)
+    lacking = hydra_tests.fetch(cell.venv.python) if cell.hydras_tests else None
+    if lacking is not None:
+        return Outcome(cell, "broken", lacking, time.monotonic() - started)
     if made:
         print(f"  {cell.name}: environment ready after {time.monotonic() - started:.0f} s", flush=True)
     return None
