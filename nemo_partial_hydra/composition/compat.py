@@ -108,9 +108,9 @@ def full_key(container: Container) -> str:
 
 def follows_references() -> bool:
     """Whether ``OmegaConf.update`` goes on where a leaf refers to; before 2.4 it puts an empty dict in its place."""
-    import omegaconf
+    from omegaconf import __version__
 
-    major, minor = omegaconf.__version__.split(".")[:2]
+    major, minor = __version__.split(".")[:2]
     return (int(major), int(minor)) >= (2, 4)
 
 
