@@ -32,7 +32,7 @@ runpy.run_path("app.py", run_name="__main__")
 
 @pytest.mark.parametrize("flag", ["", "--help", "--cfg=all", "--info=searchpath", "--info=defaults"])
 def test_a_strangers_app_prints_the_same_without_us(tmp_path: Path, flag: str) -> None:
-    app = App(tmp_path / "app", script=STRANGER, conf={"config": "defaults: [db: a]\nx: 1\n", "db/a": "n: 1\n"})
+    app = App(tmp_path / "app", script=STRANGER, conf={"config": "defaults: [_self_, db: a]\nx: 1\n", "db/a": "n: 1\n"})
     given = [flag] if flag else []
     printed = []
     for command in (["app.py"], ["-c", WITHOUT, "-", str(ROOT), str(app.folder)]):
