@@ -139,6 +139,21 @@ def placed(path: Sequence[Any], text: str) -> str:
     return f"{dotted(path)}: {text}" if path else text
 
 
+# How the policy says what would allow a name: an app has no ``--allow``, a command no ``nph.main``.
+_IN_APP = r"; to allow it: nph\.main\(allow=\['[^']*'\]\)"
+_OR_COMMAND = r", or (--allow [\w.]+)"
+
+
+def allowed_by_app(text: str) -> str:
+    """Return a report of the policy as an app tells it."""
+    return re.sub(rf"({_IN_APP}){_OR_COMMAND}", r"\1", text)
+
+
+def allowed_by_command(text: str) -> str:
+    """Return a report of the policy as a command of ``nemo-hydra`` tells it."""
+    return re.sub(_IN_APP + _OR_COMMAND, r"; to allow it: \1", text)
+
+
 class Problems:
     """A list of messages with their paths, raised together as one error."""
 

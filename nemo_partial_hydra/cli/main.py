@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options) or ExitCode.DONE)
     except RecipeError as error:
-        return error_text.report(error)
+        return error_text.report(error, command=True)
     except KeyboardInterrupt:
         say("Interrupted.", file=sys.stderr)
         return ExitCode.INTERRUPTED

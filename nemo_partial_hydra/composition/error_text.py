@@ -5,15 +5,18 @@ May import: Hydra's and OmegaConf's error classes, when there is an error to rep
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
+import shlex
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nemo_partial_hydra.dialect.scalars import key_word
 from nemo_partial_hydra.errors import ExitCode, RecipeError
-from nemo_partial_hydra.messages import dots, nearest, one_of, say
+from nemo_partial_hydra.messages import allowed_by_app, allowed_by_command, dots, nearest, one_of, say
 from nemo_partial_hydra.recipes.keys import TARGET
 
 _TASK = "__raised_by_task__"
@@ -33,11 +36,17 @@ def marked(error: BaseException) -> bool:
     return bool(getattr(error, _TASK, False))
 
 
-def report(error: BaseException) -> ExitCode:
-    """Print an error for the user and return the exit code."""
+def report(error: BaseException, *, command: bool = False) -> ExitCode:
+    """Print an error for the user and return the exit code.
+
+    Parameters
+    ----------
+    error : what went wrong.
+    command : whether it is told by ``nemo-hydra``, which has other options than an app.
+    """
     own = find(error, RecipeError)
     if own is not None:
-        say(f"Error: {own}", file=sys.stderr)
+        say(f"Error: {allowed_by_command(str(own)) if command else allowed_by_app(str(own))}", file=sys.stderr)
         return own.exit_code
     if not marked(error):
         text = explain(error)
@@ -145,23 +154,57 @@ def _of_plugin(error: BaseException) -> bool:
 
 def _foreign(error: BaseException) -> str:
     """Word an exception that Hydra let through while it read the command line."""
-    wrong = re.match(r"Index '(.*)' \(str\) is not an int|invalid literal for int\(\) with base 10: '(.*)'", str(error))
-    if wrong:
-        key = wrong.group(1) or wrong.group(2)
-        for arg in sys.argv[1:]:
-            head = arg.partition("=")[0].lstrip("+~")
-            before, found, _ = f"{head}.".partition(f".{key}.")
-            if found:
-                return f"{before}.{key}: '{before}' is a list: its elements are 0, 1, ..."
-    if "Config group override must be" in str(error):
-        for key, _, value in (arg.lstrip("+").partition("=") for arg in sys.argv[1:]):
-            group, placed, package = key.partition("@")
-            if value in ("null", "None"):
-                return f"{key}: a config group takes the name of an option, not null; to leave it out: ~{key}"
-            if placed and "." in package:
-                return f"{key}={value}: '{group}' takes the name of an option; to set a value, write {package}={value}"
-    given = " ".join(arg for arg in sys.argv[1:] if not arg.startswith("+hydra.callbacks.nemo_partial_hydra="))
-    return f"{type(error).__name__}: {error}" + (f" (command line: {given})" if given else "")
+    for pattern, word in _FOREIGN:
+        match = re.search(pattern, str(error), re.DOTALL)
+        text = word(match) if match else None
+        if text is not None:
+            return text
+    name = "" if isinstance(error, (ValueError, TypeError, RuntimeError)) else f"{type(error).__name__}: "
+    given = shlex.join(sys.argv[1:])
+    return f"{name}{error}" + (f" (command line: {given})" if given else "")
+
+
+def _in_list(match: re.Match[str]) -> str | None:
+    """Word a name where a list has numbers."""
+    key = match.group(1) or match.group(2)
+    for argument in sys.argv[1:]:
+        head = argument.partition("=")[0].lstrip("+~")
+        before, found, _ = f"{head}.".partition(f".{key}.")
+        if found:
+            return f"{before}.{key}: '{before}' is a list: its elements are 0, 1, ..."
+    return None
+
+
+def _deleted_element(match: re.Match[str]) -> str | None:
+    """Word the deletion of an element of a list, which Hydra has from 1.4 on."""
+    for argument in sys.argv[1:]:
+        path = argument[1:].partition("=")[0]
+        if argument.startswith("~") and path.rpartition(".")[2].isdigit():
+            return f"{path}: an element of a list is deleted with '+_delete_=[{path}]'"
+    return None
+
+
+def _no_choice(match: re.Match[str]) -> str | None:
+    """Word a value for a config group that is no name of an option."""
+    for key, _, value in (argument.lstrip("+").partition("=") for argument in sys.argv[1:]):
+        group, placed, package = key.partition("@")
+        if value in ("null", "None"):
+            return f"{key}: a config group takes the name of an option, not null; to leave it out: ~{key}"
+        if placed and "." in package:
+            return f"{key}={value}: '{group}' takes the name of an option; to set a value, write {package}={value}"
+    return None
+
+
+# What Hydra lets through as Python's own exceptions: how the message begins, and what is said instead.
+_FOREIGN: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
+    (r"^Index '(.*)' \(str\) is not an int|^invalid literal for int\(\) with base 10: '(.*)'", _in_list),
+    (r"^list indices must be integers", _deleted_element),
+    (r"^Config group override must be", _no_choice),
+    (r"^Expecting one subcommand", lambda match: "--shell-completion takes install=, uninstall= or query= and a shell"),
+    (r"^Error parsing line ''|^COMP_LINE$|^'COMP_LINE'$", lambda match: "query= is for shells: COMP_LINE is not set"),
+    (r"^Only one of --run.*$", lambda match: match.group().replace("shell_completion", "shell-completion")),
+    (r"^File (.*) does not exist!$", lambda match: f"--experimental-rerun: there is no file '{match.group(1)}'"),
+)
 
 
 def _missing_config(error: Any) -> str:
@@ -176,20 +219,51 @@ def _missing_config(error: Any) -> str:
 
 def _place(error: Any) -> str:
     """Word an OmegaConf error with its full path, the nearest right name and the way out."""
-    from omegaconf import DictConfig, ListConfig
-    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
-
     first = str(error.msg or error).strip().splitlines()[0]
     path = dots(error.full_key or "")
+    for word in _PLACED:
+        text = word(error, first, path)
+        if text is not None:
+            return text
+    return f"{path}: {first}" if path else first
+
+
+def _of_dict(error: Any, first: str, path: str) -> str | None:
+    """Word a name that a dict or a recipe node does not have."""
+    from omegaconf import DictConfig
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
     parent = error.parent_node
     if isinstance(error, (ConfigAttributeError, ConfigKeyError)) and isinstance(parent, DictConfig):
         return unknown_key(parent, str(error.key), path)
-    if isinstance(parent, ListConfig) and ("out of range" in first or "index" in first.lower()):
-        return f"{path}: index {error.key} is out of range: the list has {len(parent)} elements"
-    if "does not support deletion" in first and path:
-        owner, _, name = path.rpartition(".")
-        return f"{path}: a parameter is unset with '+{owner + '.' if owner else ''}_delete_=[{name}]'"
-    return f"{path}: {first}" if path else first
+    return None
+
+
+def _of_list(error: Any, first: str, path: str) -> str | None:
+    """Word an index that a list does not have."""
+    from omegaconf import ListConfig
+
+    from .flags import kind_of
+
+    parent = error.parent_node
+    if not isinstance(parent, ListConfig) or not ("out of range" in first or "index" in first.lower()):
+        return None
+    text = f"{path}: index {error.key} is out of range: the list has {len(parent)} elements"
+    owner = path.rpartition(".")[0]
+    appends = kind_of(parent)[0] == "list" and str(error.key) == str(len(parent)) and not owner.startswith("hydra.")
+    return f"{text}; to append one: '+_append_.{owner}=[...]'" if appends else text
+
+
+def _undeletable(error: Any, first: str, path: str) -> str | None:
+    """Word the deletion of a parameter."""
+    if "does not support deletion" not in first or not path:
+        return None
+    owner, _, name = path.rpartition(".")
+    return f"{path}: a parameter is unset with '+{owner + '.' if owner else ''}_delete_=[{name}]'"
+
+
+# What OmegaConf says of a place in a config; the first that has a text says it.
+_PLACED: tuple[Callable[[Any, str, str], str | None], ...] = (_of_dict, _of_list, _undeletable)
 
 
 def _odd_key(parent: Any, key: str, path: str) -> str:
@@ -204,6 +278,22 @@ def _odd_key(parent: Any, key: str, path: str) -> str:
     return ""
 
 
+def _below_a_value(parent: Any, key: str, path: str) -> str:
+    """Word that a parameter takes single values, and so has nothing below it; empty if it may have."""
+    from omegaconf import OmegaConf
+
+    from .compat import parent_of
+
+    name = path.removesuffix(f".{key}").rpartition(".")[2]
+    above = parent_of(parent)
+    signature = getattr(OmegaConf.get_type(above), "signature_", None) if above is not None else None
+    spec = signature.type_of(name) if signature is not None else None
+    if spec is None or spec.kinds & {"any", "dict", "object", "list", "tuple", "set", "frozenset"}:
+        return ""
+    owner = path.removesuffix(f".{key}")
+    return f"{path}: '{owner}' takes {spec.text} and has nothing below it; to set it: {owner}=..."
+
+
 def unknown_key(parent: Any, key: str, path: str) -> str:
     """Word "there is no such name", with what would be right."""
     from omegaconf import OmegaConf
@@ -215,12 +305,7 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
 
         signature = session.workspace().signatures.known(parent[TARGET])
     if signature is None:
-        odd = _odd_key(parent, key, path)
-        below = [f"{path[: len(path) - len(key)]}{name}.{key}" for name in _taking(parent, key)]
-        if below:
-            return f"{path}: there is no '{key}' here; did you mean {one_of(below)}? To add one here: +{path}=..."
-        hint = nearest(key, [str(name) for name in parent])
-        return odd or f"{path}: there is no '{key}'{hint}; to add it: +{path}=..."
+        return _unknown_in_dict(parent, key, path, fixed=dataclasses.is_dataclass(kind))
     names = [name for name, parameter in signature.parameters.items() if not parameter.positional]
     owner = signature.target.rpartition(".")[2]
     text = f"{path}: {owner} has no parameter '{key}'{nearest(key, names)}"
@@ -239,3 +324,15 @@ def _taking(parent: Any, key: str) -> list[str]:
         (str(name), getattr(OmegaConf.get_type(node), "signature_", None)) for name, node in child_nodes(parent)
     )
     return [name for name, signature in signatures if signature is not None and key in signature.parameters]
+
+
+def _unknown_in_dict(parent: Any, key: str, path: str, *, fixed: bool) -> str:
+    """Word that a dict lacks a name; ``fixed`` says that it is one of Hydra's own settings, and takes no others."""
+    told = _odd_key(parent, key, path) or _below_a_value(parent, key, path)
+    if told:
+        return told
+    below = [f"{path[: len(path) - len(key)]}{name}.{key}" for name in _taking(parent, key)]
+    if below:
+        return f"{path}: there is no '{key}' here; did you mean {one_of(below)}? To add one here: +{path}=..."
+    text = f"{path}: there is no '{key}'{nearest(key, [str(name) for name in parent])}"
+    return text if fixed else f"{text}; to add it: +{path}=..."

@@ -190,7 +190,7 @@ def _explain(problem: str) -> str:
     if "could not determine a constructor" in problem:
         tag = problem.rpartition("the tag '")[2].rpartition("'")[0]
         tag = tag.rpartition(":")[2] if tag.startswith("tag:") else tag
-        return f"the tag '{tag}' is refused: values from a file are data; use _target_ to name an object"
+        return f"the tag '{tag}' is refused: values from a file are data; objects are named by _target_"
     if "maximum nesting depth" in problem:  # libyaml's own limit
         return f"nested more than {MAX_DEPTH} levels deep"
     return problem

@@ -7,9 +7,11 @@ The tests beside the code say what matters in a message; this file says how all 
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import re
 import shlex
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import pytest
 import nemo_partial_hydra as nph
 from nemo_partial_hydra.cli import main as cli
 from tests.composition.test_error_text import FILES, OVERRIDES, PAIRS, POLICY, SWEEPS, TRAIN
+from tests.support import slurm_texts
 from tests.support import targets as t
 from tests.support.apps import CONF, ROOT, App
 
@@ -75,6 +78,61 @@ CALLS = """
     nph.store(run.Partial(t.untyped), name="a b")
     nph.freeze({"a": 1}, "job")
 """.strip().splitlines()
+
+
+SLURM, HERE_TOO = "hydra/launcher=submitit_apptainer", "hydra/launcher=submitit_apptainer_local"
+IMAGE = "hydra.launcher.apptainer.image=nemo.sif"
+
+# Typed where there is neither SLURM nor Apptainer.
+NOTHING_THERE = [
+    [SLURM],
+    [HERE_TOO, IMAGE],
+    [SLURM, IMAGE, "hydra.launcher.payload_signal=NOPE", "hydra.launcher.timeout_min=-1"],
+    [SLURM, "hydra.launcher.apptainer.binds=[gone:/x]"],
+    [SLURM, "hydra.launcher.timeout_mn=3"],
+    [SLURM, "hydra.launcher.nodes=x"],
+    [SLURM, "hydra.launcher.apptainer.bind=[x]"],
+    [SLURM, "steps=abc"],
+    ["hydra/launcher=freeze", "hydra.launcher.x=1"],
+    ["hydra/launcher=freeze", "hydra.sweep.dir=conf/config.yaml"],
+]
+# Typed on a cluster: what ``sbatch --test-only`` answers, and the settings.
+ON_A_CLUSTER = [
+    ("", [SLURM, "hydra.launcher.partition=dbug"]),
+    ("", [SLURM, "hydra.launcher.partition=small", "hydra.launcher.timeout_min=60", "hydra.launcher.cpus_per_task=64"]),
+    ("", [SLURM, "hydra.launcher.partition=debug", "hydra.launcher.gpus_per_node=8"]),
+    ("", [SLURM, "hydra.launcher.partition=old"]),
+    (slurm_texts.NO_ACCOUNT, [SLURM, "hydra.launcher.account=nobody"]),
+    (slurm_texts.UNREACHABLE, [SLURM]),
+]
+
+
+def commands(folder: Path, refusal: str) -> str:
+    """Make SLURM's commands, as far as a preflight asks them; return the directory."""
+    nodes = slurm_texts.NODES.replace("NodeHostName=login", f"NodeHostName={socket.gethostname().partition('.')[0]}")
+    known = {"partition": slurm_texts.PARTITIONS, "node": nodes, "config": slurm_texts.CONFIG}
+    for name, text in {**known, "refusal": refusal}.items():
+        (folder / name).write_text(text)
+    shows = "".join(f'*{name}*) exec /bin/cat "{folder}/{name}";; ' for name in known)
+    down = f'/bin/cat "{folder}/refusal" >&2; exit 1'
+    lost = down if "contact" in refusal else f'case "$*" in {shows}esac'
+    bodies = {"scontrol": lost, "sbatch": down, "squeue": lost, "sacct": lost, "sinfo": lost}
+    for name, body in bodies.items():
+        (folder / name).write_text(f"#!/bin/sh\n{body if refusal or name == 'scontrol' else 'exit 0'}\n")
+        (folder / name).chmod(0o755)
+    return str(folder)
+
+
+def of_launchers(app: App, folder: Callable[[], Path], path: Callable[[str], None]) -> Iterator[tuple[str, str]]:
+    """Yield what is typed to an app with a launcher of ours and what it says; ``path`` sets where commands are."""
+    path(str(folder()))
+    for args in NOTHING_THERE:
+        yield f"$ python app.py -m {shlex.join(args)}", said(app.inline("-m", *args).err, app.folder)
+        app.clean()
+    for refusal, args in ON_A_CLUSTER:
+        path(commands(folder(), refusal))
+        yield f"$ python app.py -m {shlex.join(args)}", said(app.inline("-m", *args).err, app.folder)
+        app.clean()
 
 
 def said(err: str, folder: Path) -> str:
@@ -135,7 +193,10 @@ def test_the_messages_are_those_that_were_read(
         return App(tmp_path_factory.mktemp("app"), conf)
 
     monkeypatch.chdir(tmp_path_factory.mktemp("here"))
-    made = rendered([*of_apps(make), *of_commands(make(), capsys), *of_calls()])
+    cases = [*of_apps(make), *of_commands(make(), capsys), *of_calls()]
+    with monkeypatch.context() as patch:
+        path = functools.partial(patch.setenv, "PATH")
+        made = rendered([*cases, *of_launchers(make(), lambda: tmp_path_factory.mktemp("bin"), path)])
     if os.environ.get("NPH_RECORD") == "1":
         GOLDEN.write_text(made, encoding="utf-8")
     kept = GOLDEN.read_text(encoding="utf-8")
