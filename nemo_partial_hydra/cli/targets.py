@@ -13,18 +13,23 @@ if TYPE_CHECKING:
 
 
 def read_targets(files: Sequence[str], allow: Sequence[str]) -> tuple[list[str], Lookups]:
-    """Return the targets that recipe files name and can be read here, with their signatures; say which cannot."""
+    """Return the targets that recipe files name and can be read here, with their signatures; say which cannot.
+
+    The targets of the objects that these make by default are among them.
+    """
     from nemo_partial_hydra.dialect.json_schema import file_targets
     from nemo_partial_hydra.listing.recipe_file import allow_folder, folder_modules, read_recipe_file
     from nemo_partial_hydra.runtime import session
+    from nemo_partial_hydra.signatures.signature import with_defaults
 
     found: set[str] = set()
     for name in files:
         allow_folder(name)
         found.update(file_targets(read_recipe_file(name)))
     own = (name for file in files for name in folder_modules(file))
-    lookup = session.workspace().lookups((*allow, *own))
+    allowed = (*allow, *own)
+    lookup = session.workspace().lookups(allowed)
     targets = [target for target in sorted(found) if lookup(target) is not None]
     for target, why in lookup.unreadable.items():
         say(f"{target} is left out: {why}", file=sys.stderr)
-    return targets, lookup
+    return sorted(with_defaults(targets, session.workspace().lookups(allowed))), lookup

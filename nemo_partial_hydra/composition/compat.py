@@ -82,6 +82,11 @@ def own_key(parent: Any, key: Any) -> Any:
     return key
 
 
+def place_of(node: Any) -> tuple[Any, Any]:
+    """Return the container in which a node stands, and its key there."""
+    return node._get_parent(), node._key()
+
+
 def put_child(parent: DictConfig | ListConfig, key: Any, node: Any) -> None:
     """Put a node where another one of the same parent stood; nothing is checked, converted or copied."""
     held: Any = parent._content

@@ -29,7 +29,7 @@ from nemo_partial_hydra.signatures.signature import Signature
 from .budget import Resolution, leads_nowhere
 from .compat import child_nodes, content, flag, is_absent, is_missing, own_node
 from .flags import EXACT, UNSET, hidden, kind_of
-from .nodes import DEFAULT, NOTHING, RAW_TEXT, Leaf, RecipeNode
+from .nodes import DEFAULT, NOTHING, RAW_TEXT, UNTOUCHED, Leaf, RecipeNode, is_part, keeps_parts, shows
 
 
 def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
@@ -201,17 +201,6 @@ def _is_partial(node: Any, resolution: Resolution) -> bool:
     return (resolution.get(node, PARTIAL_KEY) if isinstance(held, str) else held) is True
 
 
-def shows(node: Any, tree: Any) -> bool:
-    """Whether a node holds the values of a default list or tuple."""
-    if isinstance(tree, Seq) and isinstance(node, ListConfig):
-        return len(node) == len(tree.items) and all(
-            shows(child, item) for (_, child), item in zip(child_nodes(node), tree.items, strict=True)
-        )
-    if isinstance(tree, Map) and isinstance(node, DictConfig):
-        return len(node) == len(tree.items) == 0
-    return not isinstance(node, (DictConfig, ListConfig)) and same(content(node), tree)
-
-
 class _Reader:
     """Composed config -> plain data, unset parameters left out."""
 
@@ -260,6 +249,10 @@ class _Reader:
         for key, child in self.children(node, path):
             if type(child) is Leaf and child.state == DEFAULT and child.untouched(content(child)):
                 continue  # most of a config
+            if is_part(child) and self.shows_default(child):
+                if keeps_parts(node):
+                    out[key] = self.value(child, node, key, (*path, key))
+                continue
             default = parameters[key].default if key in parameters else None
             shown = self.shows_default(child, default)
             beneath = hidden(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
@@ -274,8 +267,10 @@ class _Reader:
     def shows_default(self, node: Any, default: Any = None) -> bool:
         """Whether a node only shows a default: nobody set it, or what was set is hidden below it."""
         if isinstance(node, Leaf):
-            return node.state == DEFAULT and node.untouched(content(node))
+            return node.state in UNTOUCHED and node.untouched(content(node))
         if not isinstance(node, (DictConfig, ListConfig)) or not flag(node, UNSET) or is_absent(node):
+            return False
+        if isinstance(default, (Seq, Map)) and len(default.items) != len(node):
             return False
         below = [self.shows_default(child) for _, child in child_nodes(node)]
         if not below and default is not None:

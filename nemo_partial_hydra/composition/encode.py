@@ -31,8 +31,8 @@ from nemo_partial_hydra.signatures.signature import Parameter, Required, Signatu
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import NO_COPY, detached, follows_references
-from .flags import UNSET, kind_flags, of_app
-from .nodes import DEFAULT, NODE_CLASSES, RECIPE, Leaf, Reference
+from .flags import PART_OF, UNSET, kind_flags, of_app
+from .nodes import DEFAULT, NODE_CLASSES, PART, RECIPE, UNTOUCHED, DefaultNode, Leaf, Reference
 
 
 def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
@@ -48,8 +48,17 @@ def tree_to_config(tree: Tree) -> DictConfig:
 
 
 class _Writer:
-    def __init__(self, scratch: DictConfig | None = None, linked: frozenset[Path] = frozenset()) -> None:
+    """Makes the nodes of a tree.
+
+    ``state`` is that of what is written: RECIPE, DEFAULT for a parameter's default, PART for what stands in such a
+    default. ``above`` are the targets of the default objects around it: one that contains itself ends there.
+    """
+
+    def __init__(
+        self, scratch: DictConfig | None = None, linked: frozenset[Path] = frozenset(), above: tuple[str, ...] = ()
+    ) -> None:
         self.linked = linked
+        self.above = above
         self.signature_of = session.workspace().signature_of
         self.document: dict[Path, Path] = {}
         # The parent while nodes are made: with its flag, children are put in place instead of copied.
@@ -57,7 +66,7 @@ class _Writer:
 
     def node(self, tree: Tree, spec: TypeSpec, path: Path, doc: Path, state: str = RECIPE) -> Any:
         if isinstance(tree, Call):
-            return self.call(tree, path, doc)
+            return self.call(tree, path, doc) if state == RECIPE else self.object(tree, spec, path, doc, state)
         if isinstance(tree, Seq):
             return self.sequence(tree, spec, path, doc, state)
         if isinstance(tree, Map):
@@ -72,10 +81,10 @@ class _Writer:
 
     def sequence(self, tree: Seq, spec: TypeSpec, path: Path, doc: Path, state: str) -> ListConfig:
         self.document[path] = doc
-        items = [self.node(v, item_spec(spec, i), (*path, i), (*doc, i), state) for i, v in enumerate(tree.items)]
+        below = _below(state)
+        items = [self.node(v, item_spec(spec, i), (*path, i), (*doc, i), below) for i, v in enumerate(tree.items)]
         exact = not restores(Seq(tree.items, "list"), tree, spec) and not restores(tree, tree, spec)
-        flags = {UNSET: state == DEFAULT, **kind_flags(tree.kind, exact=exact)}
-        return ListConfig(items, parent=self.scratch, flags=flags)
+        return ListConfig(items, parent=self.scratch, flags={**_flags(state), **kind_flags(tree.kind, exact=exact)})
 
     def map(self, tree: Map, spec: TypeSpec, path: Path, doc: Path, state: str) -> DictConfig:
         self.document[path] = doc
@@ -86,26 +95,60 @@ class _Writer:
                 for i, (k, v) in enumerate(tree.items)
             ]
             name = "collections.OrderedDict" if tree.kind == "OrderedDict" else "builtins.dict"
-            out = DictConfig({TARGET: name, ARGS: []}, flags={UNSET: state == DEFAULT})
+            out = DictConfig({TARGET: name, ARGS: []}, flags=_flags(state))
             out[ARGS].append(ListConfig(pairs))
             return out
-        exact = not restores(tree, tree, spec)
-        out = DictConfig({}, flags={UNSET: state == DEFAULT, NO_COPY: True, **kind_flags(exact=exact)})
+        flags = {**_flags(state), NO_COPY: True, **kind_flags(exact=not restores(tree, tree, spec))}
+        out = DictConfig({}, flags=flags) if state == RECIPE else DefaultNode({}, flags=flags)
         for key, value in tree.items:
-            out[key] = self.node(value, item_spec(spec, key), (*path, key), (*doc, key), state)
+            out[key] = self.node(value, item_spec(spec, key), (*path, key), (*doc, key), _below(state))
         return out
 
     def call(self, tree: Call, path: Path, doc: Path) -> DictConfig:
         self.document[path] = doc
         signature = self.signature_of(tree.target) or opaque_signature(tree.target)
+        values = self.arguments(tree, signature, path, doc, RECIPE)
+        return target_node(signature, values, positional=len(tree.args), scratch=self.scratch)
+
+    def object(self, tree: Call, spec: TypeSpec, path: Path, doc: Path, state: str) -> DictConfig | Leaf:
+        """Make the node of an object that a default makes; a leaf where it contains itself or may not be named."""
+        signature = session.workspace().signature_of_default(tree, self.above)
+        if signature is None:
+            return Leaf(MISSING, spec, state, tree)
+        inner = _Writer(self.scratch, above=(*self.above, tree.target))
+        values = inner.arguments(tree, signature, path, doc, PART)
+        return target_node(
+            signature,
+            values,
+            positional=len(tree.args),
+            scratch=self.scratch,
+            flags=_flags(state),
+            above=inner.above,
+        )
+
+    def arguments(self, tree: Call, signature: Signature, path: Path, doc: Path, state: str) -> dict[str, Any]:
+        """Make the nodes of what a call sets, its reserved keys included."""
         values: dict[str, Any] = dict(call_head(tree))
+        if state != RECIPE:
+            values = {key: Leaf(value, ANY, state) for key, value in values.items()}
         if tree.args:
             types = [signature.type_at(i) or ANY for i in range(len(tree.args))]
-            items = [self.node(v, types[i], (*path, ARGS, i), (*doc, ARGS, i)) for i, v in enumerate(tree.args)]
-            values[ARGS] = ListConfig(items, parent=self.scratch)
+            values[ARGS] = ListConfig(
+                [self.node(v, types[i], (*path, ARGS, i), (*doc, ARGS, i), state) for i, v in enumerate(tree.args)],
+                parent=self.scratch,
+                flags=_flags(state) if state != RECIPE else None,
+            )
         for name, value in tree.kwargs.items():
-            values[name] = self.node(value, signature.type_of(name) or ANY, (*path, name), (*doc, name))
-        return target_node(signature, values, positional=len(tree.args), scratch=self.scratch)
+            values[name] = self.node(value, signature.type_of(name) or ANY, (*path, name), (*doc, name), state)
+        return values
+
+
+def _below(state: str) -> str:
+    return RECIPE if state == RECIPE else PART
+
+
+def _flags(state: str) -> dict[str, bool]:
+    return {UNSET: state != RECIPE, **({PART_OF: True} if state == PART else {})}
 
 
 def target_node(
@@ -116,6 +159,8 @@ def target_node(
     scratch: DictConfig,
     keys: Iterable[str] | None = None,
     defaults: bool = True,
+    flags: dict[str, bool] | None = None,
+    above: tuple[str, ...] = (),
 ) -> DictConfig:
     """Make the node of a target: a field for each parameter, set or not, and for each further key.
 
@@ -127,6 +172,8 @@ def target_node(
     scratch : the parent while the node is made.
     keys : the keys that get a field; by default those of ``values``.
     defaults : whether parameters that are not set show their defaults.
+    flags : those of a node that a default shows; None for one that is set.
+    above : the targets of the default objects around the node and of itself, if it is one.
     """
     parameters = signature.parameters
     named = values if keys is None else keys
@@ -137,10 +184,20 @@ def target_node(
     covered = {parameter.name for parameter in signature.positional[:positional]}
     for key, parameter in parameters.items():
         if key not in values and not parameter.positional:
-            shown = default_node(parameter, key in covered, scratch) if defaults else unset_leaf(parameter)
+            shown = default_node(parameter, key in covered, scratch, above) if defaults else unset_leaf(parameter)
             setattr(node, key, shown)
+    if flags is not None:
+        return DefaultNode(node, parent=scratch, flags=flags)
     made: DictConfig = OmegaConf.structured(node, parent=scratch, flags=dict(of_app()))
     return made
+
+
+OF_DEFAULT = _flags(DEFAULT)
+
+
+def default_parts(default: Call, signature: Signature, scratch: DictConfig, above: tuple[str, ...]) -> dict[str, Any]:
+    """Make the nodes of what a default object sets; ``above`` are the targets around it and its own."""
+    return _Writer(scratch, above=above).arguments(default, signature, ("?",), ("?",), PART)
 
 
 def reference_node(text: str, spec: TypeSpec) -> Leaf:
@@ -153,13 +210,13 @@ def unset_leaf(parameter: Parameter) -> Leaf:
     return Leaf(MISSING, parameter.type, DEFAULT)
 
 
-def default_node(parameter: Parameter, covered: bool, scratch: DictConfig) -> Any:
+def default_node(parameter: Parameter, covered: bool, scratch: DictConfig, above: tuple[str, ...] = ()) -> Any:
     """Make the node of a parameter that is not set: its default, or ``???`` where there is none to show."""
     default = parameter.default
     if covered or isinstance(default, (Required, Unknown)):
         return unset_leaf(parameter)
-    if isinstance(default, (Seq, Map)):
-        return _Writer(scratch).node(default, parameter.type, ("?",), ("?",), DEFAULT)
+    if isinstance(default, (Seq, Map, Call)):
+        return _Writer(scratch, above=above).node(default, parameter.type, ("?",), ("?",), DEFAULT)
     return leaf_node(default, parameter.type, DEFAULT)
 
 
@@ -172,7 +229,7 @@ def leaf_node(tree: Tree, spec: TypeSpec, state: str) -> Any:
     short = short_form(tree)
     if isinstance(short, str) and restores(short, tree, spec):
         return Leaf(escape_interpolation(short), spec, state, tree)
-    if state == DEFAULT:
+    if state in UNTOUCHED:
         return Leaf(escape_interpolation(str(shown(tree, spec))), spec, state, tree)
     if isinstance(tree, bytes):
         return Leaf(tree, spec, state, tree)

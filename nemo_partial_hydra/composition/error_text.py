@@ -18,6 +18,7 @@ from nemo_partial_hydra.dialect.scalars import key_word
 from nemo_partial_hydra.errors import ExitCode, RecipeError
 from nemo_partial_hydra.messages import allowed_by_app, allowed_by_command, dots, nearest, one_of, say
 from nemo_partial_hydra.recipes.keys import TARGET
+from nemo_partial_hydra.recipes.tree import Call
 
 _TASK = "__raised_by_task__"
 E = TypeVar("E", bound=BaseException)
@@ -116,7 +117,8 @@ def explain(error: BaseException) -> str | None:
     through = _through_reference(error, inner)
     if through is not None:
         return through
-    text = _place(inner)
+    given = re.search(r"To append to your config use \+[^=]*=(.*)", str(error))
+    text = _place(inner, given.group(1) if given else None)
     head = str(error).strip().splitlines()[0] if error is not inner and str(error).strip() else ""
     if head.startswith("In '"):
         return f"{head.partition(':')[0]}: {text}"
@@ -217,29 +219,29 @@ def _missing_config(error: Any) -> str:
     return f"{first}{nearest(name, options)}; there is {one_of(options)}"
 
 
-def _place(error: Any) -> str:
+def _place(error: Any, value: str | None = None) -> str:
     """Word an OmegaConf error with its full path, the nearest right name and the way out."""
     first = str(error.msg or error).strip().splitlines()[0]
     path = dots(error.full_key or "")
     for word in _PLACED:
-        text = word(error, first, path)
+        text = word(error, first, path, value)
         if text is not None:
             return text
     return f"{path}: {first}" if path else first
 
 
-def _of_dict(error: Any, first: str, path: str) -> str | None:
+def _of_dict(error: Any, first: str, path: str, value: str | None) -> str | None:
     """Word a name that a dict or a recipe node does not have."""
     from omegaconf import DictConfig
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
     parent = error.parent_node
     if isinstance(error, (ConfigAttributeError, ConfigKeyError)) and isinstance(parent, DictConfig):
-        return unknown_key(parent, str(error.key), path)
+        return unknown_key(parent, str(error.key), path, value)
     return None
 
 
-def _of_list(error: Any, first: str, path: str) -> str | None:
+def _of_list(error: Any, first: str, path: str, value: str | None) -> str | None:
     """Word an index that a list does not have."""
     from omegaconf import ListConfig
 
@@ -254,7 +256,7 @@ def _of_list(error: Any, first: str, path: str) -> str | None:
     return f"{text}; to append one: '+_append_.{owner}=[...]'" if appends else text
 
 
-def _undeletable(error: Any, first: str, path: str) -> str | None:
+def _undeletable(error: Any, first: str, path: str, value: str | None) -> str | None:
     """Word the deletion of a parameter."""
     if "does not support deletion" not in first or not path:
         return None
@@ -263,7 +265,7 @@ def _undeletable(error: Any, first: str, path: str) -> str | None:
 
 
 # What OmegaConf says of a place in a config; the first that has a text says it.
-_PLACED: tuple[Callable[[Any, str, str], str | None], ...] = (_of_dict, _of_list, _undeletable)
+_PLACED: tuple[Callable[[Any, str, str, str | None], str | None], ...] = (_of_dict, _of_list, _undeletable)
 
 
 def _odd_key(parent: Any, key: str, path: str) -> str:
@@ -294,8 +296,8 @@ def _below_a_value(parent: Any, key: str, path: str) -> str:
     return f"{path}: '{owner}' takes {spec.text} and has nothing below it; to set it: {owner}=..."
 
 
-def unknown_key(parent: Any, key: str, path: str) -> str:
-    """Word "there is no such name", with what would be right."""
+def unknown_key(parent: Any, key: str, path: str, value: str | None = None) -> str:
+    """Word "there is no such name", with what would be right; ``value`` is the text of what was to be set."""
     from omegaconf import OmegaConf
 
     kind = OmegaConf.get_type(parent)
@@ -305,8 +307,11 @@ def unknown_key(parent: Any, key: str, path: str) -> str:
 
         signature = session.workspace().signatures.known(parent[TARGET])
     if signature is None:
-        return _unknown_in_dict(parent, key, path, fixed=dataclasses.is_dataclass(kind))
+        empty = _nothing_there(parent, key, path, value) if len(parent) == 0 else None
+        return empty or _unknown_in_dict(parent, key, path, fixed=dataclasses.is_dataclass(kind))
     names = [name for name, parameter in signature.parameters.items() if not parameter.positional]
+    if key in names:
+        return f"{path}: it is not set yet; to set it: +{path}=..."
     owner = signature.target.rpartition(".")[2]
     text = f"{path}: {owner} has no parameter '{key}'{nearest(key, names)}"
     if parent.get(TARGET) != signature.target:
@@ -336,3 +341,29 @@ def _unknown_in_dict(parent: Any, key: str, path: str, *, fixed: bool) -> str:
         return f"{path}: there is no '{key}' here; did you mean {one_of(below)}? To add one here: +{path}=..."
     text = f"{path}: there is no '{key}'{nearest(key, [str(name) for name in parent])}"
     return text if fixed else f"{text}; to add it: +{path}=..."
+
+
+def _nothing_there(parent: Any, key: str, path: str, value: str | None) -> str | None:
+    """Word an override below a parameter that holds no object; OmegaConf has put an empty dict there by then."""
+    from omegaconf import DictConfig, OmegaConf
+
+    from nemo_partial_hydra.runtime import session
+    from nemo_partial_hydra.signatures.types import class_of
+
+    from .compat import place_of
+
+    holder, name = place_of(parent)
+    signature = getattr(OmegaConf.get_type(holder), "signature_", None) if isinstance(holder, DictConfig) else None
+    spec = signature.type_of(str(name)) if signature is not None else None
+    if spec is None:
+        return None
+    target = class_of(spec)
+    if target is None:
+        return None
+    found, last = session.workspace().signature_of_default(Call(target)), target.rpartition(".")[2]
+    if found is not None and found.type_of(key) is None:
+        return f"{path}: {last} has no parameter '{key}'{nearest(key, found.parameters)}"
+    here = path.rpartition(".")[0]
+    if value is None:
+        return f"{path}: no {last} is there; put one there with '{here}={{_target_: {target}}}', then use '+{path}=...'"
+    return f"{path}: no {last} is there; to put one there: '{here}={{_target_: {target}, {key}: {value}}}'"

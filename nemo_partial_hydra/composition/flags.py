@@ -17,6 +17,7 @@ from nemo_partial_hydra.runtime.workspace import Workspace
 from .compat import child_nodes, flag, own_flags, parent_of
 
 UNSET = "nph_default"  # it shows a parameter's default: nobody set it
+PART_OF = "nph_part"  # it is a part of such a default: it is set as soon as anything of that is
 EXACT = "nph_exact"  # its type contradicts the parameter's annotation
 FROM_FILE = "nph_given:"
 APP = "nph_app"

@@ -11,10 +11,10 @@ import copyreg
 import dataclasses
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from omegaconf import AnyNode, Container, Node
+from omegaconf import AnyNode, Container, DictConfig, ListConfig, Node
 from omegaconf.errors import ValidationError as OmegaValidationError
 
 from nemo_partial_hydra.dialect.writer import restores, short_form
@@ -26,7 +26,8 @@ from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
-from .compat import own_node
+from .compat import child_nodes, content, flag, own_node
+from .flags import PART_OF, UNSET
 
 
 class _Nothing(enum.Enum):
@@ -37,13 +38,15 @@ class _Nothing(enum.Enum):
 
 NOTHING: Any = _Nothing.NOTHING
 RAW_TEXT = re.compile(r"<raw \w+>$")  # what a config shows for an object as a whole
-DEFAULT, RECIPE, OVERRIDE = "default", "recipe", "override"
+DEFAULT, PART, RECIPE, OVERRIDE = "default", "part", "recipe", "override"
+UNTOUCHED = (DEFAULT, PART)
 
 
 class Leaf(AnyNode):
     """One parameter or element: its type, where its value comes from and the exact tree behind it.
 
-    ``state`` is ``default`` (nobody set it), ``recipe`` (as captured or read) or ``override`` (written since).
+    ``state`` is ``default`` (nobody set it), ``part`` (of a default that is an object, a list or a dict: it is set as
+    soon as anything of that is), ``recipe`` (as captured or read) or ``override`` (written since).
     ``exact`` is the value's tree as long as nobody wrote another.
     """
 
@@ -63,8 +66,8 @@ class Leaf(AnyNode):
 
     def validate_and_convert(self, value: Any) -> Any:
         """Check a value that is written into this leaf; part of OmegaConf's node interface."""
-        if not self.state:
-            return value
+        if not self.state or (self.state == DEFAULT and type(value) is str and value == MISSING):
+            return value  # "missing" leaves a default as it is
         if type(value) not in SCALARS and not isinstance(value, (bytes, enum.Enum)):
             value = super().validate_and_convert(value)
         try:
@@ -96,12 +99,12 @@ class Leaf(AnyNode):
     def _set_key(self, key: Any) -> None:
         """Keep what an earlier config set where this leaf would put a mere default (see docs/design.md)."""
         super()._set_key(key)
-        if self.state == DEFAULT and self._get_parent() is not None:
+        if self.state in UNTOUCHED and self._get_parent() is not None:
             before = own_node(self._get_parent(), key)
             if isinstance(before, AnyNode) and before is not self:
                 held = before._value()
                 if isinstance(before, Leaf):
-                    if before.state == DEFAULT and before.untouched(held):
+                    if before.state in UNTOUCHED and before.untouched(held):
                         return
                     if before.untouched(held):
                         self.__dict__.update(_val=held, first=held, state=before.state, exact=before.exact)
@@ -109,7 +112,58 @@ class Leaf(AnyNode):
                 elif held == MISSING:
                     return
                 self._set_value(held)
-                self.state = RECIPE if self.state == DEFAULT else self.state
+                self.state = RECIPE if self.state in UNTOUCHED else self.state
+
+
+class DefaultNode(DictConfig):
+    """A dict or an object that a parameter's default shows; it too keeps what an earlier config set in its place."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DefaultNode:
+        copied: Any = super().__deepcopy__(memo)
+        object.__setattr__(copied, "__class__", type(self))  # a plain assignment would be one of a key
+        node: DefaultNode = copied
+        return node
+
+    def merge_with(self, *others: Any, **kwargs: Any) -> None:
+        """Merge an override, or take it instead if it names another target; part of OmegaConf's interface."""
+        given = others[0].get(TARGET) if len(others) == 1 and isinstance(others[0], Mapping) else None
+        held = own_node(self, TARGET)
+        if isinstance(given, str) and held is not None and given != held._value() and flag(self, UNSET):
+            self._set_value(dict(others[0]))
+        else:
+            super().merge_with(*others, **kwargs)
+
+    def _set_key(self, key: Any) -> None:
+        super()._set_key(key)
+        before = own_node(self._get_parent(), key) if self._get_parent() is not None else None
+        if isinstance(before, AnyNode) and flag(self, UNSET):
+            held = before._value()
+            if held != MISSING and not (isinstance(before, Leaf) and before.state in UNTOUCHED):
+                self._set_value(held)
+
+
+def is_part(node: Any) -> bool:
+    """Whether a node came with the default that shows above it."""
+    if isinstance(node, Leaf):
+        return node.state == PART
+    return isinstance(node, (DictConfig, ListConfig)) and bool(flag(node, PART_OF))
+
+
+def keeps_parts(node: DictConfig) -> bool:
+    """Whether what a default object sets counts still: not if somebody has put another object in its place."""
+    head = own_node(node, TARGET)
+    return head is None or (isinstance(head, Leaf) and head.state == PART and head.untouched(content(head)))
+
+
+def shows(node: Any, tree: Any) -> bool:
+    """Whether a node holds the values of a default list or tuple."""
+    if isinstance(tree, Seq) and isinstance(node, ListConfig):
+        return len(node) == len(tree.items) and all(
+            shows(child, item) for (_, child), item in zip(child_nodes(node), tree.items, strict=True)
+        )
+    if isinstance(tree, Map) and isinstance(node, DictConfig):
+        return len(node) == len(tree.items) == 0
+    return not isinstance(node, (DictConfig, ListConfig)) and same(content(node), tree)
 
 
 class Reference(Leaf, Container):

@@ -16,14 +16,15 @@ from nemo_partial_hydra.dialect.scalars import REFERENCE, unescape_interpolation
 from nemo_partial_hydra.dialect.writer import item_spec
 from nemo_partial_hydra.messages import Problems, nearest
 from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, EDITS, MISSING, RESERVED, TARGET
-from nemo_partial_hydra.recipes.tree import SCALARS, Path, Seq
+from nemo_partial_hydra.recipes.tree import SCALARS, Call, Path, Seq
 from nemo_partial_hydra.recipes.values import SEQUENCES, VALUE_FORMS
+from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
-from nemo_partial_hydra.signatures.signature import Lookup, Signature
+from nemo_partial_hydra.signatures.signature import Default, Lookup, Signature, changed, part_of
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .compat import NO_COPY, detached, drop_child
-from .encode import reference_node, target_node
+from .encode import OF_DEFAULT, default_parts, reference_node, target_node
 from .flags import kind_flags, of_app, set_by_file
 from .nodes import NODE_CLASSES, RECIPE, Leaf
 
@@ -83,16 +84,46 @@ class _Typer:
         self.problems = problems
         self.values = values
         self.defaults = defaults
+        self.above: tuple[str, ...] = ()  # the targets of the default objects around what is made
         self.scratch = DictConfig({}, flags={NO_COPY: True})
 
-    def node(self, data: Any, spec: TypeSpec, path: Path) -> Any:
+    def node(self, data: Any, spec: TypeSpec, path: Path, default: Default = None) -> Any:
         if isinstance(data, Mapping):
-            return self.mapping(data, spec, path)
+            base = changed(data, spec, default)
+            made = self.change(data, base, path) if base is not None and self.knows(data) else None
+            return self.mapping(data, spec, path) if made is None else made
         if isinstance(data, (list, tuple)):
             self.check_shape(data, spec, path)
             items = [self.full().node(v, item_spec(spec, i), (*path, i)) for i, v in enumerate(data)]
             return ListConfig(items, parent=self.scratch, flags=set_by_file(data, {}))
         return self.leaf(data, spec, path)
+
+    def knows(self, data: Mapping[Any, Any]) -> bool:
+        """Whether what a mapping changes is made here: edits need a node of their own, if it is in another file."""
+        return self.defaults or not any(key in EDITS for key in data)
+
+    def change(self, data: Mapping[Any, Any], default: Call, path: Path) -> DictConfig | None:
+        """Make the node of a default object of which a file sets something; None if its parameters are not known."""
+        signature = session.workspace().signature_of_default(default, self.above)
+        if signature is None:
+            return None
+        inner = _Typer(self.signature, self.problems, values=self.values, defaults=self.defaults)
+        inner.above = (*self.above, default.target)
+        values = inner.arguments(data, signature, path, default)
+        if not self.defaults:  # the skeleton has the object
+            out = DictConfig({}, flags={NO_COPY: True})
+            for key, value in values.items():
+                out[key] = value
+            return out
+        parts = default_parts(default, signature, self.scratch, inner.above)
+        return target_node(
+            signature,
+            {**parts, **values},
+            positional=len(default.args),
+            scratch=self.scratch,
+            flags=OF_DEFAULT,
+            above=inner.above,
+        )
 
     def full(self) -> _Typer:
         """Elements of a list are complete in themselves: Hydra merges lists as a whole."""
@@ -160,13 +191,28 @@ class _Typer:
         return ListConfig(items, parent=self.scratch, flags=set_by_file(inner, flags))
 
     def call(self, data: Mapping[Any, Any], signature: Signature, path: Path) -> DictConfig:
-        parameters = signature.parameters
-        held = {
+        held = self.held(data)
+        values = self.arguments(data, signature, path, None)
+        args = data.get(ARGS, [])
+        positional = len(args) if isinstance(args, list) else 0
+        return target_node(
+            signature, values, positional=positional, scratch=self.scratch, keys=held, defaults=self.defaults
+        )
+
+    def held(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
+        """Return what of a node's content is made: all of it, or for a skeleton what has nodes below it."""
+        return {
             key: value for key, value in data.items() if self.values or isinstance(value, Mapping) or key in RESERVED
         }
+
+    def arguments(
+        self, data: Mapping[Any, Any], signature: Signature, path: Path, default: Call | None
+    ) -> dict[Any, Any]:
+        """Make the nodes of what a file sets of a target, or of the default object that it changes."""
+        parameters = signature.parameters
         name = signature.target.rpartition(".")[2]
         values: dict[Any, Any] = {}
-        for key, value in held.items():
+        for key, value in self.held(data).items():
             if key in RESERVED:
                 values[key] = self.full().node(value, ANY, (*path, key)) if key in (ARGS, *EDITS) else value
                 continue
@@ -174,14 +220,11 @@ class _Typer:
             if spec is None:
                 hint = nearest(key, parameters)
                 self.problems.add((*path, key), f"{name} has no parameter '{key}'{hint}")
-            made = self.node(value, spec or ANY, (*path, key))
-            if self.values or len(made) > 0:
+            held = part_of(default, signature, key)
+            made = self.node(value, spec or ANY, (*path, key), held)
+            if self.values or len(made) > 0 or isinstance(held, Call):  # where a dict is meant, none of the default
                 values[key] = made
-        args = data.get(ARGS, [])
-        positional = len(args) if isinstance(args, list) else 0
-        return target_node(
-            signature, values, positional=positional, scratch=self.scratch, keys=held, defaults=self.defaults
-        )
+        return values
 
 
 def _fits(tree: Seq, spec: TypeSpec) -> bool:

@@ -11,7 +11,7 @@ import ast
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, IG
 from nemo_partial_hydra.recipes.tree import BUILDABLES, Call, Ref, Tree
 from nemo_partial_hydra.recipes.values import VALUE_FORMS
 from nemo_partial_hydra.signatures.convert import shown
-from nemo_partial_hydra.signatures.signature import Lookup, Parameter, Required, Signature, Unknown
+from nemo_partial_hydra.signatures.signature import Lookup, Parameter, Required, Signature, Unknown, changed
 from nemo_partial_hydra.signatures.types import SEQUENCE_KINDS, TypeSpec
 
 from .writer import item_spec, restores, to_data
@@ -81,7 +81,7 @@ def schema(targets: Iterable[str], signature: Lookup, docs: Callable[[str], Mapp
         Data for ``json.dump``. What is required is described, not enforced, since another file may give it.
     """
     known = {target: found for target in sorted(set(targets)) if (found := signature(target)) is not None}
-    made = {target: _definition(target, found, docs(target)) for target, found in known.items()}
+    made = {target: _definition(target, found, docs(target), known) for target, found in known.items()}
     files = {  # a node that is a whole file has Hydra's keys beside its own, which are referred to one by one
         name: {**form, "properties": {key: _ref(name, "properties", key) for key in form["properties"]} | _HYDRA}
         for name, form in made.items()
@@ -162,14 +162,14 @@ def _reserved(targets: list[str]) -> dict[str, Schema]:
     return {key: {**content, "description": text} for key, (content, text) in made.items()}
 
 
-def _definition(target: str, signature: Signature, docs: Mapping[str, str]) -> Schema:
+def _definition(target: str, signature: Signature, docs: Mapping[str, str], known: Collection[str]) -> Schema:
     doc = docs.get("") or target
     properties: Schema = {**{key: _ref(key) for key in RESERVED}, TARGET: {"const": target, "description": doc}}
     if target not in VALUE_FORMS:  # the explicit form of a value has arguments of its own
         properties[ARGS] = _arguments(signature)
     for name, parameter in signature.parameters.items():
         if not parameter.positional:
-            properties[name] = _parameter(parameter, target, docs.get(name, ""))
+            properties[name] = _parameter(parameter, target, docs.get(name, "")) | _change(parameter, known)
     more = _value(signature.extra) if signature.extra is not None else False
     return {"description": doc, "type": "object", "properties": properties, "additionalProperties": more}
 
@@ -196,6 +196,14 @@ def _parameter(parameter: Parameter, target: str, doc: str) -> Schema:
         except (CaptureError, ValueError, TypeError):  # it has no text form, or none in JSON (nan)
             words.append(f"default {shown(default)}")
     return {**made, "description": f"{doc} ({', '.join(words)})".lstrip()}
+
+
+def _change(parameter: Parameter, known: Collection[str]) -> Schema:
+    """Say what a mapping without a target may set of the object that a parameter holds by default."""
+    base = changed({}, parameter.type, parameter.default)
+    if base is None or base.target not in known:
+        return {}
+    return {"if": {"type": "object", "not": {"required": [TARGET]}}, "then": _ref(base.target)}
 
 
 def _default(default: Tree, parameter: Parameter, target: str) -> Any:

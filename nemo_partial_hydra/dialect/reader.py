@@ -34,7 +34,7 @@ from nemo_partial_hydra.recipes.tree import (
 )
 from nemo_partial_hydra.recipes.values import BY_TARGET, MAPS, NONE, SEQUENCES
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
-from nemo_partial_hydra.signatures.signature import Lookup, Signature, opaque_signature
+from nemo_partial_hydra.signatures.signature import Default, Lookup, Signature, changed, opaque_signature, part_of
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .scalars import REFERENCE, unescape_interpolation
@@ -78,14 +78,19 @@ class _Reader:
     def fail(self, doc: Path, text: str) -> None:
         self.problems.add((*self.place, *doc), text)
 
-    def read(self, data: Any, spec: TypeSpec, doc: Path, here: Path | None = None) -> Tree:
-        """Read the data at ``doc`` of the document, which becomes the node ``here`` of the tree."""
+    def read(
+        self, data: Any, spec: TypeSpec, doc: Path, here: Path | None = None, default: Default | None = None
+    ) -> Tree:
+        """Read the data at ``doc``, which becomes the node ``here``; ``default`` holds there when nothing is said."""
         path = doc if here is None else here
         if isinstance(data, str):
             return self.text(data, spec, doc, path)
         if isinstance(data, Mapping):
             if TARGET in data:
                 return self.node(data, spec, doc, path)
+            base = changed(data, spec, default)
+            if base is not None:
+                return self.call(base.target, dict(data), doc, path, of=base)
             return self.typed(self.map(data, spec, doc, path), loosened(spec), doc)
         if isinstance(data, (list, tuple, set, frozenset)):
             return self.typed(self.sequence(data, type(data).__name__, spec, doc, path), loosened(spec), doc)
@@ -155,9 +160,13 @@ class _Reader:
             return self.explicit(target, list(kept[ARGS]), spec, doc, path)
         return self.call(target, kept, doc, path, untyped=isinstance(data, Untyped))
 
-    def call(self, target: str, data: dict[Any, Any], doc: Path, path: Path, *, untyped: bool) -> Tree:
-        partial = data.pop(PARTIAL_KEY, False)
-        buildable = data.pop(BUILDABLE, PARTIAL if partial is True else CONFIG)
+    def call(
+        self, target: str, data: dict[Any, Any], doc: Path, path: Path, *, untyped: bool = False, of: Call | None = None
+    ) -> Tree:
+        """Read a node: the target and what is said about it; ``of`` is the default object of which it is a change."""
+        partial = data.pop(PARTIAL_KEY, of is not None and of.partial)
+        kind = of.buildable if of is not None else PARTIAL if partial is True else CONFIG
+        buildable = data.pop(BUILDABLE, kind)
         if not isinstance(partial, bool):
             self.fail((*doc, PARTIAL_KEY), f"expected true or false, got {partial!r}")
         elif buildable not in BUILDABLES or (buildable in PARTIALS) != partial:
@@ -190,7 +199,9 @@ class _Reader:
                 self.fail((*doc, key), f"{name} has no parameter '{key}'{hint}")
             elif key in [p.name for p in signature.positional[: len(args)]]:
                 self.fail((*doc, key), f"given twice: by name and in {ARGS}")
-            kwargs[key] = self.read(value, spec or ANY, (*doc, key), (*path, key))
+            kwargs[key] = self.read(value, spec or ANY, (*doc, key), (*path, key), part_of(of, signature, key))
+        if of is not None:
+            kwargs, positional = {**of.kwargs, **kwargs}, positional or list(of.args)
         return Call(target, kwargs, tuple(positional), buildable)
 
     def signature_of(self, target: str, doc: Path) -> Signature:

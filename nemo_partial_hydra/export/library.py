@@ -14,10 +14,11 @@ from nemo_partial_hydra.dialect.json_schema import file_targets
 from nemo_partial_hydra.dialect.yaml import dump
 from nemo_partial_hydra.libraries.manifest import Entry, Manifest, digest
 from nemo_partial_hydra.recipes.names import name_of, resolve
+from nemo_partial_hydra.recipes.tree import Call
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.distributions import read_packages
 from nemo_partial_hydra.signatures.introspect import docs_of, read
-from nemo_partial_hydra.signatures.signature import Signature
+from nemo_partial_hydra.signatures.signature import Signature, with_defaults
 from nemo_partial_hydra.signatures.snapshot import encode
 
 from .arguments import Arguments
@@ -124,7 +125,13 @@ def _recipes(found: Found, arguments: Arguments, note: Callable[[int], None]) ->
 
 def _signatures(targets: Iterable[str], also: Iterable[str]) -> tuple[dict[str, Signature], dict[str, str]]:
     """Return the signatures of the targets and of what else was asked for, and further names of some of them."""
-    found = {target: session.workspace().signature_of(target) for target in targets}
+    workspace = session.workspace()
+    found = {target: workspace.signature_of(target) for target in targets}
+
+    def known(target: str) -> Signature | None:
+        return found[target] if target in found else workspace.signature_of_default(Call(target))
+
+    found |= {target: known(target) for target in with_defaults(found, known)}
     out = {target: signature for target, signature in found.items() if signature is not None}
     aliases: dict[str, str] = {}
     for name, value in _public(also):

@@ -5,6 +5,7 @@ May import: ``composition`` and what it may import; rich, in ``terminal``.
 | question | module |
 |---|---|
 | what is one record | ``record`` |
+| what holds for a path because of where it stands | ``frame`` |
 | which records does a config have | ``walk`` |
 | what are they made from | ``source`` |
 | what set a value | ``provenance`` |

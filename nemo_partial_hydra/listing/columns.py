@@ -86,6 +86,8 @@ def set_by(info: PathInfo) -> str:
         text += f", follows {info.follows}"
     if info.before is not None:
         text += f" (was {brief(info.before)})"
+    if info.value is None and info.choices and isinstance(info.choices[0], dict):
+        text += f"; to put one there: {info.path}={value_text(info.choices[0])}"
     # That a recipe node is replaced, not overridden, is no news in each of its lines.
     usual = info.why_not is None or "its target is fixed" in info.why_not
     return text if usual else f"{text}; fixed: {info.why_not}"

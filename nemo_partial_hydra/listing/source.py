@@ -14,13 +14,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.compat import flag
 from nemo_partial_hydra.composition.decode import loose_data
-from nemo_partial_hydra.composition.nodes import OVERRIDE, Leaf
+from nemo_partial_hydra.composition.nodes import OVERRIDE, PART, UNTOUCHED, Leaf
 from nemo_partial_hydra.dialect.edits import Move, apply_edits, origin
 from nemo_partial_hydra.dialect.reader import from_data_placed
 from nemo_partial_hydra.dialect.writer import Writer, linked_paths
 from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.messages import Problems, dotted
-from nemo_partial_hydra.recipes.tree import Map, Opaque, Path, Tree
+from nemo_partial_hydra.recipes.tree import Call, Map, Opaque, Path, Tree
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import Lookups
 from nemo_partial_hydra.signatures.introspect import read
@@ -35,10 +35,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class Nodes:
-    """What only the composed nodes know and their tree does not, by path."""
+    """What only the composed nodes know and their tree does not, by path.
+
+    ``closed`` are default objects that have no nodes of their own below them, ``parts`` what a default object sets.
+    """
 
     overridden: set[Path] = dataclasses.field(default_factory=set)
     locked: set[Path] = dataclasses.field(default_factory=set)
+    closed: set[Path] = dataclasses.field(default_factory=set)
+    parts: set[Path] = dataclasses.field(default_factory=set)
     signatures: dict[Path, Signature] = dataclasses.field(default_factory=dict)
 
     def note(self, node: Any, path: Path) -> None:
@@ -46,6 +51,10 @@ class Nodes:
         if type(node) is Leaf:
             if node.state == OVERRIDE:
                 self.overridden.add(tuple(map(str, path)))
+            elif node.state == PART:
+                self.parts.add(tuple(map(str, path)))
+            if isinstance(node.exact, Call) and node.state in UNTOUCHED:
+                self.closed.add(tuple(map(str, path)))
             return
         if flag(node, "readonly"):
             self.locked.add(tuple(map(str, path)))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -17,12 +16,13 @@ from nemo_partial_hydra.composition.flags import app_of
 from nemo_partial_hydra.dialect.scalars import path_text
 from nemo_partial_hydra.dialect.writer import Writer, call_head, item_spec
 from nemo_partial_hydra.messages import dotted
-from nemo_partial_hydra.recipes.keys import ARGS, MISSING, REPLACE
+from nemo_partial_hydra.recipes.keys import ARGS, MISSING, REPLACE, TARGET
 from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Seq, Tree, at, children
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown, opaque_signature
-from nemo_partial_hydra.signatures.types import ANY, TypeSpec
+from nemo_partial_hydra.signatures.types import ANY, class_of
 
+from .frame import Frame, Odd
 from .override_text import entry, key_text, override, replacement, shell
 from .record import KWARGS, PathInfo, choices, current, default_data, opaque_text, plain, strict, type_text
 from .source import Context, Values, prepare
@@ -69,38 +69,6 @@ def describe(
     yield from _Listing(tree, context).records()
 
 
-@dataclass(frozen=True)
-class Odd:
-    """A key above a value that no path of an override can name, and what leads to the value from there.
-
-    Parameters
-    ----------
-    holder : where the dict with that key stands.
-    keys : the key, and those below it.
-    """
-
-    holder: Path
-    keys: Path
-    listed: bool = False  # whether a list is among them: what is in it cannot be merged
-
-    def step(self, key: Any, *, listed: bool = False) -> Odd:
-        """Return what leads one key further."""
-        return Odd(self.holder, (*self.keys, key), self.listed or listed)
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """What holds for a node because of where it stands."""
-
-    spec: TypeSpec = ANY
-    owner: str = ""  # the target that the value is an argument of, and where that stands
-    owner_path: Path = ()
-    parameter: Parameter | None = None
-    unset: bool = False
-    shared: tuple[Path, Path] | None = None  # a reference above it, and the object that it names
-    odd: Odd | None = None
-
-
 def _named(key: Any) -> bool:
     return isinstance(key, str) and key_text(("x", key)) is not None
 
@@ -124,20 +92,21 @@ class _Listing:
 
     def records(self) -> Iterator[PathInfo]:
         """Yield the records, parents before children."""
-        yield from self.below(self.tree, (), (), _Frame())
+        yield from self.below(self.tree, (), (), Frame())
 
-    def node(self, tree: Tree, path: Path, real: Path, frame: _Frame) -> Iterator[PathInfo]:
+    def node(self, tree: Tree, path: Path, real: Path, frame: Frame) -> Iterator[PathInfo]:
         """Yield the record of a node that is shown at ``path`` and stands at ``real``, then those below it."""
         yield self.info(tree, path, real, frame)
         if isinstance(tree, Link) and frame.shared is None:
             target = at(self.tree, tree.path)
-            yield from self.below(target, path, tree.path, dataclasses.replace(frame, shared=(path, tree.path)))
+            yield from self.below(target, path, tree.path, frame._replace(shared=(path, tree.path)))
         else:
             yield from self.below(tree, path, real, frame)
 
-    def below(self, tree: Tree, path: Path, real: Path, frame: _Frame) -> Iterator[PathInfo]:
+    def below(self, tree: Tree, path: Path, real: Path, frame: Frame) -> Iterator[PathInfo]:
         if isinstance(tree, Call):
-            yield from self.arguments(tree, path, real, frame)
+            if not self.closed(tree, real, frame):
+                yield from self.arguments(tree, path, real, frame)
         elif isinstance(tree, (Seq, Map)):
             typed = self.context.nodes.signatures.get(tuple(map(str, real)), _NOTHING)
             for key, child in children(tree):
@@ -146,47 +115,61 @@ class _Listing:
                 odd = frame.odd and frame.odd.step(key, listed=isinstance(tree, Seq))
                 if odd is None and isinstance(tree, Map) and not _named(key):
                     odd = Odd(real, (key,))
-                below = dataclasses.replace(frame, spec=spec, parameter=parameter, odd=odd)
+                below = frame._replace(spec=spec, parameter=parameter, odd=odd)
                 yield from self.node(child, (*path, key), (*real, key), below)
             for key in self.required.get(real, ()):
                 known = typed.parameters.get(key)
                 parameter = Parameter(key, known.type if known is not None else ANY)
-                below = dataclasses.replace(frame, spec=parameter.type, parameter=parameter, unset=True)
+                below = frame._replace(spec=parameter.type, parameter=parameter, unset=True)
                 yield from self.node(Opaque(parameter), (*path, key), (*real, key), below)
 
-    def arguments(self, tree: Call, path: Path, real: Path, frame: _Frame) -> Iterator[PathInfo]:
+    def closed(self, tree: Call, real: Path, frame: Frame) -> bool:
+        """Whether an object that a default makes is one value: where it stands inside itself, or may not be named."""
+        if not frame.unset:
+            return False
+        return tree.target in frame.above or tuple(map(str, real)) in self.context.nodes.closed
+
+    def arguments(self, tree: Call, path: Path, real: Path, frame: Frame) -> Iterator[PathInfo]:
         """Yield the records of a target's arguments: what is set, then what its signature has besides."""
         signature = self.lookup(tree.target) or opaque_signature(tree.target)
-        base = _Frame(owner=tree.target, owner_path=real, unset=frame.unset, shared=frame.shared, odd=frame.odd)
+        above = (*frame.above, tree.target) if frame.unset else ()
+        base = Frame(
+            owner=tree.target, owner_path=real, unset=frame.unset, shared=frame.shared, odd=frame.odd, above=above
+        )
         for index, item in enumerate(tree.args):
             spec = signature.type_at(index) or ANY
             here = (*path, ARGS, index), (*real, ARGS, index)
             odd = base.odd and base.odd.step(ARGS).step(index, listed=True)
-            yield from self.node(item, *here, dataclasses.replace(base, spec=spec, odd=odd))
+            yield from self.node(item, *here, base._replace(spec=spec, odd=odd))
         covered = {parameter.name for parameter in signature.positional[: len(tree.args)]}
+        parts = self.context.nodes.parts
         for name, parameter in signature.parameters.items():
             odd = base.odd and base.odd.step(name)
-            argument = dataclasses.replace(base, spec=parameter.type, parameter=parameter, odd=odd)
+            argument = base._replace(spec=parameter.type, parameter=parameter, odd=odd)
             here = (*path, name), (*real, name)
             if name in tree.kwargs:
+                if frame.unset or (parts and tuple(map(str, here[1])) in parts):
+                    # What holds if nobody sets it is what the default object around it says.
+                    held = dataclasses.replace(parameter, default=tree.kwargs[name])
+                    argument = argument._replace(parameter=held, unset=True)
                 yield from self.node(tree.kwargs[name], *here, argument)
             elif name in self.required.get(real, ()):  # the config says ``???``, whatever the default
                 missing = Parameter(name, parameter.type)
-                argument = dataclasses.replace(argument, parameter=missing, unset=True)
+                argument = argument._replace(parameter=missing, unset=True)
                 yield from self.node(Opaque(missing), *here, argument)
             elif name not in covered:
                 default = parameter.default
                 shown = Opaque(parameter) if isinstance(default, (Required, Unknown)) else default
-                yield from self.node(shown, *here, dataclasses.replace(argument, unset=True))
+                yield from self.node(shown, *here, argument._replace(unset=True))
         for name, value in tree.kwargs.items():
             if name not in signature.parameters:
                 odd = base.odd and base.odd.step(name)
-                extra = dataclasses.replace(base, spec=signature.extra or ANY, odd=odd)
+                extra = base._replace(spec=signature.extra or ANY, odd=odd)
                 yield from self.node(value, (*path, name), (*real, name), extra)
         if signature.extra is not None and signature.known:
             yield self.keywords(path, signature, base)
 
-    def keywords(self, path: Path, signature: Signature, frame: _Frame) -> PathInfo:
+    def keywords(self, path: Path, signature: Signature, frame: Frame) -> PathInfo:
         """Return the record of a target's ``**kwargs``."""
         text = key_text((*self.context.place, *path, "NAME")) if frame.shared is None else None
         why = f"any further keyword: +{text}=VALUE adds one" if text else "inside a shared object"
@@ -198,7 +181,7 @@ class _Listing:
             source=signature.target,
         )
 
-    def info(self, tree: Tree, path: Path, real: Path, frame: _Frame) -> PathInfo:
+    def info(self, tree: Tree, path: Path, real: Path, frame: Frame) -> PathInfo:
         """Return the record of one node."""
         context = self.context
         composed = context.composed(real)
@@ -211,7 +194,9 @@ class _Listing:
         why_not = self.why_not(tree, path, real, composed, frame)
         text = None
         if why_not is None and composed is not None:
-            held = MISSING if missing else current(tree, value, frame.spec)
+            held = (self.fill(frame) or MISSING) if missing else current(tree, value, frame.spec)
+            if isinstance(tree, Call):  # a default that is one value
+                held = strict(Writer(self.lookup, frozenset()).write(tree, frame.spec, (), ()))
             prefix = "++" if claim is not None and claim.layer.added else ""
             if isinstance(tree, Map) and not tree.items and not prefix:
                 prefix = "++"  # without it Hydra puts no key into an empty dict
@@ -233,7 +218,7 @@ class _Listing:
             overridable=text is not None,
             override=shell(text) if text is not None else None,
             why_not=why_not,
-            choices=choices(frame.spec),
+            choices=choices(frame.spec) or (self.objects(tree, frame) if "object" in frame.spec.kinds else ()),
             kind=kind,
             source=source,
             line=line,
@@ -243,7 +228,7 @@ class _Listing:
             default_text=parameter.default.text if parameter and isinstance(parameter.default, Unknown) else None,
         )
 
-    def odd_entry(self, real: Path, composed: Path, frame: _Frame, held: Any, prefix: str) -> str | None:
+    def odd_entry(self, real: Path, composed: Path, frame: Frame, held: Any, prefix: str) -> str | None:
         """Return the override of a value below a key that no path can name; None if there is none."""
         odd, place = frame.odd, self.context.place
         if odd is None or held == MISSING or composed != tuple(map(str, real)):
@@ -253,7 +238,18 @@ class _Listing:
             return replacement((*place, *frame.owner_path), real[len(frame.owner_path) :], held)
         return text
 
-    def value(self, tree: Tree, real: Path, frame: _Frame) -> Any:
+    def objects(self, tree: Tree, frame: Frame) -> tuple[Any, ...]:
+        """Return what may be put where no object stands and the annotation names the class of one."""
+        empty = tree is None or (isinstance(tree, Opaque) and isinstance(tree.value, Parameter))
+        found = self.fill(frame) if empty else None
+        return () if found is None else (found,)
+
+    def fill(self, frame: Frame) -> dict[str, Any] | None:
+        """Return the node of the one class that a type names; None if there is none, or it may not be named."""
+        target = class_of(frame.spec)
+        return {TARGET: target} if target is not None and self.lookup.names(target) else None
+
+    def value(self, tree: Tree, real: Path, frame: Frame) -> Any:
         """Return a node's value in the dialect's JSON form; of a recipe node only its head."""
         if isinstance(tree, Call):
             return call_head(tree)
@@ -265,7 +261,7 @@ class _Listing:
         return strict(writer.write(tree, frame.spec, (), ()))
 
     def set_by(
-        self, claim: Claim | None, real: Path, frame: _Frame, *, unset: bool
+        self, claim: Claim | None, real: Path, frame: Frame, *, unset: bool
     ) -> tuple[str, str | None, int | None]:
         """Return kind, source and line."""
         context = self.context
@@ -285,7 +281,7 @@ class _Listing:
             own = holder is not None and holder.layer == layer
         return ("recipe" if own else "config"), layer.source, claim.line
 
-    def why_not(self, tree: Tree, path: Path, real: Path, composed: Path | None, frame: _Frame) -> str | None:
+    def why_not(self, tree: Tree, path: Path, real: Path, composed: Path | None, frame: Frame) -> str | None:
         """Say why a path cannot be overridden and what to do instead; None if it can."""
         place = self.context.place
         if frame.shared is not None:
@@ -300,7 +296,7 @@ class _Listing:
             return "an edit in a path of its own put it here: change it there"
         if self.context.spelled_out(real):
             return "keys that no override can name: override the parameter, or replace what holds it"
-        if isinstance(tree, Call):
+        if isinstance(tree, Call) and not self.closed(tree, real, frame):
             return self.fixed(tree, path, frame)
         if frame.parameter is not None and frame.parameter.positional:
             return f"positional only: it is given in {dotted((*place, *path[:-1], ARGS))}"
@@ -310,7 +306,7 @@ class _Listing:
             return "read-only: the config says so"
         return None
 
-    def fixed(self, tree: Call, path: Path, frame: _Frame) -> str:
+    def fixed(self, tree: Call, path: Path, frame: Frame) -> str:
         if tree.target in self.lookup.unreadable:
             return f"its parameters cannot be listed here: {self.lookup.unreadable[tree.target]}"
         if not frame.owner:
@@ -320,10 +316,13 @@ class _Listing:
             below = path_text(path[len(owner) :])
             text = f"'++{dotted((*self.context.place, *owner, REPLACE))}={{{below}: {{_target_: ...}}}}'"
             return f"its target is fixed: override what is below it, or replace it: {text}"
+        if frame.unset:
+            key = dotted((*self.context.place, *path))
+            return f"its target is fixed: override what is below it, or put another there: '{key}={{_target_: ...}}'"
         key = dotted((*self.context.place, *owner, REPLACE, *path[len(owner) :]))
         return f"its target is fixed: override what is below it, or replace it: '+{key}={{_target_: ...}}'"
 
-    def doc(self, tree: Tree, path: Path, frame: _Frame) -> str:
+    def doc(self, tree: Tree, path: Path, frame: Frame) -> str:
         """Return what is said about a path: about the parameter, else about the target that stands there."""
         if not self.context.docs:
             return ""

@@ -7,10 +7,12 @@ buildable cannot exist without it.
 from __future__ import annotations
 
 import enum
+import functools
 import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from typing import Any
 
 from nemo_partial_hydra.errors import CaptureError
@@ -18,6 +20,7 @@ from nemo_partial_hydra.messages import placed
 
 from .constructor import how_made
 from .keys import ARGS, RESERVED
+from .likeness import same
 from .names import name_of, resolves_to
 from .tree import (
     BUILDABLES,
@@ -83,14 +86,17 @@ def capture(obj: Any, *, auto: bool = True, seen: Callable[[str, Any], None] | N
     return tree
 
 
-def capture_default(obj: Any) -> Tree:
-    """Turn a parameter's default into a tree."""
-    return _Capture(False, None, strict=True).tree(obj, ())
+def capture_default(obj: Any, *, objects: bool = False) -> Tree:
+    """Turn a parameter's default into a tree; ``objects``: dataclass instances and partials as what makes them too."""
+    return _Capture(False, None, strict=True, objects=objects).tree(obj, ())
 
 
 class _Capture:
-    def __init__(self, auto: bool, seen: Callable[[str, Any], None] | None, strict: bool = False) -> None:
+    def __init__(
+        self, auto: bool, seen: Callable[[str, Any], None] | None, strict: bool = False, objects: bool = False
+    ) -> None:
         self.auto = auto
+        self.objects = objects
         self.seen = seen
         self.strict = strict
         self.first: dict[int, tuple[Path, Any]] = {}  # the object too: its id must not be used again
@@ -202,7 +208,8 @@ class _Capture:
         text = repr(obj) if type(obj).__module__.partition(".")[0] in ("torch", "numpy") else ""
         if text.replace(".", "").isidentifier() and resolves_to(text, obj):
             return self.named(text)  # a dtype: torch.bfloat16
-        if not self.auto:
+        said = self.objects and (is_dataclass(obj) or isinstance(obj, functools.partial))
+        if not self.auto and not said:
             return self.refused(obj, path, f"a {type(obj).__name__} object") if self.strict else Opaque(obj)
         try:
             how = how_made(obj)
@@ -219,6 +226,8 @@ class _Capture:
         positional = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(how.args))
         named: dict[str, Tree] = {}
         for name, value in how.kwargs.items():
+            if self.objects and same(how.defaults.get(name), value) is True and name in how.defaults:
+                continue  # of a default only what it was given
             try:
                 named[name] = self.tree(value, (*path, name))
             except CaptureError:

@@ -22,7 +22,7 @@ from nemo_partial_hydra.policy.policy import Policy, load, refusal, refusals, re
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.recipes.capture import capture
 from nemo_partial_hydra.recipes.keys import TARGET
-from nemo_partial_hydra.recipes.tree import Call, Path, Tree, walk
+from nemo_partial_hydra.recipes.tree import Call, Path, Ref, Tree, walk
 from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.signature import Signature
 
@@ -125,6 +125,22 @@ class Workspace:
     def signature_of(self, target: str) -> Signature | None:
         """Return the signature of a target whose name has been allowed."""
         return self.signatures.get(target)
+
+    def signature_of_default(self, tree: Call, above: tuple[str, ...] = ()) -> Signature | None:
+        """Return the signature of the object that a default makes; None where it has to stay one value.
+
+        That is where a target in it is refused or cannot be read, and where it stands inside itself: ``above`` are
+        the targets of the default objects around it.
+        """
+        if tree.target in above:
+            return None
+        try:
+            for _, node in walk(tree):
+                if isinstance(node, (Call, Ref)) and node is not tree:
+                    self.approved(node.target)
+            return self.approved(tree.target)
+        except (PolicyError, SignatureError):
+            return None
 
     def lookups(self, allow: Iterable[str] = (), *, drifted: bool = False) -> Lookups:
         """Return the signatures for a listing, see :class:`Lookups`."""
@@ -280,6 +296,16 @@ class Lookups:
         self.drifted = drifted
         self.unreadable: dict[str, str] = {}
         self._found: dict[str, Signature | None] = {}
+        self._named: dict[str, bool] = {}
+        self._prefixes: set[str] | None = None
+
+    def names(self, target: str) -> bool:
+        """Whether a config may name a target, as far as its name tells: nothing is imported."""
+        if target not in self._named:
+            if self._prefixes is None:
+                self._prefixes = self.workspace.policy.prefixes(self.allow)
+            self._named[target] = refusal(target, self._prefixes) is None
+        return self._named[target]
 
     def __call__(self, target: str) -> Signature | None:
         if target not in self._found:

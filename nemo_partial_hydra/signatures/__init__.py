@@ -8,6 +8,7 @@ May import: ``recipes`` and what it may import; the standard library, and ``docs
 | does a value fit a type, and what does it become | ``convert`` |
 | does a type accept all that another one does | ``compatible`` |
 | what is a parameter, a signature | ``signature`` |
+| what does a parameter hold by default | ``defaults`` |
 | how is a signature read from a live target | ``introspect`` |
 | which distribution does a package come from | ``distributions`` |
 | how are signatures kept in a file, which targets does a file cover | ``snapshot`` |

@@ -289,7 +289,8 @@ def _key(key: Any, spec: TypeSpec) -> Any:
 def _object(value: Tree, spec: TypeSpec) -> Tree:
     if isinstance(value, (Ref, Value)):
         return value
-    raise _expected(value, spec, " (a node with _target_)")
+    named = f": {spec.target}" if isinstance(value, Map) and "." in spec.target else ""
+    raise _expected(value, spec, f" (a node with _target_{named})")
 
 
 _CONVERTERS: dict[str, Callable[[Tree, TypeSpec], Tree]] = {

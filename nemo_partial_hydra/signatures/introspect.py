@@ -10,19 +10,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import re
 import sys
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any
 
-from nemo_partial_hydra.errors import RecipeError
-from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.names import resolve
 
 from .convert import fits
-from .signature import REQUIRED, Default, Lookup, Parameter, Signature, Unknown, opaque_signature
+from .defaults import default_of, factories
+from .signature import Default, Lookup, Parameter, Signature, opaque_signature
 from .types import ANY, TypeSpec, parse
 
 
@@ -33,7 +31,7 @@ def read(obj: Any, target: str) -> Signature:
     except (ValueError, TypeError):
         return opaque_signature(target)
     hints = _Hints(obj)
-    factories = _factories(obj)
+    made = factories(obj)
     parameters: dict[str, Parameter] = {}
     extra = rest = None
     for name, parameter in signature.parameters.items():
@@ -43,7 +41,7 @@ def read(obj: Any, target: str) -> Signature:
         elif parameter.kind is parameter.VAR_POSITIONAL:
             rest = spec
         else:
-            default = _default(parameter, factories.get(name))
+            default = default_of(parameter, made.get(name), spec)
             if default is None and "none" not in spec.kinds and "any" not in spec.kinds:
                 none = TypeSpec("none", "None")  # ``x: int = None`` means Optional, whatever it says
                 spec = TypeSpec("union", f"Optional[{spec.text}]", args=(spec, none))
@@ -68,41 +66,6 @@ def _widened(spec: TypeSpec, default: Default) -> TypeSpec:
     if not isinstance(default, (bool, int, float, str)) or fits(default, spec):
         return spec
     return TypeSpec("union", spec.text, args=(spec, TypeSpec(kind, kind)))
-
-
-_FACTORIES: dict[Any, Any] = {list: [], dict: {}, set: set(), tuple: (), frozenset: frozenset()}
-
-
-def _factories(obj: Any) -> dict[str, Any]:
-    if not (isinstance(obj, type) and dataclasses.is_dataclass(obj)):
-        return {}
-    made = {f.name: f.default_factory for f in dataclasses.fields(obj)}
-    return {name: factory for name, factory in made.items() if factory is not dataclasses.MISSING}
-
-
-def _default(parameter: inspect.Parameter, factory: Any) -> Default:
-    if parameter.default is parameter.empty:
-        return REQUIRED
-    if factory is not None or _short_repr(parameter.default) == "<factory>":
-        if factory in (list, dict, set, tuple, frozenset):
-            return capture_default(_FACTORIES[factory])
-        name = getattr(factory, "__qualname__", "")
-        return Unknown(f"{name}()" if name and "<" not in name else "<factory>")
-    try:
-        return capture_default(parameter.default)
-    except RecipeError:
-        return Unknown(_short_repr(parameter.default))
-
-
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-
-
-def _short_repr(value: Any) -> str:
-    try:
-        text = _ADDRESS.sub("", repr(value))  # which differs from process to process
-    except Exception as error:  # a foreign __repr__ may raise anything; the listing must go on
-        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 class _Hints:

@@ -7,10 +7,12 @@ a snapshot alike.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from nemo_partial_hydra.recipes.tree import Tree
+from nemo_partial_hydra.recipes.keys import TARGET
+from nemo_partial_hydra.recipes.tree import Call, Map, Seq, Tree, walk
 
 from .types import ANY, TypeSpec
 
@@ -91,8 +93,53 @@ class Signature:
         return names[index].type if index < len(names) else self.rest
 
 
+def part_of(default: Call | None, signature: Signature, name: str) -> Default:
+    """Return what holds for an argument that nobody sets: what the default object around it says, else the signature.
+
+    Parameters
+    ----------
+    default : the object that some parameter holds by default, or None.
+    signature : that of the target.
+    name : of the argument.
+    """
+    if default is not None and name in default.kwargs:
+        return default.kwargs[name]
+    parameter = signature.parameters.get(name)
+    return None if parameter is None else parameter.default
+
+
+def changed(data: Mapping[Any, Any], spec: TypeSpec, default: Default) -> Call | None:
+    """Return the default object of which a mapping sets something; None if the mapping is a value of its own.
+
+    It is one if it names a target, and where the parameter takes dicts.
+    """
+    takes_dict = spec.kinds & {"any", "dict"}
+    return default if isinstance(default, Call) and TARGET not in data and not takes_dict else None
+
+
 Lookup = Callable[[str], Signature | None]
 """Gives the signature of a target, or None where it is not known."""
+
+
+def with_defaults(targets: Iterable[str], signature: Lookup) -> list[str]:
+    """Return targets with those of the objects that they make by default, those that these make, and so on.
+
+    Parameters
+    ----------
+    targets : dotted names.
+    signature : gives the ``Signature`` of a target, or None where it is not known: such a default is left out.
+    """
+    found = list(dict.fromkeys(targets))
+    seen = set(found)
+    for target in found:  # which grows meanwhile
+        known = signature(target)
+        for parameter in known.parameters.values() if known is not None else ():
+            if isinstance(parameter.default, (Call, Seq, Map)):
+                named = {node.target for _, node in walk(parameter.default) if isinstance(node, Call)}
+                more = [name for name in sorted(named - seen) if signature(name) is not None]
+                found += more
+                seen |= named
+    return found
 
 
 def opaque_signature(target: str) -> Signature:

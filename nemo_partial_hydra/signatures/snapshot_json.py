@@ -6,6 +6,7 @@ what that key says (see ``snapshot``). What is no such data raises ``ValueError`
 
 from __future__ import annotations
 
+import collections
 import functools
 import json
 import math
@@ -192,17 +193,20 @@ class TypeWriter:
     """The table of all types of some signatures: each once, named by how Python spells it.
 
     Types that are spelled alike are numbered: ``Sequence[int]`` is the union of a list and a tuple, both spelled like
-    it. The one that parameters have goes first.
+    it. The one that most parameters have goes first.
     """
 
     def __init__(self, signatures: Iterable[Signature]) -> None:
         self._specs: dict[str, TypeSpec] = {}
+        uses: collections.Counter[str] = collections.Counter()
         for signature in signatures:
             for found in (signature.extra, signature.rest, *(p.type for p in signature.parameters.values())):
                 self._add(found)
+                if found is not None:
+                    uses[_canonical(found)] += 1
         self._keys: dict[str, str] = {}
         taken: set[str] = set()
-        for canonical in sorted(self._specs, key=lambda key: (self._specs[key].kind != "union", key)):
+        for canonical in sorted(self._specs, key=lambda key: (-uses[key], self._specs[key].kind != "union", key)):
             text, number = self._specs[canonical].text.encode("utf-8", "backslashreplace").decode(), 1
             while (key := text if number == 1 else f"{text} #{number}") in taken:
                 number += 1

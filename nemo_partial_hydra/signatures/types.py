@@ -89,6 +89,13 @@ class TypeSpec:
 ANY = TypeSpec("any", "Any")
 
 
+def class_of(spec: TypeSpec) -> str | None:
+    """Return the dotted name of the one class whose objects a type takes; None if there is none, or are several."""
+    found = {member.target for member in spec.members() if member.kind == "object"}
+    name = found.pop() if len(found) == 1 else ""
+    return name if "." in name else None
+
+
 @functools.lru_cache(maxsize=4096)
 def loosened(spec: TypeSpec) -> TypeSpec:
     """Return the type without its elements' types: what is left to check once the elements are done."""

@@ -281,13 +281,15 @@ class App:
                 sys.argv = argv
         return Done(int(code), out.getvalue(), err.getvalue())
 
-    def compose(self, *overrides: str, name: str = "config", typed: bool = True) -> DictConfig:
+    def compose(
+        self, *overrides: str, name: str = "config", typed: bool = True, allow: tuple[str, ...] = ("shop",)
+    ) -> DictConfig:
         """Compose a config with Hydra's Compose API: typed as under ``nph.main``, or as plain Hydra does."""
         with self.here():
             importlib.import_module("shop")
             if not typed:
                 return self._compose(name, overrides)
-            with session.running(session.Session(("shop",))):
+            with session.running(session.Session(allow)):
                 return self._compose(name, overrides)
 
     def _compose(self, name: str, overrides: tuple[str, ...]) -> DictConfig:

@@ -21,6 +21,7 @@ from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.tree import Call, Tree, at
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import convert, same
+from nemo_partial_hydra.signatures.signature import part_of
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 Compose = Callable[[Sequence[str]], Any]
@@ -29,7 +30,8 @@ KINDS: dict[str, Any] = {"bool": True, "int": 7, "float": 0.25, "str": "new", "p
 
 def spec_at(tree: Tree, path: tuple[Any, ...]) -> TypeSpec:
     """Return the type of the value at a path."""
-    spec, node = ANY, tree
+    node: Any
+    spec, node, below = ANY, tree, False
     for depth, key in enumerate(path):
         if isinstance(node, Call):
             signature = session.workspace().signature_of(node.target)
@@ -37,12 +39,13 @@ def spec_at(tree: Tree, path: tuple[Any, ...]) -> TypeSpec:
                 node = at(tree, path[: depth + 1])
                 continue
             spec = (signature.type_of(key) if signature else None) or ANY
+            default = part_of(node, signature, key) if signature else None
         else:
-            spec = item_spec(spec, int(key) if str(key).isdigit() else key)
+            spec, default = item_spec(spec, int(key) if str(key).isdigit() else key), None
         try:
-            node = at(tree, path[: depth + 1])
+            node = at(node, (key,)) if below else at(tree, path[: depth + 1])
         except KeyError:
-            node = None
+            node, below = default, True  # what is below an object that nobody set
     return spec
 
 
@@ -161,4 +164,8 @@ def check_new(compose: Compose, able: list[PathInfo], tree: Tree, node: str, nam
         else:
             for key, item in value.items():
                 below = at(found, (key,))
+                if isinstance(item, dict) and "_target_" in item:
+                    assert isinstance(below, Call), (path, key, item, below)
+                    assert below.target == item["_target_"], (path, key, item, below)
+                    continue
                 assert same(below, convert(item, item_spec(spec, key))), (path, key, item, below)
