@@ -49,7 +49,8 @@ class PathInfo:
     why_not : str or None
         Why it cannot be overridden, and what to do instead.
     choices : tuple
-        A group's options, an enum's members, Literal values.
+        A group's options, an enum's members, Literal values; where no object stands, the node of the class that the
+        annotation names.
     kind : str
         What sets it: ``default``, ``recipe``, ``config`` or ``override``.
     source : str or None

@@ -194,7 +194,7 @@ class _Listing:
         why_not = self.why_not(tree, path, real, composed, frame)
         text = None
         if why_not is None and composed is not None:
-            held = (self.fill(frame) or MISSING) if missing else current(tree, value, frame.spec)
+            held = MISSING if missing else current(tree, value, frame.spec)
             if isinstance(tree, Call):  # a default that is one value
                 held = strict(Writer(self.lookup, frozenset()).write(tree, frame.spec, (), ()))
             prefix = "++" if claim is not None and claim.layer.added else ""
@@ -298,6 +298,9 @@ class _Listing:
             return "keys that no override can name: override the parameter, or replace what holds it"
         if isinstance(tree, Call) and not self.closed(tree, real, frame):
             return self.fixed(tree, path, frame)
+        if isinstance(tree, Opaque) and isinstance(tree.value, Parameter) and frame.spec.kinds <= {"object", "none"}:
+            target = class_of(frame.spec) or "..."
+            return f"an object, and none is there: to put one there, '{dotted((*place, *path))}={{_target_: {target}}}'"
         if frame.parameter is not None and frame.parameter.positional:
             return f"positional only: it is given in {dotted((*place, *path[:-1], ARGS))}"
         if place[:1] == ("hydra",) and composed[:1] in (("runtime",), ("overrides",)):

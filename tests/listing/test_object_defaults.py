@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +80,9 @@ def test_an_object_in_itself_is_listed_once_more(app: App) -> None:
 
 def test_no_listed_override_is_a_mark_where_an_object_could_stand(app: App) -> None:
     app.write("conf/bare.yaml", f"_target_: {HERE}train\n")
-    found = listed(app, name="bare")
-    assert found["net"].override == f"'net={{_target_:{HERE}Net}}'"
-    (text,) = shlex.split(str(found["net"].override))
+    net = listed(app, name="bare")["net"]
+    assert (net.override, net.overridable) == (None, False)
+    (text,) = re.findall("'(.*)'", str(net.why_not))
     assert listed(app, text, name="bare")["net"].value == {"_target_": f"{HERE}Net"}
 
 

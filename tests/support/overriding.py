@@ -168,4 +168,4 @@ def check_new(compose: Compose, able: list[PathInfo], tree: Tree, node: str, nam
                     assert isinstance(below, Call), (path, key, item, below)
                     assert below.target == item["_target_"], (path, key, item, below)
                     continue
-                assert same(below, convert(item, item_spec(spec, key))), (path, key, item, below)
+                assert same(below, convert(at(read, (key,)), item_spec(spec, key))), (path, key, item, below)
