@@ -299,8 +299,8 @@ class _Listing:
         if isinstance(tree, Call) and not self.closed(tree, real, frame):
             return self.fixed(tree, path, frame)
         if isinstance(tree, Opaque) and isinstance(tree.value, Parameter) and frame.spec.kinds <= {"object", "none"}:
-            target = class_of(frame.spec) or "..."
-            return f"an object, and none is there: to put one there, '{dotted((*place, *path))}={{_target_: {target}}}'"
+            kind = class_of(frame.spec) or "..."
+            return f"an object, and none is there: to put one there, '{dotted((*place, *path))}={{_target_: {kind}}}'"
         if frame.parameter is not None and frame.parameter.positional:
             return f"positional only: it is given in {dotted((*place, *path[:-1], ARGS))}"
         if place[:1] == ("hydra",) and composed[:1] in (("runtime",), ("overrides",)):
