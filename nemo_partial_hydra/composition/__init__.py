@@ -22,5 +22,6 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | how are the jobs of a sweep composed | ``job_configs`` |
 | the sweeper ``recipe`` | ``sweep`` |
 | how is an exception worded | ``error_text`` |
+| how is a name that is not there worded | ``unknown_names`` |
 | which modules are the app's own | ``app_modules`` |
 """
