@@ -148,7 +148,11 @@ def test_signatures_are_those_of_the_live_targets(file: str) -> None:
         assert shape(kept) == shape(here)
         for name, parameter in kept.parameters.items():
             default, other = parameter.default, here.parameters[name].default
-            if isinstance(default, (Required, Unknown)) or isinstance(other, (Required, Unknown)):
+            if isinstance(default, Unknown) and isinstance(other, Call):
+                assert default.text.startswith(
+                    f"{other.target.rpartition('.')[2]}("
+                )  # 0.1 had only the text of objects
+            elif isinstance(default, (Required, Unknown)) or isinstance(other, (Required, Unknown)):
                 assert default == other
             else:
                 assert same(default, other)
