@@ -380,11 +380,13 @@ def recipe_difference(plain: Outcome, ours: Outcome) -> str | None:
     So overrides reach more than without types, and targets refuse what they do not accept: then the reason is said.
     """
     if plain.ended_well and not ours.ended_well:
-        if ours.code in (2, 3) and "Error: job" in ours.err and "Traceback" not in ours.err:
+        there = "An item is already at 'job" in ours.err  # a parameter that no file sets: it needs no +, as is said
+        if ours.code in (2, 3) and ("Error: job" in ours.err or there) and "Traceback" not in ours.err:
             return None
         return f"refused without a reason: {ours.code!r} {ours.err[-600:]}"
     if not plain.ended_well:
-        return None if not ours.ended_well or "job" in str(plain.err) else f"we end well, Hydra: {plain.err[-600:]}"
+        said = f"{plain.code} {plain.err}"  # with HYDRA_FULL_ERROR it is raised
+        return None if not ours.ended_well or "job" in said else f"we end well, Hydra: {said[-600:]}"
     if len(plain.jobs) != len(ours.jobs) or plain.left != ours.left:
         return f"jobs or directories: {plain.left}\n--- ours\n{ours.left}"
     for a, b in zip(plain.jobs, ours.jobs, strict=True):
