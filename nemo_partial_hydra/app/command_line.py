@@ -7,7 +7,7 @@ May import: the standard library; the formats of the listing, where it is asked 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,6 +179,10 @@ class CommandLine:
     def without(self, *names: str) -> CommandLine:
         """Return the line without some flags."""
         return CommandLine(tuple(item for item in self.items if isinstance(item, str) or item.name not in names))
+
+    def only(self, wanted: Callable[[str], bool]) -> CommandLine:
+        """Return the line with some of its overrides."""
+        return CommandLine(tuple(item for item in self.items if not isinstance(item, str) or wanted(item)))
 
     def replaced(self, overrides: Iterable[str]) -> CommandLine:
         """Return the line with others in the places of its overrides, one for one; those beyond them come last."""

@@ -20,6 +20,7 @@ from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.runtime import session
 
+from .additions import retried
 from .collector import uncollected
 from .command_line import CommandLine
 from .hydra_arguments import checked, for_hydra
@@ -79,9 +80,9 @@ class App:
             while_it_runs.enter_context(session.plain_exceptions())
             while_it_runs.enter_context(_all_refusals(lambda: self.composed(line)))
             if listing is not None:
-                self.list_paths(line, listing)
+                retried(line, self.composed, lambda line: self.list_paths(line, listing))
             elif not (given.completes and self.complete(line)):
-                self.run_hydra(checked(line))
+                retried(line, self.composed, lambda line: self.run_hydra(checked(line)))
 
     def list_paths(self, line: CommandLine, options: dict[str, Any]) -> None:
         """Print the paths of a command line's config."""

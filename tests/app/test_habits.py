@@ -308,3 +308,28 @@ def test_an_error_of_the_function_is_told_as_hydra_tells_it(tmp_path: Path) -> N
         frames = [line.split('"')[1] for line in trace.splitlines() if line.startswith('  File "')]
         assert frames == [str(app.folder / name) for name in ("app.py", "helper.py")[: len(frames)]]
         assert len(frames) == (2 if override == "steps=2" else 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "jobs"),
+    [
+        (("+ratio=0.25",), [0.25]),
+        (("+ratio=0.25,0.75", "-m"), [0.25, 0.75]),
+        (("+ratio=0.25", "steps=1,2", "-m"), [0.25, 0.25]),
+        (("+ratio=0.25", "+limit=4"), [0.25]),
+    ],
+    ids=str,
+)
+def test_a_parameter_that_no_file_sets_takes_a_plus(app: App, line: tuple[str, ...], jobs: list[float]) -> None:
+    done = app.run(*line)
+    assert done.code == 0, done.err
+    assert [f"('ratio', {ratio})" in text for ratio, text in zip(jobs, done.out.split("RESULT")[1:], strict=True)] == (
+        [True] * len(jobs)
+    )
+    assert "ratio: 0.25" in app.run("--cfg", "job", "+ratio=0.25").out
+
+
+def test_a_parameter_that_a_file_sets_takes_no_plus(app: App) -> None:
+    done = app.run("+ratio=0.25", "+opt.lr=7")
+    assert done.code == 2
+    assert "An item is already at 'opt.lr'" in done.err and "ratio" not in done.err

@@ -140,7 +140,7 @@ def test_jobs_that_wait_are_cancelled_before_they_start(
     run("scancel", array)
     assert seen(tmp_path, capsys, 1) == ["cancelled"] * 3
     # What a controller that stops has not yet told the accounting, it tells when it is back.
-    lab.wait(lambda: {*lab.states(array).values()} == {"CANCELLED"}, 60, "the accounting to know all of it")
+    assert {*lab.ended(array, 3).values()} == {"CANCELLED"}
     lab.stop("slurmctld")
 
     def sure() -> bool:

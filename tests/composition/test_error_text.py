@@ -71,7 +71,7 @@ OVERRIDES: list[tuple[str, list[str]]] = [
     ("+foo=3", ["foo: train has no parameter 'foo'"]),
     ("+model.heads=x", ["model.heads: expected int, got 'x'"]),
     ("model.heads=3", ["model.heads: Model has no parameter 'heads'", "+model.heads="]),
-    ("+steps=4", ["steps", "++steps=4"]),
+    ("+opt.lr=4", ["opt.lr", "++opt.lr=4"]),
     ("~nope", ["nope", "does not exist"]),
     ("~opt.lr", ["opt.lr", "_delete_=[lr]"]),
     ("opt=adm", ["Could not find 'opt/adm'", "adam", "did you mean 'adam'?"]),
