@@ -1,7 +1,7 @@
 """``+path=value`` for a parameter that no file sets.
 
-In the file it is not there, and under ``hydra.main`` it takes the ``+``. In the composed config it is: it has its type and
-its default, and Hydra refuses to add what is there. So Hydra gets ``++path=value``, when it has refused the other.
+In the file it is not there, and under ``hydra.main`` it takes the ``+``. In the composed config it is: it has its type
+and its default, and Hydra refuses to add what is there. So Hydra gets ``++path=value``, when it has refused the other.
 
 May import: Hydra and OmegaConf, when there was such an error.
 """

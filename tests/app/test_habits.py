@@ -332,4 +332,5 @@ def test_a_parameter_that_no_file_sets_takes_a_plus(app: App, line: tuple[str, .
 def test_a_parameter_that_a_file_sets_takes_no_plus(app: App) -> None:
     done = app.run("+ratio=0.25", "+opt.lr=7")
     assert done.code == 2
-    assert "An item is already at 'opt.lr'" in done.err and "ratio" not in done.err
+    assert "An item is already at 'opt.lr'" in done.err
+    assert "ratio" not in done.err
