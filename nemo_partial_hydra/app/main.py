@@ -20,11 +20,11 @@ from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.runtime import session
 
-from .additions import retried
 from .collector import uncollected
 from .command_line import CommandLine
 from .hydra_arguments import checked, for_hydra
 from .known_flags import CONFIG_NAME, CONFIG_PATH, MULTIRUN
+from .spellings import retried
 from .task import Task
 
 

@@ -193,9 +193,18 @@ def _no_choice(match: re.Match[str]) -> str | None:
     return None
 
 
+def _over_reference(match: re.Match[str]) -> str | None:
+    """Word a sweep of dicts or lists over a reference, which OmegaConf before 2.4 ends with an AssertionError."""
+    for key, _, value in (argument.lstrip("+").partition("=") for argument in sys.argv[1:]):
+        if value.lstrip()[:1] in ("{", "["):
+            return f"{key}: a file has a reference here, which no sweep of dicts or lists replaces; sweep a group"
+    return None
+
+
 # What Hydra lets through as Python's own exceptions: how the message begins, and what is said instead.
 _FOREIGN: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (r"^Index '(.*)' \(str\) is not an int|^invalid literal for int\(\) with base 10: '(.*)'", _in_list),
+    (r"^$", _over_reference),
     (r"^list indices must be integers", _deleted_element),
     (r"^Config group override must be", _no_choice),
     (r"^Expecting one subcommand", lambda match: "--shell-completion takes install=, uninstall= or query= and a shell"),

@@ -5,6 +5,7 @@ May import: Hydra's public parts.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import itertools
@@ -38,7 +39,7 @@ def left_to_jobs(overrides: Sequence[str]) -> list[str]:
 
     Hydra composes a sweep's own config first, without the groups that are swept but with all fixed overrides:
     ``-m model=a,b model.layers=4`` then fails if the default model has no ``layers``. Written as a sweep over one
-    value, ``model.layers=choice(4)``, the override is left to the jobs.
+    value, ``model.layers=choice(4)``, the override is left to the jobs. A sweep has no null: that stays as it is.
     """
     parser = OverridesParser.create()
     swept: set[str] = set()
@@ -60,7 +61,8 @@ def left_to_jobs(overrides: Sequence[str]) -> list[str]:
     for index, head in fixed.items():
         if head in swept:
             key, _, value = out[index].partition("=")
-            out[index] = f"{key}=choice({value})"
+            with contextlib.suppress(HydraException):
+                out[index] = parser.parse_override(f"{key}=choice({value})").input_line or out[index]
     return out
 
 

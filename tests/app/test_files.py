@@ -11,6 +11,7 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from nemo_partial_hydra.composition.sweep import left_to_jobs
 from tests.support.apps import CONF, SCRIPT, App
 
 pytestmark = pytest.mark.matrix
@@ -208,6 +209,21 @@ def test_overriding_below_a_reference_of_a_file(
     done = App(tmp_path, REFERS).inline("-cn", name, f"{sign}{key}=3")
     assert done.code == 2
     assert f"{key}: '{place}' is a reference to '{target.partition('.')[0]}'; override {target}= instead" in done.err
+
+
+@pytest.mark.parametrize("sign", ["", "++"])
+def test_a_dict_or_a_list_takes_the_place_of_a_reference(tmp_path: Path, sign: str) -> None:
+    app = App(tmp_path, REFERS)
+    done = app.run(f"{sign}recipe.opt={{_target_: shop.SGD, lr: 3}}", "+recipe.limit=4", "backup=[1]")
+    assert done.code == 0, done.err
+    assert "('limit', 4)" in done.out
+    assert "('opt', SGD(lr=3" in done.out
+    shown = app.run("--cfg", "job", "backup=[1]")
+    assert "backup:\n- 1\n" in shown.out
+
+
+def test_a_fixed_null_below_a_swept_group_stays_as_it_is() -> None:
+    assert left_to_jobs(["opt=a,b", "opt.lr=null", "opt.n=1"]) == ["opt=a,b", "opt.lr=null", "opt.n=choice(1)"]
 
 
 def test_a_parameter_of_the_recipe_that_is_looked_for_beside_it(tmp_path: Path) -> None:
