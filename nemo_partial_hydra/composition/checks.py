@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -16,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import ConfigError, RecipeError, ValidationError
 from nemo_partial_hydra.messages import Problems, dots, dotted, say
+from nemo_partial_hydra.recipes.keys import EDITS, TARGET
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import RE_EXPORT
 from nemo_partial_hydra.signatures import drift
@@ -99,6 +101,21 @@ def _is_named(config: DictConfig, key: str) -> bool:
     return re.search(rf"\$\{{\.*{re.escape(key)}[.}}\[]", OmegaConf.to_yaml(own)) is not None
 
 
+def _misplaced_edits(config: DictConfig, place: str) -> Iterator[str]:
+    """Word overrides that edit something which is no recipe: nobody would apply them."""
+    overrides = OmegaConf.select(config, "hydra.overrides.task", default=None)
+    for text in texts(overrides) if overrides is not None else []:
+        key = text.lstrip("+").partition("=")[0]
+        names = key.split(".")
+        at = next((index for index, name in enumerate(names) if name in EDITS), None)
+        if at is None or f"{key}.".startswith(f"{place}." if place else ""):
+            continue
+        node = OmegaConf.select(config, ".".join(names[:at])) if at else config
+        if not (OmegaConf.is_dict(node) and TARGET in node):
+            right = f"for the one at '{place}' write +{place}.{names[at]}..., with paths below it"
+            yield f"{key}: there is no recipe to edit; {right}"
+
+
 def check_config(config: DictConfig) -> None:
     """Check the recipe of a composed config; an app without a recipe has nothing to check.
 
@@ -116,9 +133,11 @@ def check_config(config: DictConfig) -> None:
         if name is not None:
             raise
         return
+    problems = Problems()
+    problems.messages += _misplaced_edits(config, ".".join(map(str, place)))
+    problems.check(ValidationError)
     workspace = session.workspace()
     tree = workspace.read_tree(data, place=place)
-    problems = Problems()
     problems.messages += workspace.missing(tree, place)
     problems.check(ValidationError)
     if app is not None:

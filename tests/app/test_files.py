@@ -222,6 +222,20 @@ def test_a_dict_or_a_list_takes_the_place_of_a_reference(tmp_path: Path, sign: s
     assert "backup:\n- 1\n" in shown.out
 
 
+@pytest.mark.parametrize(
+    "edit", ["+_replace_={recipe.opt: 3}", "+_delete_=[recipe.opt]", "+_append_.recipe.optimizers=[1]"]
+)
+def test_edits_of_what_is_no_recipe(tmp_path: Path, edit: str) -> None:
+    app = App(tmp_path, REFERS)
+    done = app.inline(edit)
+    assert done.code == 2
+    name = edit[1:].partition("=")[0].partition(".")[0]
+    assert (
+        f"there is no recipe to edit; for the one at 'recipe' write +recipe.{name}..., with paths below it" in done.err
+    )
+    assert app.inline("+recipe._delete_=[opt]", "+opt._delete_=[lr]").code == 0
+
+
 def test_a_fixed_null_below_a_swept_group_stays_as_it_is() -> None:
     assert left_to_jobs(["opt=a,b", "opt.lr=null", "opt.n=1"]) == ["opt=a,b", "opt.lr=null", "opt.n=choice(1)"]
 
