@@ -5,11 +5,16 @@ May import: the standard library only: it is read in images, where neither the l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 SLURM, LOCAL = "slurm", "local"
+_SPELLED = {
+    SLURM: re.compile(r"[0-9]{1,19}"),
+    "": re.compile(r"[0-9][\w.@-]{0,199}", re.ASCII),
+}  # other clusters' ids: ``12.host``
 
 
 @dataclass(frozen=True)
@@ -78,15 +83,22 @@ class JobId:
 
     @staticmethod
     def of(record: Any) -> JobId | None:
-        """Read what ``record`` returned; None for what is no id."""
+        """Read what ``record`` returned; None for what is no id.
+
+        Records stand where others may write, and ids become arguments of commands: none can be read as an option.
+        """
         if not isinstance(record, Mapping):
             return None
-        if isinstance(record.get("pid"), int):
-            return JobId(pid=record["pid"], cluster=LOCAL)
-        job, task = record.get("job"), record.get("task")
-        if not isinstance(job, (str, int)) or not job or not (task is None or isinstance(task, int)):
+        pid, job, task = record.get("pid"), record.get("job"), record.get("task")
+        if pid is not None:
+            return JobId(pid=pid, cluster=LOCAL) if _is_number(pid) and pid > 1 else None
+        cluster = record.get("cluster", SLURM)
+        spelling = _SPELLED.get(str(cluster), _SPELLED[""])
+        if isinstance(job, bool) or not isinstance(job, (str, int)) or not spelling.fullmatch(str(job)):
             return None
-        return JobId(str(job), task, cluster=str(record.get("cluster", SLURM)))
+        if not isinstance(cluster, str) or not (task is None or (_is_number(task) and task >= 0)):
+            return None
+        return JobId(str(job), task, cluster=cluster)
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,10 @@ def _id(scheduler: Scheduler, environment: Mapping[str, str]) -> JobId:
     if not task.isdigit():
         return JobId(job, cluster=scheduler.name)
     return JobId(environment.get(scheduler.array, job), int(task), cluster=scheduler.name)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value < 2**63
 
 
 def _number(environment: Mapping[str, str], names: Iterable[str]) -> int:

@@ -31,6 +31,28 @@ def test_what_is_no_id_is_none(record: Any) -> None:
     assert JobId.of(record) is None
 
 
+@pytest.mark.parametrize("cluster", [{}, {"cluster": "pbs"}], ids=["slurm", "another"])
+@pytest.mark.parametrize(
+    "job", ["--user=root", "-t", "7 --user=root", "7\n", "7,8", "7;rm", "", " 7", "٣", True, 7.0, ["7"]]
+)
+def test_an_id_is_no_option_and_no_list(job: Any, cluster: dict[str, str]) -> None:
+    assert JobId.of({"job": job, **cluster}) is None
+    assert JobId.of({"job": "7", **cluster}) is not None
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *({"pid": pid} for pid in (1, 0, -5, True, 2**70)),
+        *({"job": "7", "task": task} for task in (-1, True)),
+        {"job": "7", "cluster": ["slurm"]},
+        {"job": "12.host"},
+    ],
+)
+def test_numbers_that_stand_for_more_than_one_process(record: Any) -> None:
+    assert JobId.of(record) is None
+
+
 @pytest.mark.parametrize(
     ("environment", "task"),
     [
