@@ -18,10 +18,10 @@ from nemo_partial_hydra.listing.override_text import value_text
 from nemo_partial_hydra.listing.record import GROUP, PathInfo
 from nemo_partial_hydra.listing.walk import paths
 from nemo_partial_hydra.messages import Problems
-from nemo_partial_hydra.recipes.tree import Call, Tree, at
+from nemo_partial_hydra.recipes.tree import Call, Map, Tree, at
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import convert, same
-from nemo_partial_hydra.signatures.signature import part_of
+from nemo_partial_hydra.signatures.signature import Signature, part_of
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 Compose = Callable[[Sequence[str]], Any]
@@ -104,22 +104,28 @@ def is_container(info: PathInfo) -> bool:
     return isinstance(info.value, list) or (isinstance(info.value, dict) and "_target_" not in info.value)
 
 
-def check_every_path(compose: Compose, *, node: str, name: str, allow: Sequence[str] = ()) -> int:
+def recipe_of(config: Any, allow: Sequence[str], place: str) -> Tree:
+    """Return the recipe of a config as it is found from the config's root."""
+    tree = config_to_tree(config, allow)
+    return Map(((place, tree),)) if place else tree
+
+
+def check_every_path(compose: Compose, *, node: str, name: str, allow: Sequence[str] = (), place: str = "") -> int:
     """Override every path that the listing calls overridable; return how many there were."""
     config = compose([])
     infos = [info for info in paths(config, allow=allow) if info.type != GROUP]
-    tree = config_to_tree(config, allow)
+    tree = recipe_of(config, allow, place)
     for info in infos:
         assert info.overridable == (info.override is not None) == (info.why_not is None), info
     able = [info for info in infos if info.overridable]
     leaves = [info for info in able if not (is_container(info) and info.value)]
     check_same(compose, leaves, allow)
-    check_new(compose, leaves, tree, node, name, allow)
+    check_new(compose, leaves, tree, node, name, allow, place)
     deeper = [info for info in able if is_container(info) and info.value]
     while deeper:
         level = [info for info in deeper if not any(info.path.startswith(f"{o.path}.") for o in deeper)]
         check_same(compose, level, allow)
-        check_new(compose, level, tree, node, name, allow)
+        check_new(compose, level, tree, node, name, allow, place)
         deeper = [info for info in deeper if info not in level]
     return len(able)
 
@@ -132,7 +138,14 @@ def check_same(compose: Compose, able: list[PathInfo], allow: Sequence[str]) -> 
         assert after[info.path].value == info.value, (info, after[info.path])
 
 
-def check_new(compose: Compose, able: list[PathInfo], tree: Tree, node: str, name: str, allow: Sequence[str]) -> None:
+def signature_below(target: str) -> Signature | None:
+    """Return a target's signature, by which short forms of its arguments are read (``bfloat16``)."""
+    return None if target == "builtins.dict" else session.workspace().signature_of(target)
+
+
+def check_new(
+    compose: Compose, able: list[PathInfo], tree: Tree, node: str, name: str, allow: Sequence[str], place: str
+) -> None:
     """Other values of the right types arrive in the recipe."""
     wanted: dict[str, tuple[Any, TypeSpec]] = {}
     texts = []
@@ -149,11 +162,11 @@ def check_new(compose: Compose, able: list[PathInfo], tree: Tree, node: str, nam
             value = new_value(info.value, spec, node, name)
         wanted[info.path] = value, spec
         texts.append(f"{key_of(info)}={value_text(value)}")
-    changed = config_to_tree(compose(texts), allow)
+    changed = recipe_of(compose(texts), allow, place)
     for path, (value, spec) in wanted.items():
         found = at(changed, split(path))
         problems = Problems()
-        expected = from_data({"_target_": "builtins.dict", "x": value}, lambda target: None, problems)
+        expected = from_data({"_target_": "builtins.dict", "x": value}, signature_below, problems)
         assert isinstance(expected, Call)
         read = expected.kwargs["x"]
         if not isinstance(value, dict):
