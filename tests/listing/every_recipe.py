@@ -1,6 +1,6 @@
 """The law of the listing for every recipe of the shipped library: ``python -m tests.listing.every_recipe [NAME ...]``.
 
-It takes about half an hour on two cores, so it is run by hand, where NeMo is installed; ``test_laws`` has a dozen of them.
+It takes many minutes, so it is run by hand, where NeMo is installed; ``test_laws`` tries a dozen of NeMo's recipes.
 """
 
 from __future__ import annotations
