@@ -15,7 +15,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -388,9 +388,8 @@ def recipe_difference(plain: Outcome, ours: Outcome) -> str | None:
     """As :func:`difference` for an app with a recipe, whose composed config has fields for all that its targets take.
 
     So overrides reach more than without types, and targets refuse what they do not accept: then the reason is said.
-    A ``+`` for a parameter that no file sets is recorded as ``++``.
+    A ``+`` for a parameter that no file sets is recorded as ``++``, in names of directories as well.
     """
-    plain, ours = (_one_plus(outcome) for outcome in (plain, ours))
     if plain.ended_well and not ours.ended_well:
         if ours.code in (2, 3) and "Error: job" in ours.err and "Traceback" not in ours.err:
             return None
@@ -398,21 +397,25 @@ def recipe_difference(plain: Outcome, ours: Outcome) -> str | None:
     if not plain.ended_well:
         said = f"{plain.code} {plain.err}"  # with HYDRA_FULL_ERROR it is raised
         return None if not ours.ended_well or "job" in said else f"we end well, Hydra: {said[-600:]}"
-    if len(plain.jobs) != len(ours.jobs) or plain.left != ours.left:
+    respelled = [job["task"] for job in plain.jobs] != [job["task"] for job in ours.jobs]
+    if len(plain.jobs) != len(ours.jobs) or (plain.left != ours.left and not respelled):
         return f"jobs or directories: {plain.left}\n--- ours\n{ours.left}"
     for a, b in zip(plain.jobs, ours.jobs, strict=True):
+        if [_one_plus(text) for text in a["task"]] != [_one_plus(text) for text in b["task"]]:
+            return f"task: {a['task']}\n--- ours\n{b['task']}"
         for key in a:
             if key == "config" and not covers(yaml.safe_load(b[key]), yaml.safe_load(a[key])):
                 return f"config: {a[key]}\n--- ours\n{b[key]}"
-            if key != "config" and a[key] != b[key]:
+            if key not in ("config", *(_NAMED_BY_OVERRIDES if respelled else ())) and a[key] != b[key]:
                 return f"{key}: {a[key]}\n--- ours\n{b[key]}"
     return None
 
 
-def _one_plus(outcome: Outcome) -> Outcome:
-    """Write ``++job.`` with one plus in what an outcome says of overrides."""
-    text = json.dumps({"jobs": outcome.jobs, "left": outcome.left}).replace("++job.", "+job.")
-    return replace(outcome, **json.loads(text))
+_NAMED_BY_OVERRIDES = ("task", "dirname", "dir", "cwd")
+
+
+def _one_plus(override: str) -> str:
+    return override.replace("++job.", "+job.")
 
 
 def covers(ours: Any, plain: Any, *, below: bool = False) -> bool:
