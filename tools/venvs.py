@@ -58,7 +58,11 @@ class Venv:
 
 
 NAMED = {
-    "nemo": (Venv(ROOT / ".venv", "nemo,run,test"), NEMO_PYTHONS, "2.5 GB, up to 5 minutes; more with a CUDA torch"),
+    "nemo": (
+        Venv(ROOT / ".venv", "nemo,run,test,plugins"),
+        NEMO_PYTHONS,
+        "2.5 GB, up to 5 minutes; more with a CUDA torch",
+    ),
     "quick": (Venv(VENVS / "quick", "run,test"), ANY_PYTHONS, "small"),
     "lint": (Venv(VENVS / "lint", "test,lint"), ANY_PYTHONS, "small"),
 }

@@ -54,7 +54,7 @@ class Queue:
 
         def ended() -> dict[str, str]:
             states = self.states(job)
-            complete = len([key for key in states if "_" in key]) == tasks
+            complete = sum(map(tasks_in, states)) == tasks
             return states if complete and not set(states.values()) & UNFINISHED else {}
 
         return self.wait(ended, seconds, f"job {job} ends")
@@ -73,6 +73,13 @@ class Queue:
     def wait(self, condition: Callable[[], T], seconds: float, what: str = "the condition") -> T:
         """Ask until the answer is true and give it, or raise LabError after ``seconds``."""
         return daemons.wait(condition, seconds, what)
+
+
+def tasks_in(job: str) -> int:
+    """Give the number of an array's tasks that an id of accounting stands for: 1 of ``7_0``, 3 of ``7_[0-1,4]``."""
+    _, _, tasks = job.partition("_")
+    ranges = [part.split("-") for part in tasks.strip("[]").partition("%")[0].split(",") if part]
+    return sum(int(ends[-1]) - int(ends[0]) + 1 for ends in ranges)
 
 
 def sbatch(*arguments: str | Path, cwd: Path) -> str:

@@ -24,6 +24,7 @@ from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.launchers.status.look import overview
 from tests.cluster.host import run
 from tests.cluster.lab import Lab
+from tests.cluster.queueing import tasks_in
 from tests.support.sweeps import ALLOW, ROOT, Sweep
 
 pytestmark = pytest.mark.cluster
@@ -127,6 +128,8 @@ def test_jobs_that_wait_are_cancelled_before_they_start(
     array = submitted(sweep, replace(settings, resources={**SMALL, "additional_parameters": {"hold": True}}))
     found = status(tmp_path, capsys, 0)
     assert [(job["state"], job["reason"]) for job in found["jobs"]] == [("submitted", "waits: JobHeldUser")] * 3
+    # Of a task that is cancelled before the accounting knows of its array, SLURM never tells it.
+    lab.wait(lambda: sum(map(tasks_in, lab.states(array))) == 3, 60, "the accounting to know the array")
     assert cli.main(["logs", str(tmp_path), "0"]) == 2
     assert f"submitted as {array}_0 (waits: JobHeldUser) and has not started" in capsys.readouterr().err
     assert cli.main(["cancel", str(tmp_path), "0", "1"]) == 0

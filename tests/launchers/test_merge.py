@@ -118,6 +118,8 @@ def test_lost_is_what_nobody_has_any_more_or_has_ended_without_a_result(own: str
         (states.RUNNING, Views(True, None, Known("TIMEOUT"), False, True), "timeout", "time limit"),
         (states.RUNNING, Views(True, None, None, True, False), "lost", "cannot be asked how"),
         (states.SUBMITTED, Views(True, None, None, False, False), "submitted", ""),
+        (states.SUBMITTED, Views(True, None, Known("PENDING"), True, True, True, False), "cancelled", "has its array"),
+        (states.SUBMITTED, Views(True, None, Known("PENDING"), True, True, True, True), "lost", "has it as PENDING"),
         (states.RUNNING, Views(alive=False), "lost", "process is gone"),
         (states.SUBMITTED, Views(alive=False), "lost", "process that submitted it"),
         (states.RUNNING, Views(alive=None), "running", ""),

@@ -95,12 +95,12 @@ def _gone(own: str, views: Views) -> Merged:
             return Merged(own, active=True, unsure=True)
         state = states.SUBMITTED if known.waits else states.RUNNING
         return Merged(state, f"by {cluster}'s accounting", active=True, unsure=True, record=known)
+    if views.array_known and not views.begun:
+        # Of single tasks that are cancelled before they start neither queue nor accounting keeps a record of its own.
+        return Merged(states.CANCELLED, f"cancelled before it started: {cluster} has its array, and it no more")
     if views.accounts is not None:
         text = f"{cluster}'s controller does not know it any more, though accounting has it as {views.accounts.state}"
         return Merged(states.LOST, text, record=views.accounts)
-    if views.array_known and not views.begun:
-        # Of single tasks that are cancelled before they start neither queue nor accounting keeps a record.
-        return Merged(states.CANCELLED, f"cancelled before it started: {cluster} has its array, and it no more")
     if views.accounts_asked:
         return Merged(states.LOST, f"{cluster} does not know it any more, and it wrote nothing")
     text = f"{cluster}'s queue does not have it any more, it wrote nothing, and accounting cannot be asked how it ended"

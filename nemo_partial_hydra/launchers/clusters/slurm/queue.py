@@ -107,6 +107,10 @@ class SlurmAnswers:
     def _arrays(self) -> Table:
         return arrays(self.queue, self.accounts)
 
+    @functools.cached_property
+    def _queued_arrays(self) -> Table:
+        return arrays(self.queue)
+
     def views(self, subject: Subject) -> Views:
         """Return what is known of a job."""
         job, own = subject.sent, subject.own
@@ -117,10 +121,14 @@ class SlurmAnswers:
         queue, accounts = record_of(self.queue, job, sender), record_of(self.accounts, job, sender)
         if queue is None and accounts is None:
             queue, accounts = (never_started(table, job, sender) for table in (self.queue, self.accounts))
-        if queue is not None or accounts is not None or own.state != states.SUBMITTED:
+        stale = (
+            accounts is not None and accounts.waits
+        )  # accounting does not hear of tasks that are cancelled in an array
+        if queue is not None or own.state != states.SUBMITTED or (accounts is not None and not stale):
             return Views(True, queue, accounts, *asked, cluster=TITLE)
-        known, begun = array_known(self._arrays, job, sender), holder(subject.paths, own.attempt) is not None
-        return Views(True, None, None, *asked, known, begun, cluster=TITLE)
+        known = array_known(self._queued_arrays if stale else self._arrays, job, sender)
+        begun = holder(subject.paths, own.attempt) is not None
+        return Views(True, None, accounts, *asked, known, begun, cluster=TITLE)
 
 
 def ask_soon(command: Sequence[str]) -> commands.Answer:
