@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from nemo_partial_hydra.composition.error_text import find, marked
+from nemo_partial_hydra.composition.error_text import marked, merged_into_reference
 
 from .command_line import CommandLine
 
@@ -42,7 +42,7 @@ def _spelled_otherwise(line: CommandLine, compose: Compose, error: Exception) ->
     there = {*_THERE.findall(str(error))}
     if there:
         return _respelled(line, compose, lambda text: _added(text) in there, _unset, lambda text: [f"+{text}"])
-    if find(error, AssertionError) is not None:
+    if merged_into_reference(error):
         return _respelled(line, compose, _puts_container, _refers, lambda text: [f"{_path(text)}=null", text])
     return None
 

@@ -152,6 +152,9 @@ def _of_plugin(error: BaseException) -> bool:
 
 def _foreign(error: BaseException) -> str:
     """Word an exception that Hydra let through while it read the command line."""
+    over = _over_reference() if merged_into_reference(error) else None
+    if over is not None:
+        return over
     for pattern, word in _FOREIGN:
         match = re.search(pattern, str(error), re.DOTALL)
         text = word(match) if match else None
@@ -193,8 +196,15 @@ def _no_choice(match: re.Match[str]) -> str | None:
     return None
 
 
-def _over_reference(match: re.Match[str]) -> str | None:
-    """Word a sweep of dicts or lists over a reference, which OmegaConf before 2.4 ends with an AssertionError."""
+def merged_into_reference(error: BaseException) -> bool:
+    """Whether OmegaConf could not put a dict or a list over a reference: before 2.4 an assertion of its own fails."""
+    found = find(error, AssertionError)
+    frames = traceback.extract_tb(found.__traceback__) if found is not None else []
+    return bool(frames) and frames[-1].name == "update" and "omegaconf" in frames[-1].filename
+
+
+def _over_reference() -> str | None:
+    """Word a sweep of dicts or lists over a reference."""
     for key, _, value in (argument.lstrip("+").partition("=") for argument in sys.argv[1:]):
         if value.lstrip()[:1] in ("{", "["):
             return f"{key}: a file has a reference here, which no sweep of dicts or lists replaces; sweep a group"
@@ -204,7 +214,6 @@ def _over_reference(match: re.Match[str]) -> str | None:
 # What Hydra lets through as Python's own exceptions: how the message begins, and what is said instead.
 _FOREIGN: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (r"^Index '(.*)' \(str\) is not an int|^invalid literal for int\(\) with base 10: '(.*)'", _in_list),
-    (r"^$", _over_reference),
     (r"^list indices must be integers", _deleted_element),
     (r"^Config group override must be", _no_choice),
     (r"^Expecting one subcommand", lambda match: "--shell-completion takes install=, uninstall= or query= and a shell"),

@@ -11,6 +11,7 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from nemo_partial_hydra.composition.compat import follows_references
 from nemo_partial_hydra.composition.sweep import left_to_jobs
 from tests.support.apps import CONF, SCRIPT, App
 
@@ -234,6 +235,16 @@ def test_edits_of_what_is_no_recipe(tmp_path: Path, edit: str) -> None:
         f"there is no recipe to edit; for the one at 'recipe' write +recipe.{name}..., with paths below it" in done.err
     )
     assert app.inline("+recipe._delete_=[opt]", "+opt._delete_=[lr]").code == 0
+
+
+def test_a_sweep_of_dicts_over_a_reference_works_or_is_refused_by_name(tmp_path: Path) -> None:
+    done = App(tmp_path, REFERS).run("-m", "recipe.opt={_target_: shop.SGD, lr: 3},{_target_: shop.SGD, lr: 2}")
+    if follows_references():
+        assert done.code == 0, done.err
+        assert "SGD(lr=3" in done.out
+    else:
+        assert done.code == 2
+        assert "recipe.opt: a file has a reference here" in done.err
 
 
 def test_a_fixed_null_below_a_swept_group_stays_as_it_is() -> None:
