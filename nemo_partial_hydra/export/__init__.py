@@ -11,5 +11,6 @@ May import: ``composition`` and what it may import.
 | how is a library made | ``library`` |
 | how does it replace the old one | ``publish`` |
 | are all recipes of a library fine | ``check`` |
+| who has signed a library | ``signed_library`` |
 | what does an export in a job run | ``in_job`` |
 """

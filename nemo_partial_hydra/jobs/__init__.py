@@ -10,6 +10,8 @@ OmegaConf here or below.
 | what is in ``job.yaml`` | ``job`` |
 | what is in ``status.json`` | ``status`` |
 | which process may run an attempt | ``claim`` |
+| how are signatures made, and which does a runner accept | ``openssh``, ``signers`` |
+| who has signed a job | ``signing`` |
 | which id did a cluster give to a job, which task is this process | ``job_id`` |
 | what does a frozen recipe leave open | ``placeholders`` |
 | when, by whom, from which commit and packages was it frozen | ``metadata`` |

@@ -3,7 +3,7 @@
 May import: the standard library only. No other module spells a file name, and ``files`` opens them, below ``root``::
 
     DIR/multirun.yaml
-    DIR/<job>/{job.yaml,status.json,result.json}
+    DIR/<job>/{job.yaml,job.yaml.sig,status.json,result.json}
     DIR/<job>/attempts/<n>/{out.log,err.log,claim,notice}
     DIR/submissions/<n>/{submission.json,settings.json,script.sh}
 """
@@ -47,6 +47,11 @@ class JobPaths:
     def job(self) -> Path:
         """What runs; it never changes."""
         return self.directory / JOB
+
+    @property
+    def signature(self) -> Path:
+        """Who has signed it."""
+        return self.directory / f"{JOB}.sig"
 
     @property
     def status(self) -> Path:

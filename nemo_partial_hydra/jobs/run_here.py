@@ -26,6 +26,8 @@ from .job import Head, read_head, read_job
 from .layout import JobPaths, find_jobs
 from .outcome import keep_status, read_result
 from .runner import next_attempt, refuse_done
+from .signers import Signers
+from .signing import signed
 from .status import DONE, FAILED, RUNNING, Status, now, read_status, seconds_between
 
 _START = str(Path(__file__).resolve().with_name("start.py"))
@@ -41,8 +43,12 @@ class Ran:
     line: str
 
 
-def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False) -> int:
+def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False, signers: Signers | None = None) -> int:
     """Run the job of a directory, or all of a sweep's that are not done, in the order of their numbers.
+
+    Parameters
+    ----------
+    signers : whose signatures the jobs must have.
 
     Returns
     -------
@@ -53,7 +59,7 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False) 
     JobError
         If there is no job.
     RefusedError
-        If it is one job and it is done already.
+        If it is one job and it is done already, or one that is to run has no such signature.
     """
     jobs = find_jobs(directory)
     alone = len(jobs) == 1 and jobs[0].directory == Path(os.path.abspath(directory))
@@ -61,6 +67,7 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False) 
     if not waiting:
         say(f"{directory}: all {len(jobs)} jobs are done; to run them again: --force")
         return ExitCode.DONE
+    signed(waiting, signers, directory)
     codes = []
     for paths in waiting:
         ran = _run(paths, allow, force, shown=alone, root=Path(os.path.abspath(directory)))

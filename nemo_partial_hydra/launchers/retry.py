@@ -18,6 +18,8 @@ from nemo_partial_hydra.jobs import files
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
+from nemo_partial_hydra.jobs.signers import Signers
+from nemo_partial_hydra.jobs.signing import signed
 from nemo_partial_hydra.messages import one_of, say
 
 from . import send as sending
@@ -67,6 +69,7 @@ def prepare(
     allow: Sequence[str] = (),
     force: bool = False,
     config_dir: str | None = None,
+    signers: Signers | None = None,
     clusters: Clusters = CLUSTERS,
 ) -> Retry:
     """Choose the jobs and their settings, and check that they may be sent again.
@@ -78,6 +81,7 @@ def prepare(
     arguments : ``hydra.launcher.*=...`` on top of the kept settings; with ``hydra/launcher=...`` instead of them.
     allow : dotted names that recipes may name, besides those that were allowed before.
     force : send also where the image was replaced since.
+    signers : whose signatures the jobs must have.
     clusters : where the jobs' clusters are looked up.
 
     Raises
@@ -94,6 +98,7 @@ def prepare(
     entries = _eligible(found, numbers, clusters)
     found.refuse_problems()
     refuse_foreign(watch.sweep, [entry.paths for entry in entries])
+    signed([entry.paths for entry in entries], signers, directory)
     groups = []
     for submission, members in _sent_alike(watch.sweep, entries):
         heads = [entry.head for entry in members]

@@ -23,6 +23,13 @@ CALLS = frozenset(
 ALLOWED = {
     "jobs.claim: Path('/proc/sys/kernel/random/boot_id').read_text": "the kernel's",
     "jobs.claim: Path(f'/proc/{pid}/stat').read_text": "the kernel's",
+    "jobs.openssh: (Path(folder) / f'{name}.sig').read_bytes": "made by this process: nobody else may enter it",
+    "jobs.openssh: (Path(folder) / name).write_bytes": "made by this process: nobody else may enter it",
+    "jobs.openssh: os.path.isfile": "the key that the user named",
+    "jobs.signers: file.unlink": "made by this process: nobody else may enter it",
+    "jobs.signers: file.write_bytes": "made by this process: nobody else may enter it",
+    "jobs.signers: made.copy.write_bytes": "made by this process: nobody else may enter it",
+    "jobs.signers: open": "the file of signers that the user named",
     "jobs.layout: root.is_dir": "the directory that the user named",
     "jobs.metadata: open": "the image that the user named",
     "jobs.metadata: os.path.isdir": "the image that the user named",

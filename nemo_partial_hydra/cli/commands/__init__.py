@@ -23,6 +23,7 @@ COMMANDS = (
     "library",
     "check",
     "diff",
+    "sign",
     "run",
     "snapshot",
     "schema",

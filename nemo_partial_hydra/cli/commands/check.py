@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from nemo_partial_hydra.cli import signers
 from nemo_partial_hydra.messages import json_text, say
 
 from . import Commands
+
+if TYPE_CHECKING:
+    from nemo_partial_hydra.jobs.signers import Signers
 
 
 def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
@@ -24,6 +30,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
     parser.add_argument("--library", action="append", default=[], metavar="DIR", help="a library in use besides")
     parser.add_argument("--processes", "-j", type=int, metavar="N", help="how many at a time (default: all processors)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    signers.add_option(parser, "accept only libraries")
     parser.set_defaults(command=run)
 
 
@@ -32,9 +39,14 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from nemo_partial_hydra.cli.progress import Progress
-    from nemo_partial_hydra.errors import ExitCode
+    from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.export.check import FINE, REFUSED, check, chosen
 
+    named = [*options.folders, *options.library]
+    if options.signers is not None and not named:
+        raise UsageError("--signers: name the libraries that must be signed; installed ones are not")
+    with signers.chosen(options, *named) as accepted:
+        _signed(named, accepted)
     folders, used = chosen(options.folders, options.library)
     with Progress() as progress:
         found = check(
@@ -59,3 +71,20 @@ def run(options: argparse.Namespace) -> int:
     if states[REFUSED]:
         return ExitCode.REFUSED
     return ExitCode.DONE if states[FINE] == len(found) else ExitCode.USAGE
+
+
+def _signed(named: Sequence[str], accepted: Signers | None) -> None:
+    """Refuse libraries that none of the signers has signed, before anything of them is read."""
+    if accepted is None:
+        return
+    from nemo_partial_hydra.errors import LibraryError, RefusedError
+    from nemo_partial_hydra.export import signed_library
+    from nemo_partial_hydra.messages import Problems
+
+    problems = Problems()
+    for folder in named:
+        try:
+            say(f"{folder}: signed by {signed_library.verify(folder, accepted)}", file=sys.stderr)
+        except (RefusedError, LibraryError) as error:
+            problems.messages.append(str(error))
+    problems.check(RefusedError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from nemo_partial_hydra.cli import signers
 from nemo_partial_hydra.messages import say
 
 from . import Commands
@@ -26,6 +27,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="also where the image was replaced since")
     parser.add_argument("--dry-run", action="store_true", help="print the batch script and the commands, send nothing")
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a config directory with launchers of your own")
+    signers.add_option(parser)
     parser.set_defaults(command=run)
 
 
@@ -42,9 +44,11 @@ def run(options: argparse.Namespace) -> int:
             settings.append(word)
         else:
             raise UsageError(f"{word}: neither the number of a job nor hydra.launcher.*=...")
-    found = retry.prepare(
-        options.directory, numbers, settings, allow=options.allow, force=options.force, config_dir=options.config_dir
-    )
+    with signers.chosen(options, options.directory) as accepted:
+        found = retry.prepare(
+            options.directory, numbers, settings, allow=options.allow, force=options.force,
+            config_dir=options.config_dir, signers=accepted,
+        )  # fmt: skip
     if options.dry_run:
         for group in found.groups:
             lines = [entry.head.overrides for entry in group.entries]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from nemo_partial_hydra.cli import signers
+
 from . import Commands
 
 
@@ -18,6 +20,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("directory", metavar="DIR", help="the directory of a job or of a sweep")
     parser.add_argument("--force", action="store_true", help="run jobs that are done once more")
+    signers.add_option(parser)
     parser.set_defaults(command=run)
 
 
@@ -25,4 +28,5 @@ def run(options: argparse.Namespace) -> int:
     """Run the jobs; return the exit code."""
     from nemo_partial_hydra.jobs.run_here import run_here
 
-    return run_here(options.directory, allow=options.allow, force=options.force)
+    with signers.chosen(options, options.directory) as found:
+        return run_here(options.directory, allow=options.allow, force=options.force, signers=found)

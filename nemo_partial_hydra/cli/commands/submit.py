@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from nemo_partial_hydra.cli import signers
 from nemo_partial_hydra.messages import say
 
 from . import Commands
@@ -25,6 +26,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
     parser.add_argument("--after", metavar="DIR2", help="start only when all jobs of DIR2 are done")
     parser.add_argument("--dry-run", action="store_true", help="print the batch script and the commands, send nothing")
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a config directory with launchers of your own")
+    signers.add_option(parser)
     parser.set_defaults(command=run)
 
 
@@ -32,12 +34,15 @@ def run(options: argparse.Namespace) -> int:
     """Submit; return the exit code."""
     from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
     from nemo_partial_hydra.jobs.layout import find_jobs, sweep_paths
+    from nemo_partial_hydra.jobs.signing import signed
     from nemo_partial_hydra.launchers import dry_run, send, submit
     from nemo_partial_hydra.launchers.arguments import composed
     from nemo_partial_hydra.launchers.container import bind
     from nemo_partial_hydra.launchers.settings import from_config
 
     jobs = find_jobs(options.directory)
+    with signers.chosen(options, options.directory) as accepted:
+        signed(jobs, accepted, options.directory)  # first: what nobody has signed is not looked into
     first = send.heads(jobs[:1])[0]
     one = len(jobs) == 1 and jobs[0].directory == sweep_paths(options.directory).directory
     sweep = send.sweep_of(jobs[0], first) if one else sweep_paths(options.directory)
