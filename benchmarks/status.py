@@ -90,7 +90,7 @@ def swept(folder: Path) -> SweepPaths:
         made = states.Status(
             state, 1, states.now(), states.now(), end, "n1", 7, sent_as.record(), 1 if error else 0, error
         )
-        job.status.write_text(states.encode(made))
+        job.status.write_text(states.encode(made, job))
         job.err(1).write_text("a line of a log\n" * 200)
         sent.append(SentJob(str(number), 1, sent_as))
     paths = sweep.submission(1)

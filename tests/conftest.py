@@ -17,6 +17,7 @@ from typing import NamedTuple, NoReturn
 import pytest
 from hypothesis import settings
 
+from nemo_partial_hydra.jobs import seal
 from tests.support import laws  # noqa: F401 - it registers the profiles
 
 # ``--hypothesis-profile=few`` is read later and wins.
@@ -101,6 +102,19 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     group = next((name for name in ONE_AT_A_TIME if item.get_closest_marker(name) is not None), None)
     if group is not None:
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _state_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the key that seals records out of the directory of whoever runs the tests."""
+    before = os.environ.get("XDG_STATE_HOME")
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    seal.require_key()
+    yield
+    if before is None:
+        del os.environ["XDG_STATE_HOME"]
+    else:
+        os.environ["XDG_STATE_HOME"] = before
 
 
 @pytest.fixture

@@ -8,20 +8,20 @@ over from itself.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.errors import JobError, RefusedError
 
-from . import files, folders
+from . import files, folders, seal
 from .job_id import JobId, this_task
 from .layout import JobPaths
+from .seal import Origin
 from .status import now
 
 JOIN_SECONDS = 120.0  # longer than NFS keeps a directory's old listing
@@ -38,6 +38,7 @@ class Holder:
     slurm : the record of the cluster's job that it is a task of, or None; files of format 1 call it so.
     restart : how often the cluster has started that job again.
     since : when it took the attempt.
+    origin : whether the claim is known to be this user's own word: only then may the process be told anything.
     """
 
     host: str
@@ -46,6 +47,7 @@ class Holder:
     restart: int = 0
     since: str = ""
     birth: str = ""
+    origin: Origin = field(default=Origin("no claim"), compare=False)
 
     def spell(self) -> str:
         """Spell it for a message."""
@@ -92,11 +94,28 @@ def holder(paths: JobPaths, attempt: int) -> Holder | None:
     if last is None:
         return None
     try:
-        data = json.loads(files.read_text(paths.root, last, _MAX_BYTES))
-        known = {field.name for field in dataclasses.fields(Holder)}
-        return Holder(**{name: value for name, value in data.items() if name in known})
+        text, owner = files.read_owned(paths.root, last, _MAX_BYTES)
+        data = json.loads(text.decode("utf-8"))
+        known = {name: data[name] for name in _KINDS if name in data}
+        if not all(type(value) in _KINDS[name] for name, value in known.items()):
+            raise TypeError(last)
+        place, tail, key_at = _seal_of(paths, last, attempt)
+        origin = seal.judged(data, seal.CLAIM, f"{place}/{tail}", key_at, root=paths.root, path=last, owner=owner)
+        return Holder(**known, origin=origin)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        return Holder("an unknown host", 0)  # a claim all the same: without it two processes might run
+        # A claim all the same: without it two processes might run.
+        return Holder("an unknown host", 0, origin=Origin("it cannot be read"))
+
+
+def _seal_of(paths: JobPaths, file: Path, attempt: int) -> tuple[str, str, seal.KeyAt]:
+    """Return the place of a job, a claim's path below it, and what gives the claim's key."""
+    tail = os.fspath(file)[len(os.fspath(paths.directory)) + 1 :]
+    return paths.sealed_by.place, tail, paths.sealed_by.key_at(tail, attempt)
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "host": (str,), "pid": (int,), "slurm": (dict, type(None)), "restart": (int,), "since": (str,), "birth": (str,),
+}  # fmt: skip
 
 
 def _restart_of(name: str) -> int | None:
@@ -118,12 +137,12 @@ def take(paths: JobPaths, attempt: int, me: Holder) -> None:
     """
     try:
         folders.make(paths.root, paths.attempt(attempt))
-        if files.write_once(paths.root, paths.claim(attempt), _text(me)):
+        if _write(paths, attempt, 0, me):
             return
         now_holds = holder(paths, attempt)
         mine = now_holds is not None and me.slurm is not None and now_holds.slurm == me.slurm
         if mine and now_holds is not None and now_holds.restart < me.restart:
-            if files.write_once(paths.root, paths.claim(attempt, me.restart), _text(me)):
+            if _write(paths, attempt, me.restart, me):
                 return
             now_holds = holder(paths, attempt)
     except OSError as error:
@@ -153,5 +172,10 @@ def wait_for(paths: JobPaths, attempt: int, me: Holder, seconds: float = JOIN_SE
         time.sleep(0.2)
 
 
-def _text(me: Holder) -> bytes:
-    return json.dumps(dataclasses.asdict(me)).encode()
+def _write(paths: JobPaths, attempt: int, restart: int, me: Holder) -> bool:
+    """Write a claim, sealed where this process has the key of the attempt; return whether nobody had before."""
+    file = paths.claim(attempt, restart)
+    place, tail, key_at = _seal_of(paths, file, attempt)
+    data = {name: getattr(me, name) for name in _KINDS}
+    made = seal.sealed(data, seal.CLAIM, f"{place}/{tail}", key_at(f"{place}/{tail}"))
+    return files.write_once(paths.root, file, json.dumps(made).encode())

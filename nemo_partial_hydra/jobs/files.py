@@ -52,16 +52,22 @@ def read(root: Path, path: Path, limit: int = MAX_BYTES) -> bytes:
     OSError
         Also if it has more than ``limit`` bytes.
     """
+    return read_owned(root, path, limit)[0]
+
+
+def read_owned(root: Path, path: Path, limit: int = MAX_BYTES) -> tuple[bytes, int]:
+    """Return what a file holds, and the number of the user whom it belongs to; raises what ``read`` does."""
     with folder(root, path.parent) as handle:
         opened = _plain(handle, path.name, path, os.O_RDONLY)
     with open(opened, "rb", buffering=0) as file:
-        length = os.fstat(opened).st_size
+        found = os.fstat(opened)
+        length = found.st_size
         data = file.read(length + 1) if length <= limit else b""
         while 0 < len(data) <= limit and (more := file.read(_PART)):  # it grows, or came in pieces
             data += more
     if max(length, len(data)) > limit:
         raise UnsafeFile(errno.EFBIG, f"{path} has more than {limit:,} bytes, which no such file has", str(path))
-    return data
+    return data, found.st_uid
 
 
 def read_text(root: Path, path: Path, limit: int = MAX_BYTES) -> str:
@@ -137,7 +143,7 @@ def write(root: Path, path: Path, data: str | bytes, *, mode: int | None = None,
 
 
 def _create(handle: int, name: str, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
-    with open(os.open(name, NEW, 0o666, dir_fd=handle), "wb") as stream:
+    with open(os.open(name, NEW, 0o666 if mode is None else mode, dir_fd=handle), "wb") as stream:
         stream.write(data)
         stream.flush()
         if durable:
@@ -146,7 +152,7 @@ def _create(handle: int, name: str, data: bytes, *, mode: int | None = None, dur
             os.fchmod(stream.fileno(), mode)
 
 
-def write_once(root: Path, path: Path, data: bytes) -> bool:
+def write_once(root: Path, path: Path, data: bytes, *, mode: int | None = None) -> bool:
     """Make a file that nobody else makes; return whether it was this process that made it.
 
     ``link(2)`` is atomic on NFS too (the manual page of ``open(2)`` says how); where a file system has no links, for
@@ -155,7 +161,7 @@ def write_once(root: Path, path: Path, data: bytes) -> bool:
     unique = f".{path.name}.{os.uname().nodename}.{os.getpid()}.{os.urandom(4).hex()}"
     with folder(root, path.parent) as handle:
         try:
-            _create(handle, unique, data)
+            _create(handle, unique, data, mode=mode)
             try:
                 os.link(unique, path.name, src_dir_fd=handle, dst_dir_fd=handle, follow_symlinks=False)
             except FileExistsError:
@@ -163,16 +169,16 @@ def write_once(root: Path, path: Path, data: bytes) -> bool:
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                return _made(handle, path.name, data)
+                return _made(handle, path.name, data, mode)
             return os.lstat(unique, dir_fd=handle).st_nlink == 2
         finally:
             with contextlib.suppress(OSError):
                 os.unlink(unique, dir_fd=handle)
 
 
-def _made(handle: int, name: str, data: bytes) -> bool:
+def _made(handle: int, name: str, data: bytes, mode: int | None) -> bool:
     try:
-        _create(handle, name, data, durable=False)
+        _create(handle, name, data, mode=mode, durable=False)
     except FileExistsError:
         return False
     return True
@@ -189,6 +195,15 @@ def exists(root: Path, path: Path) -> bool:
 def owner(root: Path, path: Path) -> int:
     """Return the number of the user whom a file belongs to."""
     return _stat(root, path).st_uid
+
+
+def owned(root: Path, path: Path, uid: int) -> bool:
+    """Whether a file that shows this owner is this user's or root's: see ``same_owner``."""
+    try:
+        with folder(root, path.parent) as handle:
+            return same_owner(handle, uid)
+    except OSError:
+        return False
 
 
 def size(root: Path, path: Path) -> int:

@@ -55,6 +55,8 @@ class Head:
         Versions by distribution: ``python``, ``nemo_partial_hydra`` and those of the targets.
     image : mapping or None
         ``{path, sha256}`` of the container image.
+    digest : str
+        Of the whole file, ``sha256:...``, as it was read; empty for a job that was not read from one.
     """
 
     hash: str
@@ -68,6 +70,7 @@ class Head:
     git: Mapping[str, Any] | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     image: Mapping[str, Any] | None = None
+    digest: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -142,8 +145,8 @@ def job_text(job: Job) -> str:
     return dump({**head, "recipe": job.recipe, **more})
 
 
-def is_frozen(paths: JobPaths, job: Job) -> bool:
-    """Whether a directory holds this very job already.
+def frozen_digest(paths: JobPaths, job: Job) -> str | None:
+    """Return the digest of the file if a directory holds this very job already; None if it holds none.
 
     Raises
     ------
@@ -152,50 +155,69 @@ def is_frozen(paths: JobPaths, job: Job) -> bool:
     """
     try:
         if not files.has(paths.root, paths.job):
-            return False
+            return None
     except OSError as error:
         raise JobError(f"{paths.job}: cannot be read: {error.strerror or error}") from None
     frozen = read_job(paths, verify=False)
     if frozen.hash == job.hash and recipe_hash(frozen.recipe) == job.hash:
-        return True
+        return frozen.digest
     raise JobError(
         f"{paths.directory}: another job is frozen there ({frozen.hash[:19]}...); a frozen job never changes: "
         "freeze into another directory, or remove that one"
     )
 
 
-def write_job(paths: JobPaths, job: Job) -> None:
-    """Write job.yaml, read-only; where the same job is frozen already nothing changes.
+def write_job(paths: JobPaths, job: Job) -> str:
+    """Write job.yaml, read-only; where the same job is frozen already nothing changes. Return the file's digest.
 
     Raises
     ------
     JobError
         If another job is frozen there, or it cannot be written.
     """
-    if is_frozen(paths, job):
-        return
+    known = frozen_digest(paths, job)
+    if known is not None:
+        return known
     try:
         folders.make(paths.root, paths.directory)
     except OSError as error:
         raise JobError(f"{paths.directory}: cannot be made: {error.strerror or error}") from error
-    files.write(paths.root, paths.job, job_text(job), mode=READ_ONLY)
+    text = job_text(job).encode()
+    files.write(paths.root, paths.job, text, mode=READ_ONLY)
+    return _digest(text)
 
 
-def read_job(paths: JobPaths, *, verify: bool = True) -> Job:
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def read_job(paths: JobPaths, *, verify: bool = True, digest: str | None = None) -> Job:
     """Read job.yaml.
+
+    Parameters
+    ----------
+    verify : whether the recipe's hash is checked.
+    digest : that of the file that is wanted; another one is not looked into.
 
     Raises
     ------
     JobError
         If there is none, or it is damaged, incomplete or of a newer format.
     RefusedError
-        If the recipe is not the one that was frozen.
+        If the recipe is not the one that was frozen, or the file not the one that is wanted.
     """
-    data = _mapping(paths, _read(paths))
+    text, found = _read(paths)
+    if digest is not None and found != digest:
+        raise RefusedError(
+            f"{paths.job}: is another file than the one that was to run: its digest is {found}, that of the one which "
+            f"was checked and sent {digest}; freeze the job again, or send this one if it is meant: nemo-hydra retry "
+            f"--force {paths.directory}"
+        )
+    data = _mapping(paths, text)
     recipe = data.get("recipe")
     if not isinstance(recipe, dict) or TARGET not in recipe:
         raise JobError(f"{paths.job}: the file is damaged: 'recipe' is no recipe")
-    job = Job(**_head(paths, data), recipe=recipe, signatures=data.get("signatures"))
+    job = Job(**_head(paths, data), digest=found, recipe=recipe, signatures=data.get("signatures"))
     if verify:
         job.verify(str(paths.job))
     return job
@@ -209,14 +231,16 @@ def read_head(paths: JobPaths) -> Head:
     JobError
         As for :func:`read_job`.
     """
-    text = _read(paths)
+    text, digest = _read(paths)
     head, found, _ = text.partition(_RECIPE_LINE)
-    return Head(**_head(paths, _mapping(paths, head + "\n" if found else text)))
+    return Head(**_head(paths, _mapping(paths, head + "\n" if found else text)), digest=digest)
 
 
-def _read(paths: JobPaths) -> str:
+def _read(paths: JobPaths) -> tuple[str, str]:
+    """Return the text of job.yaml, and the digest of the same bytes."""
     try:
-        return files.read_text(paths.root, paths.job, MAX_BYTES)
+        data = files.read(paths.root, paths.job, MAX_BYTES)
+        return data.decode("utf-8"), _digest(data)
     except FileNotFoundError:
         raise JobError(f"{paths.directory}: no job is frozen there: it has no {paths.job.name}") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -19,6 +19,7 @@ from pathlib import Path
 from nemo_partial_hydra.errors import JobError
 
 from . import files, folders
+from .seal import Seals, place_of
 
 JOB, STATUS, RESULT = "job.yaml", "status.json", "result.json"
 ATTEMPTS, SUBMISSIONS, MULTIRUN = "attempts", "submissions", "multirun.yaml"
@@ -33,15 +34,22 @@ class JobPaths:
     """The files of one job; ``directory`` is absolute and the working directory of what runs.
 
     ``sweep`` is the directory that it was found below, if it was not named itself: from there on no link is followed.
+    ``seals`` is what seals its records, where a process is told that; see ``sealed_by``.
     """
 
     directory: Path
     sweep: Path | None = field(default=None, compare=False)
+    seals: Seals | None = field(default=None, compare=False, repr=False)
 
     @property
     def root(self) -> Path:
         """The directory that the user named; see ``files``."""
         return self.sweep or self.directory
+
+    @property
+    def sealed_by(self) -> Seals:
+        """What seals its records, and tells whether they are this user's: by default the user's own key."""
+        return self.seals or Seals(place_of(self.root, self.directory))
 
     @property
     def job(self) -> Path:

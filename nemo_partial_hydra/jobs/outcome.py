@@ -112,7 +112,7 @@ def keep_status(paths: JobPaths, status: Status) -> bool:
         text = str(error)
     reason = "; ".join(filter(None, [status.reason, text]))[:500]
     short = dataclasses.replace(status, error=_shortened(status.error), reason=reason)
-    data = encode(short).encode()
+    data = encode(short, paths).encode()
     with contextlib.suppress(OSError):
         size = files.size(paths.root, paths.status)
         if len(data) <= max(size, _BLOCK):

@@ -19,6 +19,7 @@ from . import files, folders
 from .layout import JobPaths
 from .outcome import error_record, print_error
 from .signals import AttemptSignals, Terminated
+from .status import error_of
 
 _MAX_BYTES = 1 << 20
 
@@ -27,7 +28,7 @@ _MAX_BYTES = 1 << 20
 class Failure:
     """What another task failed with."""
 
-    error: Mapping[str, Any]
+    error: Mapping[str, Any] | None
     reason: str
 
 
@@ -65,7 +66,7 @@ def failure(paths: JobPaths, attempt: int) -> Failure | None:
         for name in folders.names(paths.root, folder):
             if name.startswith("task-") and name.endswith(".json"):
                 text = files.read_text(paths.root, folder / name, _MAX_BYTES)
-                return Failure(json.loads(text), f"{name[:-5].replace('-', ' ')} failed")
+                return Failure(error_of(json.loads(text)), f"{name[:-5].replace('-', ' ')} failed")
     except (OSError, ValueError, RecursionError):
         return None
     return None

@@ -21,14 +21,14 @@ from nemo_partial_hydra.messages import Shown, say
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime import session
 
-from . import files, folders
+from . import files, folders, seal
 from .job import Head, read_head, read_job
 from .layout import JobPaths, find_jobs
 from .outcome import keep_status, read_result
 from .runner import next_attempt, refuse_done
 from .signers import Signers
 from .signing import signed
-from .status import DONE, FAILED, RUNNING, Status, now, read_status, seconds_between
+from .status import DONE, FAILED, RUNNING, Status, now, read_status, read_to_write, seconds_between
 
 _START = str(Path(__file__).resolve().with_name("start.py"))
 _WIDTH = 160
@@ -63,6 +63,7 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False, 
     """
     jobs = find_jobs(directory)
     alone = len(jobs) == 1 and jobs[0].directory == Path(os.path.abspath(directory))
+    seal.require_key()  # without one the jobs run all the same
     waiting = [paths for paths in jobs if force or alone or read_status(paths).state != DONE]
     if not waiting:
         say(f"{directory}: all {len(jobs)} jobs are done; to run them again: --force")
@@ -84,16 +85,18 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, roo
         head = read_head(paths)
         refuse_done(paths, force)
         # A word that is missing costs no attempt.
-        session.workspace().policy.check_names(names_in(read_job(paths).recipe), allow)
+        job = read_job(paths)
+        session.workspace().policy.check_names(names_in(job.recipe), allow)
         attempt = next_attempt(paths, force)
     except RecipeError as error:
         return Ran(error.exit_code, f"Error: {error}")
-    command = [sys.executable, _START, str(paths.directory), "--attempt", str(attempt)]
+    command = [sys.executable, _START, str(paths.directory), "--attempt", str(attempt), f"--digest={job.digest}"]
     command += [f"--sweep={paths.sweep}"] if paths.sweep is not None else []
     command += [word for prefix in allow for word in ("--allow", prefix)] + (["--force"] if force else [])
-    code = _process(command, paths, attempt, root, shown)
+    code = _process(command, paths, attempt, root, shown=shown)
     status = read_status(paths)
     if status.state == RUNNING and status.attempt == attempt:  # it was killed: nobody else can say so
+        status = read_to_write(paths)
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         status = Status(
             FAILED, attempt, status.submitted, status.started, now(), status.host, status.pid, status.slurm,
@@ -104,7 +107,7 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, roo
     return Ran(code if code >= 0 else ExitCode.FAILED, _line(paths, head, status, attempt, code))
 
 
-def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, shown: bool) -> int:
+def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, *, shown: bool) -> int:
     """Run a job's process with its output in the attempt's logs; Ctrl-C reaches it, and is waited for."""
     try:
         folders.make(paths.root, paths.attempt(attempt))
@@ -112,8 +115,9 @@ def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, 
         with files.open_log(below, out_log) as out, files.open_log(below, err_log) as err:
             pipe = subprocess.PIPE if shown else None
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=pipe or out, stderr=pipe or err, env=_environment(root)
-            )
+                command, stdin=subprocess.DEVNULL, stdout=pipe or out, stderr=pipe or err,
+                env={**_environment(root), **paths.sealed_by.handed_over(attempt)},
+            )  # fmt: skip
             threads = []
             if process.stdout is not None and process.stderr is not None:
                 for source, log, screen in ((process.stdout, out, sys.stdout), (process.stderr, err, sys.stderr)):

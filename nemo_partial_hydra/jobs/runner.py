@@ -27,30 +27,44 @@ from nemo_partial_hydra.runtime.construct import make
 from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.signature import Signature
 
-from . import claim, files, folders, ranks
+from . import claim, files, folders, ranks, seal
 from .job import Job, read_job, versions_of
 from .job_id import this_task
 from .layout import JobPaths, job_paths
 from .outcome import error_record, keep_result, keep_status, print_error
 from .placeholders import expand
 from .signals import AttemptSignals, Terminated
-from .status import CANCELLED, DONE, FAILED, RETRIED, RUNNING, SUBMITTED, Status, last_attempt, now, read_status
+from .status import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    RETRIED,
+    RUNNING,
+    SUBMITTED,
+    Status,
+    last_attempt,
+    now,
+    read_status,
+    read_to_write,
+)  # fmt: skip
 
 WAY_OUT = "Freeze it again with what is installed here, or run it with what it was frozen for."
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a job is to be run; ``attempt`` None takes the next one."""
+    """How a job is to be run; ``attempt`` None takes the next one, ``digest`` None whatever job.yaml there is."""
 
     attempt: int | None = None
     allow: tuple[str, ...] = ()
     force: bool = False
     payload_signal: signal.Signals = signal.SIGTERM
+    digest: str | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job that a command line names; return the exit code."""
+    seals = seal.handed(os.environ)  # before anything of the job could see it
     # With a width of its own argparse does not import shutil, which every job would pay for.
     plain = partial(argparse.HelpFormatter, width=100)
     parser = argparse.ArgumentParser(prog="start.py", description="Run one frozen job.", formatter_class=plain)
@@ -59,15 +73,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--attempt", type=int, metavar="N", help="the attempt, from 1; by default the next one")
     parser.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
     parser.add_argument("--force", action="store_true", help="run a job that is done once more")
+    parser.add_argument("--digest", metavar="sha256:...", help="that of job.yaml; another file is refused")
     parser.add_argument("--payload-signal", default="SIGTERM", metavar="NAME", help="how the recipe is told to end")
     given = parser.parse_args(arguments)
     try:
         asked = signal.Signals[given.payload_signal]
     except KeyError:
         parser.error(f"--payload-signal: there is no signal '{given.payload_signal}'")
-    options = Options(given.attempt, tuple(given.allow), given.force, asked)
+    options = Options(given.attempt, tuple(given.allow), given.force, asked, given.digest)
+    paths = dataclasses.replace(job_paths(given.directory, given.sweep), seals=seals)
     try:
-        return run_job(job_paths(given.directory, given.sweep), options)
+        return run_job(paths, options)
     except RecipeError as error:
         say(f"Error: {error}", file=sys.stderr, flush=True)
         return error.exit_code
@@ -156,8 +172,8 @@ def refuse_done(paths: JobPaths, force: bool) -> None:
 
 
 def checked_recipe(paths: JobPaths, options: Options, environment: Mapping[str, str]) -> Tree:
-    """Read a job and check all that can be checked before it runs: hash, policy, drift, values."""
-    job = read_job(paths)
+    """Read a job and check all that can be checked before it runs: digest, hash, policy, drift, values."""
+    job = read_job(paths, digest=options.digest)
     workspace = session.workspace()
     workspace.policy.check_names(names_in(job.recipe), options.allow)
     data = expand(job.recipe, paths.directory, job.subdir, environment)
@@ -208,7 +224,7 @@ def _enter(paths: JobPaths) -> None:
 
 
 def _started(paths: JobPaths, attempt: int, me: claim.Holder) -> Status:
-    before = read_status(paths)
+    before = read_to_write(paths)
     same = before.attempt == attempt
     return Status(
         RUNNING,

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import files, folders
+from . import files, folders, seal
 from .job_id import JobId
-from .layout import JobPaths
+from .layout import STATUS, JobPaths
+from .seal import MINE, Origin
 
 FORMAT = 1
 MAX_BYTES = 1 << 20
@@ -90,22 +91,64 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
 
 def read_status(paths: JobPaths) -> Status:
     """Read how a job goes; a job without status.json is frozen, one whose file cannot be understood is lost."""
+    return _read(paths)[0]
+
+
+def read_record(paths: JobPaths) -> tuple[Status, Origin]:
+    """Read how a job goes, and whether this user wrote so; of a job without status.json nobody wrote anything."""
+    status, data, owner = _read(paths)
+    if data is None:
+        return status, MINE if owner is None else Origin(str(status.reason))
+    seals = paths.sealed_by
+    key_at = seals.key_at(STATUS, data.get("attempt"))
+    place = f"{seals.place}/{STATUS}"
+    return status, seal.judged(
+        data, seal.STATUS, place, key_at, root=paths.root, path=paths.status, owner=-1 if owner is None else owner
+    )
+
+
+def read_to_write(paths: JobPaths) -> Status:
+    """Read how a job goes, to write it again with more: of a record of somebody else only what cannot mislead.
+
+    Else that would be sealed as this user's own word. A process without a key seals nothing, and keeps all.
+    """
+    status, origin = read_record(paths)
+    if origin.mine or paths.sealed_by.key_of(status.attempt) is None:
+        return status
+    return Status(status.state, status.attempt, status.submitted, status.started, requeues=status.requeues)
+
+
+def _read(paths: JobPaths) -> tuple[Status, dict[str, Any] | None, int | None]:
+    """Return a status, what its file says where that is a JSON object, and whose it is; None where there is none."""
+    why, attempt = "", True
     try:
-        data = json.loads(files.read_text(paths.root, paths.status, MAX_BYTES))
+        text, owner = files.read_owned(paths.root, paths.status, MAX_BYTES)
+        data = json.loads(text.decode("utf-8"))
+        why = "" if isinstance(data, dict) else "is damaged: it is no JSON object"
     except FileNotFoundError:
-        return Status()
+        return Status(), None, None
     except OSError as error:
-        return Status(LOST, reason=f"{paths.status.name} cannot be read: {error.strerror or error}")
+        why, attempt = f"cannot be read: {error.strerror or error}", False
     except (ValueError, RecursionError):
-        return Status(LOST, reason=f"{paths.status.name} is damaged or half-written", attempt=last_attempt(paths))
-    if not isinstance(data, dict):
-        return Status(LOST, reason=f"{paths.status.name} is damaged: it is no JSON object", attempt=last_attempt(paths))
+        why = "is damaged or half-written"
+    if why:
+        number = last_attempt(paths) if attempt else 1
+        return Status(LOST, number, reason=f"{paths.status.name} {why}"), None, -1
     known = {name: data[name] for name in _KINDS if name in data and isinstance(data[name], _KINDS[name])}
     known = {name: value for name, value in known.items() if not (isinstance(value, bool))}
-    status = Status(**known)
-    if data.get("state") in STATES:
-        return status
-    return dataclasses.replace(status, state=LOST, reason=f"the state {data.get('state')!r} is not known here")
+    status = Status(**{**known, "error": error_of(known.get("error"))})
+    if data.get("state") not in STATES:
+        reason = f"the state {data.get('state')!r} is not known here"
+        status = dataclasses.replace(status, state=LOST, reason=reason)
+    return status, data, owner
+
+
+def error_of(data: Any) -> Mapping[str, Any] | None:
+    """Return what a record says of an error, if it is what ``outcome.error_record`` writes; None otherwise."""
+    if not isinstance(data, dict) or not all(isinstance(data.get(name), str) for name in ("type", "message")):
+        return None
+    where = data.get("where")
+    return {**data, "where": list(map(str, where)) if isinstance(where, list) else []}
 
 
 _TEXT, _NUMBER, _OBJECT = (str, type(None)), (int, type(None)), (dict, type(None))
@@ -151,10 +194,14 @@ def write_status(paths: JobPaths, status: Status, *, durable: bool = True) -> bo
     """
     if read_status(paths).attempt > status.attempt:
         return False
-    files.write(paths.root, paths.status, encode(status), durable=durable)
+    files.write(paths.root, paths.status, encode(status, paths), durable=durable)
     return True
 
 
-def encode(status: Status) -> str:
-    """Write a status as the text of status.json."""
-    return json.dumps({"format": FORMAT, **vars(status)}, indent=1) + "\n"
+def encode(status: Status, paths: JobPaths | None = None) -> str:
+    """Write a status as the text of a job's status.json, sealed where this process has the key of the attempt."""
+    data: dict[str, Any] = {"format": FORMAT, **vars(status)}
+    if paths is not None:
+        seals = paths.sealed_by
+        data = seal.sealed(data, seal.STATUS, f"{seals.place}/{STATUS}", seals.key_of(status.attempt))
+    return json.dumps(data, indent=1) + "\n"

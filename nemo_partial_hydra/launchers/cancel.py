@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.errors import JobError, UsageError
 from nemo_partial_hydra.jobs import claim, folders
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import LOCAL
@@ -90,8 +90,9 @@ def cancel(
         else:
             done.over.append((entry, f"{entry.state} already"))
     for name in sorted(active, key=lambda name: name != LOCAL):  # what cannot fail first
-        refusals = clusters.named(name).cancel([entry.subject for entry in active[name]])
-        for entry, refusal in zip(active[name], refusals, strict=True):
+        entries = [entry for entry in active[name] if not _foreign(entry, clusters, done)]
+        refusals = clusters.named(name).cancel([entry.subject for entry in entries]) if entries else []
+        for entry, refusal in zip(entries, refusals, strict=True):
             if refusal is None:
                 done.cancelled.append(entry)
                 _mark(entry)
@@ -100,9 +101,20 @@ def cancel(
     return done
 
 
+def _foreign(entry: Entry, clusters: Clusters, done: Cancelled) -> bool:
+    """Whether a job's id in a queue stands in a record of somebody else; then it is left, and that is said."""
+    if not entry.id or entry.subject.origin.mine:
+        return False
+    why = f"the record that names its id is not known to be yours ({entry.subject.origin.why})"
+    with contextlib.suppress(UsageError):  # a cluster that is not known here
+        why += f"; if it is: {clusters.named(entry.cluster).programs[1]} {entry.id}"
+    done.left.append((entry, why))
+    return True
+
+
 def _mark(entry: Entry) -> None:
     """Write that a job was cancelled which waited: it never runs, and nobody else would."""
-    status = states.read_status(entry.paths)
+    status = states.read_to_write(entry.paths)
     record = entry.merged.record
     waited = record is not None and record.waits
     if waited and status.state == states.SUBMITTED and claim.holder(entry.paths, status.attempt) is None:

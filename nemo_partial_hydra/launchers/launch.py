@@ -98,8 +98,8 @@ def launch(
         say(dry_run.text(sweep, jobs, settings, overrides=[job.overrides for _, job in made.jobs]))
         return made.returns()
     report.check()
-    write_sweep(made, config)
-    sent = send.send(sweep, jobs, settings, secrets, report=report)
+    digests = write_sweep(made, config)
+    sent = send.send(sweep, jobs, settings, secrets, digests=digests, report=report)
     if detach:
         return made.returns([job.spelled for job in sent.jobs])
     return _ended(made, jobs)

@@ -1,21 +1,22 @@
 """What a submission leaves in the sweep's directory: its settings, and which job became which task.
 
-May import: the standard library only.
+May import: the standard library only. Both are sealed (see ``jobs.seal``): ids are cancelled, and settings used again,
+only of what this user wrote in this place. What a submission pins is in it as digests, which need no key to be checked.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nemo_partial_hydra.errors import JobError
-from nemo_partial_hydra.jobs import files, folders
+from nemo_partial_hydra.errors import JobError, RefusedError
+from nemo_partial_hydra.jobs import files, folders, seal
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths
+from nemo_partial_hydra.jobs.seal import MINE, Origin
 
 from .settings import Settings, from_record
 
@@ -31,11 +32,13 @@ class SentJob:
     subdir : its place below the sweep's directory.
     attempt : which attempt was sent, from 1.
     id : what the cluster calls it; None while it is being sent.
+    digest : that of its job.yaml as it was checked; None in records of older versions.
     """
 
     subdir: str
     attempt: int
     id: JobId | None = None
+    digest: str | None = None
 
     @property
     def spelled(self) -> str:
@@ -57,6 +60,8 @@ class Submission:
     after : the dependency, as it was sent.
     directory, folder : where the sweep, and submitit's files of it, were then; the sweep may have been moved since.
     pid : the process that submitted it, and on this machine runs it.
+    settings : the digest of its settings; None in records of older versions.
+    origin : whether the record is known to be this user's own word.
     """
 
     number: int
@@ -70,6 +75,8 @@ class Submission:
     directory: str | None = None
     folder: str | None = None
     pid: int | None = None
+    settings: str | None = None
+    origin: Origin = field(default=MINE, compare=False)
 
     @property
     def arrays(self) -> list[str]:
@@ -80,25 +87,46 @@ class Submission:
 def write_submission(paths: SubmissionPaths, submission: Submission) -> None:
     """Write submission.json."""
     jobs = [{**vars(job), "id": job.id.record() if job.id else None} for job in submission.jobs]
-    data = {"format": FORMAT, **vars(submission), "jobs": jobs}
-    files.write(paths.root, paths.record, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+    data = {name: value for name, value in vars(submission).items() if name != "origin"}
+    _write(paths.root, paths.record, seal.SUBMISSION, {"format": FORMAT, **data, "jobs": jobs})
 
 
 def read_submission(paths: SubmissionPaths) -> Submission:
-    """Read submission.json.
+    """Read submission.json; ``origin`` says whether it may be acted on.
 
     Raises
     ------
     JobError
         If there is none, or it is damaged.
     """
-    data = _read(paths.root, paths.record)
-    known = {each.name for each in dataclasses.fields(Submission)}
+    data, origin = _read(paths.root, paths.record, seal.SUBMISSION)
     try:
-        jobs = tuple(SentJob(job["subdir"], job["attempt"], JobId.of(job.get("id"))) for job in data["jobs"])
-        return Submission(**{key: value for key, value in data.items() if key in known and key != "jobs"}, jobs=jobs)
-    except (KeyError, TypeError) as error:
+        jobs = tuple(map(_sent_job, data["jobs"]))
+        known = {name: data[name] for name in _KINDS if name in data}
+        for name, value in known.items():
+            _expect(name, value, _KINDS[name])
+        return Submission(**{**known, "number": int(paths.directory.name)}, jobs=jobs, origin=origin)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise JobError(f"{paths.record}: the file is damaged: {error}") from None
+
+
+_TEXT, _NUMBER = (str, type(None)), (int, type(None))
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "cluster": (str,), "name": (str,), "created": (str,), "user": (str,), "host": (str,), "after": _TEXT,
+    "directory": _TEXT, "folder": _TEXT, "pid": _NUMBER, "settings": _TEXT,
+}  # fmt: skip
+
+
+def _sent_job(data: Mapping[str, Any]) -> SentJob:
+    for name, kinds in (("subdir", (str,)), ("attempt", (int,))):
+        _expect(f"jobs.{name}", data[name], kinds)
+    _expect("jobs.digest", data.get("digest"), _TEXT)
+    return SentJob(data["subdir"], data["attempt"], JobId.of(data.get("id")), data.get("digest"))
+
+
+def _expect(name: str, value: Any, kinds: tuple[type, ...]) -> None:
+    if type(value) not in kinds:
+        raise TypeError(f"{name} cannot be {value!r}")
 
 
 def submissions(sweep: SweepPaths, problems: list[str] | None = None) -> list[Submission]:
@@ -145,21 +173,52 @@ def numbers(sweep: SweepPaths) -> list[int]:
     return sorted(int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 10)
 
 
-def write_settings(paths: SubmissionPaths, settings: Settings) -> None:
-    """Write settings.json, without the value of any secret."""
-    files.write(paths.root, paths.settings, json.dumps(settings.record(), indent=1, ensure_ascii=False) + "\n")
+def write_settings(paths: SubmissionPaths, settings: Settings) -> str:
+    """Write settings.json, without the value of any secret; return the digest of what it says."""
+    data = json.loads(json.dumps(settings.record()))  # as they are read
+    _write(paths.root, paths.settings, seal.SETTINGS, data)
+    return seal.content_digest(data)
 
 
-def read_settings(paths: SubmissionPaths) -> Settings:
+def read_settings(paths: SubmissionPaths, digest: str | None = None) -> Settings:
     """Read settings.json.
+
+    Parameters
+    ----------
+    digest : that of the settings that are wanted: what is to run was sent with them. None takes whatever is there.
 
     Raises
     ------
     JobError
         If there is none, or it is damaged.
+    RefusedError
+        If it says something else than what was submitted.
+    """
+    data, _ = _read(paths.root, paths.settings, seal.SETTINGS)
+    found = seal.content_digest(data)
+    if digest is not None and found != digest:
+        raise RefusedError(
+            f"{paths.settings}: are other settings than those that were submitted: their digest is {found}, that of "
+            f"those which were sent {digest}; send the jobs again: nemo-hydra retry {paths.root}"
+        )
+    return _settings(paths, data)
+
+
+def own_settings(paths: SubmissionPaths) -> tuple[Settings | None, str]:
+    """Read settings.json for another submission, if this user wrote it here; else None, and why not.
+
+    Settings decide what runs on this host: ``setup`` lines, the executable, what recipes may name.
     """
     try:
-        return from_record(_read(paths.root, paths.settings))
+        data, origin = _read(paths.root, paths.settings, seal.SETTINGS)
+        return (_settings(paths, data), "") if origin.mine else (None, f"{paths.settings}: {origin.why}")
+    except JobError as error:
+        return None, str(error)
+
+
+def _settings(paths: SubmissionPaths, data: Mapping[str, Any]) -> Settings:
+    try:
+        return from_record(data)
     except (KeyError, TypeError, AttributeError) as error:
         raise JobError(f"{paths.settings}: the file is damaged: {error}") from None
 
@@ -177,9 +236,15 @@ def sweep_of(submission: SubmissionPaths) -> Path:
     return submission.directory.parent.parent
 
 
-def _read(root: Path, path: Path) -> dict[str, Any]:
+def _write(root: Path, path: Path, kind: str, data: Mapping[str, Any]) -> None:
+    made = seal.sealed(data, kind, seal.place_of(root, path), seal.user_key())
+    files.write(root, path, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+
+
+def _read(root: Path, path: Path, kind: str) -> tuple[dict[str, Any], Origin]:
     try:
-        data = json.loads(files.read_text(root, path))
+        text, owner = files.read_owned(root, path)
+        data = json.loads(text.decode("utf-8"))
     except FileNotFoundError:
         raise JobError(f"{path}: there is no such file") from None
     except OSError as error:
@@ -188,4 +253,6 @@ def _read(root: Path, path: Path) -> dict[str, Any]:
         raise JobError(f"{path}: the file is damaged: {error}") from None
     if not isinstance(data, dict):
         raise JobError(f"{path}: the file is damaged: it is no JSON object")
-    return data
+    place = seal.place_of(root, path)
+    origin = seal.judged(data, kind, place, lambda there: seal.user_key(), root=root, path=path, owner=owner)
+    return data, origin

@@ -1,7 +1,7 @@
 """Try again what failed, was lost, timed out or was cancelled: a new attempt, with the settings it was sent with.
 
 May import: the standard library and PyYAML; Hydra, where settings are changed. Stored settings decide what runs on this
-host (``setup`` lines, the executable), so only those are taken that whoever sends the jobs again has written.
+host (``setup`` lines, the executable), so only those are taken that this user wrote in this place (see ``jobs.seal``).
 """
 
 from __future__ import annotations
@@ -9,24 +9,23 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_partial_hydra.errors import ClusterError, JobError, RefusedError, UsageError
-from nemo_partial_hydra.jobs import files
+from nemo_partial_hydra.errors import ClusterError, RefusedError, UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 from nemo_partial_hydra.jobs.signers import Signers
 from nemo_partial_hydra.jobs.signing import signed
-from nemo_partial_hydra.messages import one_of, say
+from nemo_partial_hydra.messages import Problems, one_of, say
 
 from . import send as sending
 from .arguments import composed
 from .clusters.registry import CLUSTERS, Clusters
 from .container import bind
-from .records import Submission, read_settings
+from .records import Submission, own_settings
 from .settings import Settings, from_config, stamp
 from .status.entries import Entry, Overview
 from .status.look import Watch
@@ -40,6 +39,7 @@ class Group:
     entries: Sequence[Entry]
     settings: Settings
     secrets: Mapping[str, str]
+    digests: Mapping[JobPaths, str]
 
     @property
     def jobs(self) -> list[JobPaths]:
@@ -80,14 +80,15 @@ def prepare(
     numbers : which of its jobs; none for all that failed, were lost, timed out or were cancelled.
     arguments : ``hydra.launcher.*=...`` on top of the kept settings; with ``hydra/launcher=...`` instead of them.
     allow : dotted names that recipes may name, besides those that were allowed before.
-    force : send also where the image was replaced since.
+    force : send also where the image or a job.yaml was replaced since.
     signers : whose signatures the jobs must have.
     clusters : where the jobs' clusters are looked up.
 
     Raises
     ------
     RefusedError
-        If a named job is no such one, if there is none, if the image was replaced, or a recipe was changed.
+        If a named job is no such one, if there is none, if the image or a job.yaml was replaced, or the settings are
+        not known to be this user's own and none are named.
     ClusterError
         If it cannot be known whether a job still runs.
     UsageError
@@ -99,16 +100,39 @@ def prepare(
     found.refuse_problems()
     refuse_foreign(watch.sweep, [entry.paths for entry in entries])
     signed([entry.paths for entry in entries], signers, directory)
+    if not force:
+        refuse_exchanged(entries)
     groups = []
-    for submission, members in _sent_alike(watch.sweep, entries):
+    for kept, members in _sent_alike(watch.sweep, entries):
         heads = [entry.head for entry in members]
-        settings, secrets = again(watch.sweep, submission, heads, arguments, allow, config_dir, clusters)
+        settings, secrets = again(watch.sweep, kept, heads, arguments, allow, config_dir, clusters)
         if not force:
-            check_image(watch.sweep, submission, heads, settings)
-        groups.append(Group(members, settings, secrets))
-    for group in groups:
-        sending.verify(group.jobs, group.settings.allow)
+            check_image(kept.settings, heads, settings)
+        digests = sending.verify([entry.paths for entry in members], settings.allow, heads)
+        groups.append(Group(members, settings, secrets, digests))
     return Retry(watch.sweep, groups, clusters)
+
+
+def refuse_exchanged(entries: Sequence[Entry]) -> None:
+    """Refuse jobs whose job.yaml is another file than the one that was submitted, as far as this user's records say.
+
+    Raises
+    ------
+    RefusedError
+        Naming each, with both digests.
+    """
+    problems = Problems()
+    for entry in entries:
+        sent = entry.subject.sent
+        known = sent.digest if sent is not None and entry.subject.origin.mine else None
+        if known is not None and entry.head.digest not in ("", known):
+            problems.add(
+                (),
+                f"{entry.paths.job}: is another file than the one that was submitted: its digest is "
+                f"{entry.head.digest}, that of the other {known}; freeze the job again, or send this one if it is "
+                "meant: --force",
+            )
+    problems.check(RefusedError)
 
 
 def send(retry: Retry) -> list[JobPaths]:
@@ -118,8 +142,9 @@ def send(retry: Retry) -> list[JobPaths]:
         names = ", ".join(entry.name for entry in group.entries[:12]) + (", ..." if len(group.entries) > 12 else "")
         say(f"Trying again: {names}", flush=True)
         sending.send(
-            retry.sweep, group.jobs, group.settings, group.secrets, attempts=group.attempts, clusters=retry.clusters
-        )
+            retry.sweep, group.jobs, group.settings, group.secrets, attempts=group.attempts, digests=group.digests,
+            clusters=retry.clusters,
+        )  # fmt: skip
         if sending.waited_for(group.settings, retry.clusters):
             waited += group.jobs
     return waited
@@ -170,61 +195,49 @@ def _why_not(entry: Entry) -> str:
     return f"is {entry.state}{as_what}: nothing runs twice; nemo-hydra cancel ends it"
 
 
-def _sent_alike(sweep: SweepPaths, entries: Iterable[Entry]) -> list[tuple[Submission | None, list[Entry]]]:
+@dataclass(frozen=True)
+class Kept:
+    """The settings that jobs were sent with, if this user wrote them here; else None, and why not."""
+
+    settings: Settings | None = None
+    why: str = ""
+
+
+def _sent_alike(sweep: SweepPaths, entries: Iterable[Entry]) -> list[tuple[Kept, list[Entry]]]:
     """Group jobs by the settings that they were sent with; the last such submission stands for all."""
-    groups: list[tuple[Submission | None, list[Entry]]] = []
+    groups: list[tuple[Kept, list[Entry]]] = []
     place: dict[int, int] = {}
-    settings: list[Settings | None] = []
+    alike: list[Kept] = []
     for entry in sorted(entries, key=lambda each: -(each.submission.number if each.submission else 0)):
         number = entry.submission.number if entry.submission else 0
         if number not in place:
-            mine: Settings | None = None
-            if entry.submission is not None:
-                mine = dataclasses.replace(kept(sweep, entry.submission), image_stamp=None)
-            if mine not in settings:
-                settings.append(mine)
-                groups.append((entry.submission, []))
-            place[number] = settings.index(mine)
+            kept = kept_of(sweep, entry.submission)
+            bare = kept
+            if kept.settings is not None:
+                bare = Kept(dataclasses.replace(kept.settings, image_stamp=None))
+            if bare not in alike:
+                alike.append(bare)
+                groups.append((kept, []))
+            place[number] = alike.index(bare)
         groups[place[number]][1].append(entry)
     for _, members in groups:
         members.sort(key=lambda each: each.head.num)
     return groups
 
 
-def kept(sweep: SweepPaths, submission: Submission) -> Settings:
-    """Read the settings of a submission, with the paths of a sweep that was moved as they are now."""
-    settings = read_settings(sweep.submission(submission.number))
-    before, now = submission.directory, str(sweep.directory)
-    if before is None or before == now:
-        return settings
-    found: Settings = moved(settings, lambda text: _moved_text(text, before, now))
-    return found
-
-
-def moved(data: Any, change: Callable[[str], str]) -> Any:
-    """Return settings with every text changed."""
-    if isinstance(data, str):
-        return change(data)
-    if isinstance(data, Mapping):
-        return {key: moved(value, change) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return type(data)(moved(value, change) for value in data)
-    if dataclasses.is_dataclass(data) and not isinstance(data, type):
-        changed = {each.name: moved(getattr(data, each.name), change) for each in dataclasses.fields(data)}
-        return dataclasses.replace(data, **changed)
-    return data
-
-
-def _moved_text(text: str, before: str, now: str) -> str:
-    """Change a path in a directory that was moved; also ``SOURCE:DESTINATION``, of which the source is on this host."""
-    if text == before or text.startswith((f"{before}/", f"{before}:")):
-        return now + text[len(before) :]
-    return text
+def kept_of(sweep: SweepPaths, submission: Submission | None) -> Kept:
+    """Return the settings of a submission that may be used again."""
+    if submission is None:
+        return Kept()
+    paths = sweep.submission(submission.number)
+    if not submission.origin.mine:  # it says that these settings are of this job
+        return Kept(None, f"{paths.record}: {submission.origin.why}")
+    return Kept(*own_settings(paths))
 
 
 def again(
     sweep: SweepPaths,
-    submission: Submission | None,
+    kept: Kept,
     heads: Sequence[Head],
     arguments: Sequence[str],
     allow: Sequence[str],
@@ -236,13 +249,17 @@ def again(
     if any(text.startswith("hydra/launcher=") for text in arguments):
         config, cluster = composed(arguments, sweep, name, config_dir, clusters)
         return from_config(config, cluster.name, code=bind.folders(head.app for head in heads), allow=allow)
-    if submission is None:
+    before, launchers = kept.settings, " or ".join(clusters.launchers)
+    if before is None and kept.why:
+        raise RefusedError(
+            f"{kept.why}. Settings name what runs on this host, so they are taken from no record that is not known to "
+            f"be yours: name them anew: hydra/launcher={launchers} hydra.launcher.*=..., and --allow"
+        )
+    if before is None:
         raise UsageError(
             f"job {heads[0].num}: was not sent by a launcher, so there are no settings to send it with "
-            f"again: run it here (nemo-hydra run), or name them: hydra/launcher={' or '.join(clusters.launchers)}"
+            f"again: run it here (nemo-hydra run), or name them: hydra/launcher={launchers}"
         )
-    _trust(sweep, submission)
-    before = kept(sweep, submission)
     allowed = tuple(dict.fromkeys((*before.allow, *allow)))
     missing = [each for each in before.secrets if each not in os.environ]
     if missing:
@@ -254,20 +271,6 @@ def again(
     defaults, _ = composed(line, sweep, name, config_dir, clusters)
     config = changed(config_of(before), defaults, arguments)
     return from_config(config, before.cluster, code=before.code, allow=allowed)
-
-
-def _trust(sweep: SweepPaths, submission: Submission) -> None:
-    paths = sweep.submission(submission.number)
-    file = paths.settings
-    try:
-        owner = files.owner(paths.root, file)
-    except OSError as error:
-        raise JobError(f"{file}: {error.strerror}; name the settings: hydra/launcher=...") from None
-    if owner != os.geteuid():
-        raise RefusedError(
-            f"{file}: was written by another user, and settings name what runs on this host: name your own, "
-            "hydra/launcher=..."
-        )
 
 
 def config_of(settings: Settings) -> dict[str, Any]:
@@ -303,8 +306,8 @@ def changed(before: Mapping[str, Any], defaults: Mapping[str, Any], arguments: S
     return made
 
 
-def check_image(sweep: SweepPaths, submission: Submission | None, heads: Sequence[Head], settings: Settings) -> None:
-    """Refuse an image that is another one than the jobs were frozen for, or were sent with before.
+def check_image(before: Settings | None, heads: Sequence[Head], settings: Settings) -> None:
+    """Refuse an image that is another one than the jobs were frozen for, or were sent with ``before``.
 
     Raises
     ------
@@ -312,7 +315,6 @@ def check_image(sweep: SweepPaths, submission: Submission | None, heads: Sequenc
         If it is.
     """
     image = settings.container.image
-    before = kept(sweep, submission) if submission is not None else None
     known = before.image_stamp if before is not None and before.container.image == image else None
     now = stamp(image)
     if image is None or now is None or now == known:

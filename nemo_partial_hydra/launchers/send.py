@@ -52,6 +52,7 @@ def send(
     secrets: Mapping[str, str],
     *,
     attempts: Mapping[JobPaths, int] | None = None,
+    digests: Mapping[JobPaths, str] | None = None,
     after: str | None = None,
     report: Report | None = None,
     clusters: Clusters = CLUSTERS,
@@ -66,8 +67,9 @@ def send(
         After saying how to cancel.
     """
     sent = submit.submit(
-        sweep, jobs, settings, secrets=secrets, attempts=attempts, after=after, report=report, clusters=clusters
-    )
+        sweep, jobs, settings, secrets=secrets, attempts=attempts, digests=digests, after=after, report=report,
+        clusters=clusters,
+    )  # fmt: skip
     queued = clusters.named(settings.cluster).run is None
     if queued:
         number = f"{len(sent.jobs)} job" + ("s" if len(sent.jobs) > 1 else "")
@@ -122,8 +124,16 @@ def heads(jobs: Sequence[JobPaths]) -> list[Head]:
     return [read_head(job) for job in jobs]
 
 
-def verify(jobs: Sequence[JobPaths], allow: Sequence[str] = ()) -> None:
+def verify(jobs: Sequence[JobPaths], allow: Sequence[str], heads: Sequence[Head]) -> dict[JobPaths, str]:
     """Check that every recipe is the one that was frozen and names only what is allowed, before anything is sent.
+
+    Parameters
+    ----------
+    heads : what the settings were made for: a file that was exchanged since is refused.
+
+    Returns
+    -------
+    The digests of the files: what was checked, and nothing else, may run.
 
     Raises
     ------
@@ -134,8 +144,12 @@ def verify(jobs: Sequence[JobPaths], allow: Sequence[str] = ()) -> None:
     from nemo_partial_hydra.runtime import session
 
     policy = session.workspace().policy
-    for job in jobs:
-        policy.check_names(names_in(read_job(job).recipe), allow)
+    digests = {}
+    for paths, head in zip(jobs, heads, strict=True):
+        job = read_job(paths, digest=head.digest or None)
+        policy.check_names(names_in(job.recipe), allow)
+        digests[paths] = job.digest
+    return digests
 
 
 def verify_image(found: Sequence[Head], settings: Settings) -> None:

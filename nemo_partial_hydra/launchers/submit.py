@@ -18,9 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nemo_partial_hydra.errors import ClusterError, JobError, RefusedError
-from nemo_partial_hydra.jobs import files, folders
+from nemo_partial_hydra.jobs import files, folders, seal
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.claim import holder
+from nemo_partial_hydra.jobs.job import read_head
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths
 from nemo_partial_hydra.messages import say
@@ -37,8 +38,11 @@ from .worker.task import JobTask
 _MINE = 0o755
 """The permissions of a submission's directories, whatever the umask: submitit and SLURM open by path what is run."""
 
+
 Chosen = tuple[JobPaths, int]
 """A job and the number of the attempt that is sent."""
+Taken = tuple[JobPaths, int, bytes | None]
+"""A job that was claimed, the attempt, and what was in its status.json before."""
 
 
 def submit(
@@ -48,6 +52,7 @@ def submit(
     *,
     secrets: Mapping[str, str] | None = None,
     attempts: Mapping[JobPaths, int] | None = None,
+    digests: Mapping[JobPaths, str] | None = None,
     after: str | None = None,
     report: Report | None = None,
     clusters: Clusters = CLUSTERS,
@@ -63,6 +68,7 @@ def submit(
     settings : the launcher's settings.
     secrets : values of ``settings.secrets``: they are handed to the cluster's command and written nowhere.
     attempts : the number of each job's attempt; 1 where it is not given.
+    digests : of each job.yaml as it was checked: no other file runs. Where it is not given, of the file as it is now.
     after : a dependency, as ``Cluster.dependency`` returned it.
     report : what ``check`` found, where that was asked already.
     clusters : where ``settings.cluster`` is looked up.
@@ -72,14 +78,18 @@ def submit(
     UsageError, ClusterError
         If something is known to go wrong: all of it, and nothing was submitted.
     RefusedError
-        If a job was submitted or run already.
+        If a job was submitted or run already, or the key that tells own records from those of others is not safe.
     """
     refuse_foreign(sweep, jobs)
+    unsealed = seal.require_key()
     report = report or check(sweep, settings, after, clusters)
     report.check()
     cluster = clusters.named(settings.cluster)
+    if unsealed:
+        say(seal.note(unsealed), file=sys.stderr)
     chosen = [(job, (attempts or {}).get(job, 1)) for job in jobs]
-    with claimed(sweep, chosen, settings, after) as (paths, submission):
+    pinned = {job: (digests or {}).get(job) or read_head(job).digest for job in jobs}
+    with claimed(sweep, chosen, settings, after, pinned) as (paths, submission):
         if cluster.run is not None:
             return submission
         whole = Array(
@@ -138,7 +148,14 @@ def submitit_folder(paths: SubmissionPaths, settings: Settings) -> Path:
 
 def tasks_of(paths: SubmissionPaths, sweep: SweepPaths, submission: Submission) -> list[Task]:
     """Return what runs each job of a submission on its host."""
-    return [JobTask(str(paths.directory), str(sweep.job(job.subdir).directory), job.attempt) for job in submission.jobs]
+    jobs = [(sweep.job(each.subdir), each) for each in submission.jobs]
+    return [
+        JobTask(
+            str(paths.directory), str(job.directory), each.attempt, digest=each.digest, settings=submission.settings,
+            place=job.sealed_by.place,
+        )
+        for job, each in jobs
+    ]  # fmt: skip
 
 
 def parts(count: int, size: int) -> list[range]:
@@ -196,10 +213,17 @@ def record_ids(paths: SubmissionPaths, submission: Submission, ids: Sequence[Job
 
 @contextlib.contextmanager
 def claimed(
-    sweep: SweepPaths, chosen: Sequence[Chosen], settings: Settings, after: str | None
+    sweep: SweepPaths,
+    chosen: Sequence[Chosen],
+    settings: Settings,
+    after: str | None,
+    pinned: Mapping[JobPaths, str] | None = None,
 ) -> Iterator[tuple[SubmissionPaths, Submission]]:
-    """Claim jobs for a new submission and say that they are submitted; give them back if they could not be sent."""
-    taken: dict[JobPaths, tuple[JobPaths, int, states.Status]] = {}
+    """Claim jobs for a new submission and say that they are submitted; give them back if they could not be sent.
+
+    ``pinned`` has the digests of the jobs' files, for the record.
+    """
+    taken: dict[JobPaths, Taken] = {}
     settings = dataclasses.replace(settings, image_stamp=stamp(settings.container.image))
     paths = new_directory(sweep)
     try:
@@ -215,13 +239,15 @@ def claimed(
             created=states.now(),
             user=getpass.getuser(),
             host=socket.gethostname(),
-            jobs=tuple(SentJob(subdir_of(sweep, job), attempt) for job, attempt in chosen),
+            jobs=tuple(
+                SentJob(subdir_of(sweep, job), attempt, digest=(pinned or {}).get(job)) for job, attempt in chosen
+            ),
             after=after,
             directory=str(sweep.directory),
             folder=str(submitit_folder(paths, settings)),
             pid=os.getpid(),
+            settings=write_settings(paths, settings),
         )
-        write_settings(paths, settings)
         write_submission(paths, submission)
         yield paths, submission
     except _PartlySent as error:
@@ -248,19 +274,21 @@ def new_directory(sweep: SweepPaths) -> SubmissionPaths:
         raise JobError(f"{sweep.submissions}: cannot be made: {error.strerror or error}") from error
 
 
-def claim(job: JobPaths, attempt: int) -> states.Status:
-    """Take an attempt of a job for this submission and say so in status.json; return what it said before.
+def claim(job: JobPaths, attempt: int) -> bytes | None:
+    """Take an attempt of a job for this submission and say so in status.json; return what was in there before.
 
     Raises
     ------
     RefusedError
         If the attempt was submitted or run already.
     """
-    before = states.read_status(job)
+    before = None
+    with contextlib.suppress(OSError):
+        before = files.read(job.root, job.status, states.MAX_BYTES)
     try:
         folders.make(job.root, job.attempt(attempt), new=True)
     except FileExistsError:
-        raise RefusedError(f"{job.directory}: {taken_by(job, attempt, before)}") from None
+        raise RefusedError(f"{job.directory}: {taken_by(job, attempt, states.read_status(job))}") from None
     except OSError as error:
         raise JobError(f"{job.attempt(attempt)}: cannot be made: {error.strerror or error}") from error
     try:
@@ -281,13 +309,13 @@ def taken_by(job: JobPaths, attempt: int, before: states.Status) -> str:
     return f"is {before.state} already{where}; nothing is submitted twice"
 
 
-def give_back(taken: Sequence[tuple[JobPaths, int, states.Status]]) -> None:
+def give_back(taken: Sequence[Taken]) -> None:
     """Undo ``claim`` for jobs that were not sent."""
     for job, attempt, before in taken:
         with contextlib.suppress(OSError):
             files.remove(job.root, job.status)
-        if before != states.Status():
-            states.write_status(job, before)
+        if before is not None:
+            files.write(job.root, job.status, before)  # with the seal that it had, or without
         for path in (job.attempt(attempt), job.attempt(attempt).parent):
             with contextlib.suppress(OSError):
                 folders.remove(job.root, path)  # only where it is empty
@@ -295,7 +323,7 @@ def give_back(taken: Sequence[tuple[JobPaths, int, states.Status]]) -> None:
 
 def note_sent(paths: JobPaths, job: SentJob) -> None:
     """Put the cluster's id into status.json; a job that starts at once waits for it (see ``task``)."""
-    status = states.read_status(paths)
+    status = states.read_to_write(paths)
     begun = files.exists(paths.root, paths.claim(job.attempt))
     if status.state == states.SUBMITTED and status.job_id is None and not begun:
         states.write_status(paths, status.sent_as(job.id), durable=False)  # the record has it

@@ -23,7 +23,7 @@ from nemo_partial_hydra.composition.job_configs import Composer
 from nemo_partial_hydra.composition.sweep import each_job, multirun_text
 from nemo_partial_hydra.errors import JobError, ValidationError
 from nemo_partial_hydra.jobs import files, folders
-from nemo_partial_hydra.jobs.job import Job, is_frozen, write_job
+from nemo_partial_hydra.jobs.job import Job, frozen_digest, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import read_metadata
 from nemo_partial_hydra.messages import escaped
@@ -148,15 +148,17 @@ def _subdir(job: DictConfig) -> str:
     return str(resolution.get(job.hydra.sweep, "subdir"))
 
 
-def write_sweep(made: FrozenSweep, config: DictConfig) -> None:
-    """Write the jobs of a sweep, and its own config where no sweeper has.
+def write_sweep(made: FrozenSweep, config: DictConfig) -> dict[JobPaths, str]:
+    """Write the jobs of a sweep, and its own config where no sweeper has; return the digests of the jobs' files.
 
     Raises
     ------
     JobError
         If a file cannot be written, or another job is frozen there.
     """
-    new = [(paths, job) for paths, job in made.jobs if not is_frozen(paths, job)]  # before anything is written
+    known = {paths: frozen_digest(paths, job) for paths, job in made.jobs}  # before anything is written
+    new = [(paths, job) for paths, job in made.jobs if known[paths] is None]
+    digests = {paths: digest for paths, digest in known.items() if digest is not None}
     try:
         folders.make(made.paths.directory, made.paths.directory)
     except OSError as error:
@@ -164,7 +166,8 @@ def write_sweep(made: FrozenSweep, config: DictConfig) -> None:
     first = any(job.num == 0 for _, job in made.jobs)  # of a sweep's batches; where more jobs join, it is of the newest
     if first or not files.exists(made.paths.directory, made.paths.multirun):
         files.write(made.paths.directory, made.paths.multirun, multirun_text(config))
-    together(lambda one: write_job(*one), new)
+    together(lambda one: digests.update({one[0]: write_job(*one)}), new)
+    return digests
 
 
 def launch_frozen(

@@ -56,7 +56,8 @@ def attend(
     paths = sweep.submission(submission.number)
     jobs = [sweep.job(job.subdir) for job in submission.jobs]
     tasks = tasks_of(paths, sweep, submission)
-    return run(Running(paths, submission, read_settings(paths), jobs, tasks, secrets or {}), ended, look)
+    settings = read_settings(paths, submission.settings)
+    return run(Running(paths, submission, settings, jobs, tasks, secrets or {}), ended, look)
 
 
 def wait(
@@ -69,7 +70,7 @@ def wait(
 ) -> None:
     """Wait for all jobs of a submission that were sent to a queue; parameters as for ``attend``."""
     # The first task of a job writes its status; of several tasks it may be the first to end.
-    several = read_settings(sweep.submission(submission.number)).tasks > 1
+    several = read_settings(sweep.submission(submission.number), submission.settings).tasks > 1
     pending = {sweep.job(job.subdir): job for job in submission.jobs}
     watch = Watch(str(sweep.directory), clusters=clusters, jobs=list(pending))
     since: dict[JobPaths, float] = {}
@@ -115,7 +116,11 @@ def settle(job: SentJob, entry: Entry) -> states.Status:
         return status
     merged = entry.merged
     final = dataclasses.replace(
-        status, state=merged.state, attempt=job.attempt, ended=states.now(), reason=merged.reason
+        states.read_to_write(entry.paths),
+        state=merged.state,
+        attempt=job.attempt,
+        ended=states.now(),
+        reason=merged.reason,
     )
     keep_status(entry.paths, final)
     return final

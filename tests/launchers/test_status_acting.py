@@ -12,6 +12,7 @@ import pytest
 
 from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.errors import ClusterError, PolicyError, RefusedError, UsageError
+from nemo_partial_hydra.jobs import seal
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.launchers import cancel, records, retry
@@ -131,28 +132,15 @@ def test_jobs_sent_with_other_settings_are_sent_with_theirs(tmp_path: Path) -> N
     ]
 
 
-def test_the_settings_of_a_sweep_that_was_moved_move_along(tmp_path: Path) -> None:
-    folder = tmp_path / "before"
-    sweep = Sweep(folder)
-    says(sweep.add("report"), states.FAILED)
-    image = folder / "images" / "x.sif"
-    image.parent.mkdir()
-    image.write_bytes(b"x")
-    container = Container(image=str(image), binds=(f"{folder}/data:/data", f"{folder}2:/x"))
-    sent(
-        sweep,
-        settings=dataclasses.replace(
-            KEPT, container=container, code=(str(folder), "/app"), image_stamp=stamp(str(image))
-        ),
-    )
+def test_settings_of_a_sweep_that_was_moved_are_named_anew(tmp_path: Path, fresh_workspace: None) -> None:
+    sweep = swept(tmp_path / "before", 1)
     says(sweep.jobs[0], states.FAILED)
-    shutil.move(folder, tmp_path / "after")
-    found = retry.prepare(str(tmp_path / "after"), clusters=with_slurm(Slurm({})))
-    settings = found.groups[0].settings
-    after = tmp_path / "after"
-    assert settings.container.image == str(after / "images" / "x.sif")
-    assert settings.container.binds == (f"{after}/data:/data", f"{folder}2:/x")
-    assert settings.code == (str(after), "/app")
+    shutil.move(tmp_path / "before", tmp_path / "after")
+    moved, clusters = str(tmp_path / "after"), with_slurm(Slurm({}))
+    with pytest.raises(RefusedError, match=rf"copied or moved from {tmp_path}/before/.*hydra/launcher="):
+        retry.prepare(moved, clusters=clusters)
+    found = retry.prepare(moved, (), ["hydra/launcher=submitit_apptainer"], allow=ALLOW, clusters=clusters)
+    assert found.groups[0].settings.resources["timeout_min"] == 60, "the launcher's own default"
 
 
 def test_an_image_that_was_replaced_is_refused_unless_forced(tmp_path: Path) -> None:
@@ -171,12 +159,14 @@ def test_an_image_that_was_replaced_is_refused_unless_forced(tmp_path: Path) -> 
     assert prepared(sweep, Slurm({}), force=True).groups
 
 
-def test_settings_of_another_user_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep = swept(tmp_path, 1)
+def test_settings_that_another_key_has_sealed_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = swept(tmp_path / "sweep", 1)
     says(sweep.jobs[0], states.FAILED)
-    owner = sweep.paths.submission(1).settings.stat().st_uid
-    monkeypatch.setattr(retry.os, "geteuid", lambda: owner + 1)  # type: ignore[attr-defined]
-    with pytest.raises(RefusedError, match="another user"):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another"))
+    with pytest.raises(RefusedError, match=r"your key .* cannot be read here.*hydra/launcher="):
+        prepared(sweep, Slurm({}))
+    seal.require_key()
+    with pytest.raises(RefusedError, match=r"another key than yours.*hydra/launcher="):
         prepared(sweep, Slurm({}))
 
 

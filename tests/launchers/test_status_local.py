@@ -69,7 +69,8 @@ def test_jobs_whose_launcher_and_processes_were_killed_are_lost_and_tried_again_
     assert reasons[1].startswith("the process that submitted it ended")
 
     moved = folder.rename(tmp_path / "after")
-    assert cli.main(["retry", str(moved)]) == 0
+    assert cli.main(["retry", str(moved)]) == 3, "settings of a sweep that was moved are named anew"
+    assert cli.main(["retry", str(moved), *LINE]) == 0
     assert [states.read_status(job_paths(moved / name)).state for name in "01"] == [states.DONE] * 2
     assert [states.read_status(job_paths(moved / name)).attempt for name in "01"] == [2, 2]
 

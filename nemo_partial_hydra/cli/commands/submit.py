@@ -57,13 +57,14 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run or config.get("dry_run"):
         say(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
         return ExitCode.DONE
-    fresh = send.ready(jobs)
+    fresh, digests = send.ready(jobs), {}
     report = submit.check(sweep, settings, needs)
     try:
-        send.verify(fresh, options.allow)
+        known = dict(zip(jobs, found, strict=True))
+        digests = send.verify(fresh, options.allow, [known[job] for job in fresh])
         send.verify_image(found, settings)
     except RecipeError as error:
         report.recipe = error
-    send.send(sweep, fresh, settings, secrets, after=needs, report=report)
+    send.send(sweep, fresh, settings, secrets, digests=digests, after=needs, report=report)
     waited = send.waited_for(settings)
     return ExitCode.FAILED if waited and send.failed(fresh) else ExitCode.DONE

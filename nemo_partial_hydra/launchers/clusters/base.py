@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths
+from nemo_partial_hydra.jobs.seal import MINE, Origin
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.settings import Settings
 
@@ -136,12 +137,14 @@ class Subject:
     paths, own : its files, and its own status.
     sent : as what it was sent, or None.
     submission : the submission that it was sent with, or None.
+    origin : whether what it was sent as is known to be this user's own word: only then is it told to a cluster.
     """
 
     paths: JobPaths
     own: states.Status
     sent: SentJob | None = None
     submission: Submission | None = None
+    origin: Origin = MINE
 
     @property
     def id(self) -> JobId | None:

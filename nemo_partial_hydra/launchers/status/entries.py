@@ -15,6 +15,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.job_id import LOCAL
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
+from nemo_partial_hydra.jobs.seal import MINE, Origin
 from nemo_partial_hydra.launchers.clusters.base import Subject
 from nemo_partial_hydra.launchers.log_tail import last_lines
 from nemo_partial_hydra.launchers.records import Submission
@@ -33,6 +34,7 @@ class Entry:
     merged : its state.
     subject : its own status, and as what it was sent.
     queue_failed : whether the queue of its cluster was asked in vain.
+    origin : whether its status.json is known to be this user's own word.
     """
 
     paths: JobPaths
@@ -40,6 +42,12 @@ class Entry:
     merged: merge.Merged
     subject: Subject
     queue_failed: bool = False
+    origin: Origin = MINE
+
+    @property
+    def not_yours(self) -> str:
+        """Why what is shown of it is not known to be this user's own word; empty where it is."""
+        return self.origin.why or self.subject.origin.why
 
     @property
     def own(self) -> states.Status:
@@ -222,6 +230,7 @@ def _record(entry: Entry, now: str) -> dict[str, Any]:
         "exit_code": entry.exit_code,
         "error": own.error if failed else None,
         "reason": entry.reason or None,
+        "not_yours": entry.not_yours or None,
         "submission": entry.submission.number if entry.submission else None,
         **more,
     }

@@ -88,7 +88,7 @@ def ending(job: JobPaths, status: states.Status) -> str:
     if status.state != states.DONE:
         parts.append(f"exit code {status.exit_code}" if status.exit_code is not None else "")
         error = status.error or {}
-        parts.append(f"{error['type']}: {error['message']}".splitlines()[0] if error else (status.reason or ""))
+        parts.append((f"{error['type']}: {error['message']}".splitlines() or [""])[0] if error else status.reason or "")
         parts.append(str(job.err(status.attempt)))
     return "; ".join(part for part in parts if part)
 
@@ -111,7 +111,7 @@ def shown(rows: Sequence[Sequence[str]], heads: Sequence[str], notes: Sequence[s
 
     place = list(heads).index(table.STATE.head)
     made = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    found = [(each[place].rstrip("?"), each) for each in rows]
+    found = [(each[place].rstrip("?*"), each) for each in rows]
     urgent = sorted((each for each in found if each[0] in _FIRST), key=lambda each: _FIRST.index(each[0]))
     for state, each in urgent[:ROWS]:
         cells = [Text(cell, overflow="ellipsis", no_wrap=True) for cell in each]

@@ -18,6 +18,7 @@ from nemo_partial_hydra.jobs.job import Head, read_head
 from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.jobs.placeholders import sweep_of
+from nemo_partial_hydra.jobs.seal import Origin
 from nemo_partial_hydra.launchers.clusters.base import Answers, Subject, Views
 from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS, Clusters
 from nemo_partial_hydra.launchers.records import SentJob, Submission, submissions
@@ -89,17 +90,17 @@ class Watch:
         """
         sent = SentJobs(self.sweep)
         before = {paths: _subject(paths, sent) for paths in self.jobs}
-        asked = [each.id for each in before.values() if every or _open(each.own)]
+        asked = [each.id for each, _ in before.values() if every or _open(each.own)]
         answers = self._ask([each for each in asked if each is not None], brief)
         again, entries = bool(answers), []
-        for paths, first in before.items():
-            subject = _subject(paths, sent) if again and (every or _open(first.own)) else first
+        for paths, (first, whose) in before.items():
+            subject, origin = _subject(paths, sent) if again and (every or _open(first.own)) else (first, whose)
             job = subject.id
             name = job.cluster if job is not None else LOCAL
             if name not in answers:
                 answers[name] = self._query(name, [], brief)
             merged = merge.merge(subject.own.state, answers[name].views(subject))
-            entries.append(Entry(paths, self.heads[paths], merged, subject, answers[name].queue_failed))
+            entries.append(Entry(paths, self.heads[paths], merged, subject, answers[name].queue_failed, origin))
         unasked = tuple(text for each in answers.values() for text in each.unasked)
         found = Overview(self.directory, self.sweep, states.now(), entries, unasked, tuple(sent.problems))
         return dataclasses.replace(found, entries=found.chosen(self.only)) if self.only else found
@@ -132,17 +133,20 @@ class _NoAnswers:
 
 
 class SentJobs:
-    """As what each job of a sweep was sent, attempt by attempt."""
+    """As what each job of a sweep was sent, attempt by attempt: by this user's own records, where a job is in any."""
 
     def __init__(self, sweep: SweepPaths) -> None:
         self.sweep = sweep
         self._jobs: dict[tuple[str, int], tuple[SentJob, Submission]] = {}
         self._last: dict[str, int] = {}
         self.problems: list[str] = []
-        for submission in submissions(sweep, self.problems):
+        found = submissions(sweep, self.problems)
+        mine = {job.subdir for each in found if each.origin.mine for job in each.jobs}
+        for submission in found:
             for job in submission.jobs:
-                self._jobs[job.subdir, job.attempt] = job, submission
-                self._last[job.subdir] = max(job.attempt, self._last.get(job.subdir, 0))
+                if submission.origin.mine or job.subdir not in mine:
+                    self._jobs[job.subdir, job.attempt] = job, submission
+                    self._last[job.subdir] = max(job.attempt, self._last.get(job.subdir, 0))
 
     def of(self, paths: JobPaths, attempt: int | None = None) -> tuple[SentJob, Submission] | None:
         """Return as what an attempt of a job was sent, by default the last; None if it was not."""
@@ -153,18 +157,21 @@ class SentJobs:
         return self._jobs.get((subdir, self._last.get(subdir, 0) if attempt is None else attempt))
 
 
-def _subject(paths: JobPaths, sent: SentJobs) -> Subject:
-    """Return a job's own status, of its last attempt, and as what that was sent."""
-    own = states.read_status(paths)
+def _subject(paths: JobPaths, sent: SentJobs) -> tuple[Subject, Origin]:
+    """Return a job's own status, of its last attempt, and as what that was sent; and whose word the status is."""
+    own, origin = states.read_record(paths)
     record = sent.of(paths, None if own.state == states.FROZEN else own.attempt)
     if record is None:
-        return Subject(paths, own, SentJob(paths.directory.name, own.attempt, own.job_id) if own.job_id else None)
+        made = SentJob(paths.directory.name, own.attempt, own.job_id) if own.job_id else None
+        return Subject(paths, own, made, origin=origin), origin
     job, submission = record
+    known = submission.origin
     if own.state == states.FROZEN and job.spelled:  # its status.json is gone, or could not be written
         own = states.Status(states.SUBMITTED, job.attempt, submission.created).sent_as(job.id)
-    if not job.spelled and own.job_id is not None:  # the record was cut off
-        job = dataclasses.replace(job, id=own.job_id)
-    return Subject(paths, own, job, submission)
+        origin = known
+    elif own.job_id is not None and (not job.spelled or (origin.mine and not known.mine)):  # cut off, or of others
+        job, known = dataclasses.replace(job, id=own.job_id), origin
+    return Subject(paths, own, job, submission, known), origin
 
 
 def _open(own: states.Status) -> bool:

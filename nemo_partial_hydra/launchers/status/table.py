@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import folded
 from nemo_partial_hydra.launchers.log_tail import last_lines
-from nemo_partial_hydra.messages import escaped
+from nemo_partial_hydra.messages import escaped, one_of
 
 from .entries import Entry, Overview, failures
 
@@ -36,7 +36,7 @@ class Column:
 
 
 def _state(entry: Entry, now: str) -> str:
-    return entry.state + ("?" if entry.merged.unsure else "")
+    return entry.state + ("?" if entry.merged.unsure else "") + ("*" if entry.not_yours else "")
 
 
 def _attempt(entry: Entry, now: str) -> str:
@@ -127,6 +127,13 @@ def notes(found: Overview) -> Iterator[str]:
     if unsure:
         said = ", ".join(unsure[:10]) + (f", ... ({len(unsure)} in all)" if len(unsure) > 10 else "")
         yield one_line(f"So these states (marked ?) are no more than what the jobs themselves have said: {said}")
+    others: dict[str, list[str]] = {}
+    for entry in found.entries:
+        if entry.not_yours:
+            others.setdefault(entry.not_yours, []).append(entry.name)
+    if others:
+        yield "Not known to be yours (marked *), so it is shown, and cancel and retry take no ids and settings from it:"
+        yield from (one_line(f"  {one_of(names, 10)}: {why}") for why, names in others.items())
 
 
 def one_line(text: str) -> str:

@@ -48,8 +48,8 @@ def binds(settings: Settings, paths: JobPaths, sweep: Path) -> list[str]:
     return [str(sweep), str(paths.directory), *settings.code]
 
 
-def command_of(settings: Settings, paths: JobPaths, attempt: int, sweep: Path) -> list[str]:
-    """Return the exact argument list of one job."""
+def command_of(settings: Settings, paths: JobPaths, attempt: int, sweep: Path, digest: str | None = None) -> list[str]:
+    """Return the exact argument list of one job; ``digest`` is that of its job.yaml, once it is known."""
     arguments = [
         str(paths.directory),
         f"--sweep={sweep}",
@@ -58,6 +58,7 @@ def command_of(settings: Settings, paths: JobPaths, attempt: int, sweep: Path) -
         "--payload-signal",
         settings.stop_signal.name,
     ]
+    arguments += [f"--digest={digest}"] if digest is not None else []
     for prefix in settings.allow:
         arguments += ["--allow", prefix]
     return command.command(
@@ -69,7 +70,15 @@ class Child:
     """A running payload, with its log files."""
 
     def __init__(
-        self, settings: Settings, paths: JobPaths, attempt: int, *, sweep: Path, restarts: int = 0, rank: int = 0
+        self,
+        settings: Settings,
+        paths: JobPaths,
+        attempt: int,
+        *,
+        sweep: Path,
+        digest: str | None = None,
+        restarts: int = 0,
+        rank: int = 0,
     ) -> None:
         folders.make(paths.root, paths.attempt(attempt))
         self.out, self.err = _ranked(paths.out(attempt), rank), _ranked(paths.err(attempt), rank)
@@ -82,16 +91,15 @@ class Child:
                 files.remove(paths.root, paths.notice(attempt))  # of this attempt before it was requeued
         self._events: list[int] = []
         secrets = {name: os.environ[name] for name in settings.secrets if name in os.environ}
-        environment = command.environment(
-            settings.container, os.environ, search=settings.code, extra={**local_ranks(os.environ), **secrets}
-        )
+        given = {**local_ranks(os.environ), **secrets, **paths.sealed_by.handed_over(attempt)}
+        environment = command.environment(settings.container, os.environ, search=settings.code, extra=given)
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         with files.open_log(paths.root, self.out) as out, files.open_log(paths.root, self.err) as err:
             if restarts:
                 err.write(f"--- requeued ({restarts}) ---\n".encode())
                 err.flush()
             self.process = subprocess.Popen(
-                command_of(settings, paths, attempt, sweep),
+                command_of(settings, paths, attempt, sweep, digest),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, cwd=paths.directory,
             )  # fmt: skip
 

@@ -1,8 +1,9 @@
 """What submitit runs on the host for one task of one job: the container as a child, its signals, its end.
 
-May import: the standard library; submitit when the job is requeued. submitit pickles a ``JobTask``: two paths and two
-numbers, read by the same interpreter that wrote them. The child is told once that its time ends, gets its grace time,
-and then submitit requeues the job with ``scontrol``, on the host, where that exists.
+May import: the standard library; submitit when the job is requeued. submitit pickles a ``JobTask``, read by the same
+interpreter that wrote it: what it pins is the runner's own word, whether or not a node can see the user's key. The
+child is told once that its time ends, gets its grace time, and then submitit requeues the job with ``scontrol``, on the
+host, where that exists.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from nemo_partial_hydra.errors import ExitCode
+from nemo_partial_hydra.errors import ExitCode, JobError, RefusedError
 from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import this_task
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths
 from nemo_partial_hydra.jobs.outcome import keep_status
+from nemo_partial_hydra.jobs.seal import Seals
 from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS
 from nemo_partial_hydra.launchers.records import read_settings, sweep_of
 from nemo_partial_hydra.launchers.settings import Settings, stamp
@@ -46,25 +48,40 @@ class JobTask:
     job : the job's directory.
     attempt : the number of the attempt, from 1.
     restarts : how often it was requeued.
+    digest, settings : of job.yaml, and of what settings.json says: nothing else runs.
+    place : the job's directory as the host that submitted it sees it, for the seals of what is recorded here.
     """
 
     submission: str
     job: str
     attempt: int
     restarts: int = 0
+    digest: str | None = None
+    settings: str | None = None
+    place: str | None = None
 
     def __call__(self) -> None:
         paths, sent = self._paths(), SubmissionPaths(Path(self.submission))
         folders.refuse_foreign(sent.root, sent.directory)
         folders.refuse_foreign(paths.root, paths.directory)
-        settings = read_settings(sent)
-        _await_record(paths, settings)
-        code = _Run(self, settings, paths).run()
+        run = _Run(self, Settings(), paths)
+        try:
+            if self.digest is None or self.settings is None:
+                raise RefusedError(
+                    f"{paths.job}: was sent by a version that did not say which file is to run; send it again: "
+                    f"nemo-hydra retry {paths.directory}"
+                )
+            run.settings = read_settings(sent, self.settings)
+        except (JobError, RefusedError) as error:
+            sys.exit(run.refused(str(error)))
+        _await_record(paths, run.settings)
+        code = run.run()
         if code:
             sys.exit(code)
 
     def _paths(self) -> JobPaths:
-        return JobPaths(Path(self.job), sweep_of(SubmissionPaths(Path(self.submission))))
+        seals = None if self.place is None else Seals(self.place)
+        return JobPaths(Path(self.job), sweep_of(SubmissionPaths(Path(self.submission))), seals)
 
     def checkpoint(self) -> Any:
         """Return what is submitted again; called by submitit before it requeues."""
@@ -73,7 +90,7 @@ class JobTask:
         paths = self._paths()
         requeues = self.restarts + 1
         status = dataclasses.replace(
-            states.read_status(paths), state=states.SUBMITTED, attempt=self.attempt, ended=None, exit_code=None,
+            states.read_to_write(paths), state=states.SUBMITTED, attempt=self.attempt, ended=None, exit_code=None,
             error=None, requeues=requeues, reason=f"stopped before its time ended and requeued ({requeues})",
         )  # fmt: skip
         states.write_status(paths, status)
@@ -109,11 +126,14 @@ class _Run:
         image = self.settings.container.image
         if self.settings.image_stamp is not None and stamp(image) != self.settings.image_stamp:
             gone = "is gone" if image is not None and not os.path.exists(image) else "was replaced since"
-            return self._not_started(f"the image {image} {gone}; submit the job again", ExitCode.REFUSED)
+            return self.refused(f"the image {image} {gone}; submit the job again")
         sweep = sweep_of(SubmissionPaths(Path(self.task.submission)))
         again = max(self.task.restarts, this_task(os.environ).restarts)
         try:
-            child = Child(self.settings, self.paths, self.task.attempt, sweep=sweep, restarts=again, rank=self.rank)
+            child = Child(
+                self.settings, self.paths, self.task.attempt, sweep=sweep, digest=self.task.digest, restarts=again,
+                rank=self.rank,
+            )  # fmt: skip
         except OSError as error:
             name = error.filename or self.settings.container.executable
             return self._not_started(f"{name}: {error.strerror} on {os.uname().nodename}")
@@ -169,6 +189,10 @@ class _Run:
             self._over(states.FAILED, code, child.explain(started=status.state == states.RUNNING))
         return code or ExitCode.FAILED
 
+    def refused(self, reason: str) -> int:
+        """Say that what is there is not what was submitted; return the exit code of the task."""
+        return self._not_started(reason, ExitCode.REFUSED)
+
     def _not_started(self, reason: str, code: int = NO_EXECUTABLE) -> int:
         if self.rank == 0:
             self._over(states.FAILED, code, f"the job did not start: {reason}")
@@ -176,7 +200,7 @@ class _Run:
         return code
 
     def _over(self, state: str, code: int, reason: str) -> None:
-        status = states.read_status(self.paths)
+        status = states.read_to_write(self.paths)
         keep_status(
             self.paths,
             dataclasses.replace(

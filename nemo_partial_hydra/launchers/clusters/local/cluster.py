@@ -1,13 +1,14 @@
 """This machine as a cluster of the launchers: jobs are processes, run by the process that sends them.
 
 May import: the standard library; submitit, inside functions. A job that waits is cancelled by taking its attempt:
-whoever comes to run it then finds it taken.
+whoever comes to run it then finds it taken. A process is told to end only if the claim that names it is this user's.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -86,12 +87,19 @@ def _cancel(subject: Subject) -> Refusal | None:
         except RefusedError:
             own = states.read_status(paths)  # it has started meanwhile
         else:
-            states.write_status(paths, states.cancelled(own))
+            states.write_status(paths, states.cancelled(states.read_to_write(paths)))
             return None
     found = liveness.runner(paths, own)
     if found is None or found.alive() is None:
         where = found.host if found is not None else own.host or "an unknown host"
         return Refusal(f"it runs on {where}: cancel it there")
+    if not found.origin.mine or found.pid < 2:
+        return Refusal(
+            f"the claim that names its process is not known to be yours ({found.origin.why or found.pid}); find the "
+            f"process by its command: pgrep -af {shlex.quote(str(paths.directory))}"
+        )
+    if found.alive() is False:
+        return Refusal("its process has ended meanwhile", over=True)
     with contextlib.suppress(JobError):  # on a full disk the runner takes the signal for what it is
         files.write(paths.root, paths.notice(own.attempt), states.CANCELLED)
     try:

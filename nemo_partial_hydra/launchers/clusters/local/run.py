@@ -103,7 +103,10 @@ def _final(job: JobPaths, attempt: int) -> states.Status:
     status = states.read_status(job)
     if status.state in (states.SUBMITTED, states.RUNNING, states.FROZEN):
         status = dataclasses.replace(
-            status, state=states.LOST, ended=states.now(), reason="its process ended without writing how it went"
+            states.read_to_write(job),
+            state=states.LOST,
+            ended=states.now(),
+            reason="its process ended without writing how it went",
         )
         states.write_status(job, status)
     return status

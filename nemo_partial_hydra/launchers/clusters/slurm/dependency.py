@@ -1,6 +1,6 @@
 """Jobs that wait for another sweep: SLURM's ``afterok`` on everything of it that is not done yet.
 
-May import: the standard library only.
+May import: the standard library only. Ids become an option of ``sbatch``: only those are taken that this user wrote.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import SLURM, JobId
 from nemo_partial_hydra.jobs.layout import SweepPaths, find_jobs, sweep_paths
+from nemo_partial_hydra.jobs.seal import Origin
 from nemo_partial_hydra.launchers.records import submissions
 from nemo_partial_hydra.messages import Problems
 
@@ -30,15 +31,22 @@ def dependency(directory: str) -> str | None:
     sizes, known = _sent(sweep)
     wanted: dict[str, set[int | None]] = defaultdict(set)
     for job in find_jobs(directory):
-        status = states.read_status(job)
+        status, origin = states.read_record(job)
         if status.state == states.DONE:
             continue
-        given = status.job_id or known.get(str(job.directory))
+        recorded, whose = known.get(str(job.directory), (None, origin))
+        if origin.mine and status.job_id is not None:
+            recorded, whose = status.job_id, origin
+        given = recorded or status.job_id
         if status.state in states.RETRIED:
             why = "try it again first: nemo-hydra retry " + str(directory)
             problems.add((), f"{job.directory} is {status.state}: {why}")
         elif status.state == states.FROZEN or given is None or given.cluster != SLURM:
             problems.add((), f"{job.directory} was not submitted to SLURM: nothing can wait for it")
+        elif not whose.mine:
+            by_hand = f"hydra.launcher.additional_parameters={{dependency: afterok:{given}}}"
+            text = f"the record that names the id of {job.directory} is not known to be yours ({whose.why})"
+            problems.add((), f"{text}; if you trust it: '{by_hand}'")
         else:
             wanted[given.job].add(given.task)
     if problems.messages:
@@ -57,13 +65,14 @@ def _spell(wanted: dict[str, set[int | None]], sizes: dict[str, int]) -> str | N
     return ":".join(["afterok", *ids]) if ids else None
 
 
-def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, JobId]]:
-    """Return the sizes of all arrays of a sweep, and the last id of every job."""
+def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, tuple[JobId, Origin]]]:
+    """Return the sizes of all arrays of a sweep, and the last id of every job with whose word it is."""
     sizes: dict[str, int] = defaultdict(int)
-    known: dict[str, JobId] = {}
-    for submission in submissions(sweep):
+    known: dict[str, tuple[JobId, Origin]] = {}
+    # This user's own records last: they count.
+    for submission in sorted(submissions(sweep), key=lambda each: each.origin.mine):
         for job in submission.jobs:
             if job.id and job.id.cluster == SLURM:
-                sizes[job.id.job] += 1
-                known[str(sweep.job(job.subdir).directory)] = job.id
+                sizes[job.id.job] += submission.origin.mine
+                known[str(sweep.job(job.subdir).directory)] = job.id, submission.origin
     return sizes, known
