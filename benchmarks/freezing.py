@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import sys
 import tempfile
 import time
@@ -36,6 +37,7 @@ def main() -> int:
     """Print the figures; return the exit code."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        os.environ["XDG_STATE_HOME"] = str(folder / "state")  # of the key that seals the records
         synthetic.write_targets(folder)
         sys.path.insert(0, str(folder))
         conf(folder, "conf", synthetic.recipe_yaml())

@@ -9,6 +9,7 @@ that no cluster's own load is in the figures; both sides start each of them once
 from __future__ import annotations
 
 import datetime
+import os
 import statistics
 import sys
 import tempfile
@@ -22,6 +23,7 @@ if __package__ in (None, ""):
 from benchmarks import synthetic
 from benchmarks.measure import Comparison, Side, on_path, process, report, seconds, turns, verdict
 from nemo_partial_hydra.dialect.yaml import load
+from nemo_partial_hydra.jobs import seal
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Job, job_text, recipe_hash
 from nemo_partial_hydra.jobs.job_id import JobId
@@ -46,6 +48,8 @@ def main() -> int:
     """Print the figures; return the exit code."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        os.environ["XDG_STATE_HOME"] = str(folder / "state")  # of the key that seals the records
+        seal.require_key()
         sweep = swept(folder / "sweep")
         with slurm(folder, sweep):
             ours = counted(folder, process("-c", _SILENT, "status", str(sweep.directory)))

@@ -236,6 +236,11 @@ def read_head(paths: JobPaths) -> Head:
     return Head(**_head(paths, _mapping(paths, head + "\n" if found else text)), digest=digest)
 
 
+def file_digest(paths: JobPaths) -> str:
+    """Return the digest of job.yaml as it is now; raises ``JobError`` where there is none."""
+    return _read(paths)[1]
+
+
 def _read(paths: JobPaths) -> tuple[str, str]:
     """Return the text of job.yaml, and the digest of the same bytes."""
     try:

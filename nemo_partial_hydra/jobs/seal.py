@@ -12,7 +12,6 @@ from it: it can say how its attempt goes, and nothing else.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import hmac
@@ -68,7 +67,8 @@ class Key:
 
     def of_attempt(self, place: str, attempt: int) -> Key:
         """Return the key of one attempt of the job in a place."""
-        return Key(self.name, bytes.fromhex(self.digest("attempt", place, attempt)))
+        words = f"attempt {attempt} {place}"  # no JSON, so that no record has this digest
+        return Key(self.name, hmac.digest(self.secret, words.encode("utf-8", "surrogatepass"), "sha256"))
 
 
 @dataclass(frozen=True)
@@ -78,23 +78,24 @@ class Seals:
     Attributes
     ----------
     place : the job's directory as the host that submitted it sees it; in a container it may have another real path.
-    attempt, key : the only attempt that this process may speak of, and its key; None where it has the user's own.
+    attempt, key : the only attempt that this process may speak of, and its key. Without an attempt it has the user's
+        own key, which is ``key`` where that was looked up already.
     """
 
     place: str
     attempt: int | None = None
     key: Key | None = None
 
-    def key_of(self, attempt: Any) -> Key | None:
-        """Return the key of an attempt; None where this process has none."""
+    def key_of(self, attempt: Any, place: str | None = None) -> Key | None:
+        """Return the key of an attempt, also of a job in another place; None where this process has none."""
         if self.attempt is not None:
             return self.key if attempt == self.attempt else None
-        mine = user_key()
-        return mine.of_attempt(self.place, attempt) if mine is not None and type(attempt) is int else None
+        mine = self.key or user_key()
+        return mine.of_attempt(place or self.place, attempt) if mine is not None and type(attempt) is int else None
 
     def key_at(self, tail: str, attempt: Any) -> KeyAt:
         """Return what gives the key of an attempt's record, of which ``tail`` is the path below the job's directory."""
-        return lambda place: dataclasses.replace(self, place=place.removesuffix(f"/{tail}")).key_of(attempt)
+        return lambda place: self.key_of(attempt, place.removesuffix(f"/{tail}"))
 
     def handed_over(self, attempt: int) -> dict[str, str]:
         """Return the variable for the process that runs an attempt; none where there is no key."""
@@ -159,23 +160,25 @@ def _seal_fault(data: Mapping[str, Any], kind: str, place: str, key_at: KeyAt) -
     if name != key.name:
         return "sealed with another key than yours"
 
-    def holds(where: str) -> bool:
-        there = key_at(where)
-        return there is not None and hmac.compare_digest(
-            digest.encode(errors="replace"), there.digest(kind, where, _content(data)).encode()
-        )
+    def holds(where: str, there: Key | None) -> bool:
+        expected = "" if there is None else there.digest(kind, where, _content(data))
+        return hmac.compare_digest(digest.encode(errors="replace"), expected.encode()) and expected != ""
 
-    if holds(place):
+    if holds(place, key):
         return ""
-    return f"copied or moved from {written_at}" if written_at != place and holds(written_at) else "it was changed"
+    moved = written_at != place and holds(written_at, key_at(written_at))
+    return f"copied or moved from {written_at}" if moved else "it was changed"
 
 
 def _content(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name != FIELD}
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def _canonical(data: Any) -> bytes:
-    return json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+    return _CANONICAL.encode(data).encode()
 
 
 def place_of(root: Path, path: Path) -> str:
@@ -196,31 +199,37 @@ def _real(root: str, identity: tuple[int, int] | None) -> str:
 
 def key_file() -> Path | None:
     """Return where the user's key is, or would be; None for a user without a home directory."""
+    place = _key_file()
+    return None if place is None else Path(place)
+
+
+def _key_file() -> str | None:
     home = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(home):  # as the XDG specification has it
         home = os.path.expanduser("~/.local/state")
-    return Path(home, "nemo_partial_hydra", "key") if os.path.isabs(home) else None
+    return f"{home}/nemo_partial_hydra/key" if os.path.isabs(home) else None
 
 
 def user_key() -> Key | None:
     """Return the user's key; None where there is none, or none that is safe (which ``require_key`` says)."""
-    path = key_file()
+    place = _key_file()  # asked for each record: no more than a look at the file, once it was read
     try:
-        return None if path is None else _loaded(path, _stamp(path))
+        if place is None:
+            return None
+        found = os.lstat(place)
+        return _loaded(place, (found.st_ino, found.st_ctime_ns, os.geteuid()))
     except (OSError, RefusedError):
         return None
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Return what changes when a key, its directory or the user is another one."""
-    file, folder = os.lstat(path), os.lstat(path.parent)
-    return os.geteuid(), file.st_ino, file.st_ctime_ns, folder.st_ino, folder.st_mode, folder.st_uid
-
-
 @functools.lru_cache(maxsize=8)
-def _loaded(path: Path, stamp: tuple[int, ...]) -> Key:
+def _loaded(place: str, stamp: tuple[int, ...]) -> Key:
     """Read a key, once as long as its file is the same one."""
     del stamp
+    return _load(Path(place))
+
+
+def _load(path: Path) -> Key:
     home, why = path.parent.parent, ""
     try:
         with folders.folder(home, path.parent) as handle:
@@ -268,7 +277,7 @@ def require_key() -> str:
                 if found.st_size == _BYTES or not stat.S_ISREG(found.st_mode):
                     break
             _make(path)
-        _loaded(path, _stamp(path))
+        _load(path)
     except folders.UnsafeFile as error:
         raise RefusedError(f"{error.strerror or error}; your key belongs there") from None
     except OSError as error:

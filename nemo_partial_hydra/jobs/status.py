@@ -10,8 +10,9 @@ import contextlib
 import dataclasses
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from . import files, folders, seal
@@ -94,17 +95,25 @@ def read_status(paths: JobPaths) -> Status:
     return _read(paths)[0]
 
 
-def read_record(paths: JobPaths) -> tuple[Status, Origin]:
-    """Read how a job goes, and whether this user wrote so; of a job without status.json nobody wrote anything."""
-    status, data, owner = _read(paths)
+def read_record(paths: JobPaths, judge: Callable[[Status], bool] = lambda status: True) -> tuple[Status, Origin]:
+    """Read how a job goes, and whether this user wrote so; of a job without status.json nobody wrote anything.
+
+    ``judge`` says of which statuses that is wanted: it is a third of the work. The origin of others is unknown.
+    """
+    status, data, owner, file = _read(paths)
     if data is None:
         return status, MINE if owner is None else Origin(str(status.reason))
+    if not judge(status):
+        return status, _UNKNOWN
     seals = paths.sealed_by
     key_at = seals.key_at(STATUS, data.get("attempt"))
-    place = f"{seals.place}/{STATUS}"
+    whose = -1 if owner is None else owner
     return status, seal.judged(
-        data, seal.STATUS, place, key_at, root=paths.root, path=paths.status, owner=-1 if owner is None else owner
+        data, seal.STATUS, f"{seals.place}/{STATUS}", key_at, root=paths.root, path=file, owner=whose
     )
+
+
+_UNKNOWN = Origin("it was not asked whose word it is")
 
 
 def read_to_write(paths: JobPaths) -> Status:
@@ -118,29 +127,31 @@ def read_to_write(paths: JobPaths) -> Status:
     return Status(status.state, status.attempt, status.submitted, status.started, requeues=status.requeues)
 
 
-def _read(paths: JobPaths) -> tuple[Status, dict[str, Any] | None, int | None]:
-    """Return a status, what its file says where that is a JSON object, and whose it is; None where there is none."""
-    why, attempt = "", True
+def _read(paths: JobPaths) -> tuple[Status, dict[str, Any] | None, int | None, Path]:
+    """Return a status, what its file says where that is an object, whose it is (None where there is none), and itself."""
+    why, attempt, file = "", True, paths.status
     try:
-        text, owner = files.read_owned(paths.root, paths.status, MAX_BYTES)
+        text, owner = files.read_owned(paths.root, file, MAX_BYTES)
         data = json.loads(text.decode("utf-8"))
         why = "" if isinstance(data, dict) else "is damaged: it is no JSON object"
     except FileNotFoundError:
-        return Status(), None, None
+        return Status(), None, None, file
     except OSError as error:
         why, attempt = f"cannot be read: {error.strerror or error}", False
     except (ValueError, RecursionError):
         why = "is damaged or half-written"
     if why:
         number = last_attempt(paths) if attempt else 1
-        return Status(LOST, number, reason=f"{paths.status.name} {why}"), None, -1
+        return Status(LOST, number, reason=f"{file.name} {why}"), None, -1, file
     known = {name: data[name] for name in _KINDS if name in data and isinstance(data[name], _KINDS[name])}
     known = {name: value for name, value in known.items() if not (isinstance(value, bool))}
-    status = Status(**{**known, "error": error_of(known.get("error"))})
+    if "error" in known:
+        known["error"] = error_of(known["error"])
+    status = Status(**known)
     if data.get("state") not in STATES:
         reason = f"the state {data.get('state')!r} is not known here"
         status = dataclasses.replace(status, state=LOST, reason=reason)
-    return status, data, owner
+    return status, data, owner, file
 
 
 def error_of(data: Any) -> Mapping[str, Any] | None:

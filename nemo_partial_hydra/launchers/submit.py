@@ -21,7 +21,7 @@ from nemo_partial_hydra.errors import ClusterError, JobError, RefusedError
 from nemo_partial_hydra.jobs import files, folders, seal
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.claim import holder
-from nemo_partial_hydra.jobs.job import read_head
+from nemo_partial_hydra.jobs.job import file_digest
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths
 from nemo_partial_hydra.messages import say
@@ -88,7 +88,7 @@ def submit(
     if unsealed:
         say(seal.note(unsealed), file=sys.stderr)
     chosen = [(job, (attempts or {}).get(job, 1)) for job in jobs]
-    pinned = {job: (digests or {}).get(job) or read_head(job).digest for job in jobs}
+    pinned = {job: (digests or {}).get(job) or file_digest(job) for job in jobs}
     with claimed(sweep, chosen, settings, after, pinned) as (paths, submission):
         if cluster.run is not None:
             return submission

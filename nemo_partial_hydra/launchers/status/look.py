@@ -9,16 +9,17 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nemo_partial_hydra.errors import JobError, UsageError
+from nemo_partial_hydra.jobs import seal
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head, read_head
 from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.jobs.placeholders import sweep_of
-from nemo_partial_hydra.jobs.seal import Origin
+from nemo_partial_hydra.jobs.seal import Origin, Seals
 from nemo_partial_hydra.launchers.clusters.base import Answers, Subject, Views
 from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS, Clusters
 from nemo_partial_hydra.launchers.records import SentJob, Submission, submissions
@@ -69,7 +70,11 @@ class Watch:
         jobs: Sequence[JobPaths] | None = None,
     ) -> None:
         self.directory, self.only, self.clusters = directory, only, clusters
-        self.jobs = find_jobs(directory) if jobs is None else list(jobs)
+        key = seal.user_key()  # looked up once for all
+        self.jobs = [
+            dataclasses.replace(paths, seals=Seals(paths.sealed_by.place, None, key))
+            for paths in (find_jobs(directory) if jobs is None else jobs)
+        ]
         self.heads = {paths: head(paths) for paths in self.jobs}
         alone = len(self.jobs) == 1 and str(self.jobs[0].directory) == os.path.abspath(directory)
         first = self.jobs[0]
@@ -89,12 +94,12 @@ class Watch:
         brief : ask the clusters only what may be asked every other second.
         """
         sent = SentJobs(self.sweep)
-        before = {paths: _subject(paths, sent) for paths in self.jobs}
+        before = {paths: _subject(paths, sent, lambda own: not (every or _open(own))) for paths in self.jobs}
         asked = [each.id for each, _ in before.values() if every or _open(each.own)]
         answers = self._ask([each for each in asked if each is not None], brief)
-        again, entries = bool(answers), []
+        entries = []
         for paths, (first, whose) in before.items():
-            subject, origin = _subject(paths, sent) if again and (every or _open(first.own)) else (first, whose)
+            subject, origin = _subject(paths, sent) if every or _open(first.own) else (first, whose)
             job = subject.id
             name = job.cluster if job is not None else LOCAL
             if name not in answers:
@@ -157,9 +162,11 @@ class SentJobs:
         return self._jobs.get((subdir, self._last.get(subdir, 0) if attempt is None else attempt))
 
 
-def _subject(paths: JobPaths, sent: SentJobs) -> tuple[Subject, Origin]:
+def _subject(
+    paths: JobPaths, sent: SentJobs, judge: Callable[[states.Status], bool] = lambda own: True
+) -> tuple[Subject, Origin]:
     """Return a job's own status, of its last attempt, and as what that was sent; and whose word the status is."""
-    own, origin = states.read_record(paths)
+    own, origin = states.read_record(paths, judge)
     record = sent.of(paths, None if own.state == states.FROZEN else own.attempt)
     if record is None:
         made = SentJob(paths.directory.name, own.attempt, own.job_id) if own.job_id else None
