@@ -207,12 +207,7 @@ def read_job(paths: JobPaths, *, verify: bool = True, digest: str | None = None)
         If the recipe is not the one that was frozen, or the file not the one that is wanted.
     """
     text, found = _read(paths)
-    if digest is not None and found != digest:
-        raise RefusedError(
-            f"{paths.job}: is another file than the one that was to run: its digest is {found}, that of the one which "
-            f"was checked and sent {digest}; freeze the job again, or send this one if it is meant: nemo-hydra retry "
-            f"--force {paths.directory}"
-        )
+    refuse_other(paths, found, digest)
     data = _mapping(paths, text)
     recipe = data.get("recipe")
     if not isinstance(recipe, dict) or TARGET not in recipe:
@@ -221,6 +216,22 @@ def read_job(paths: JobPaths, *, verify: bool = True, digest: str | None = None)
     if verify:
         job.verify(str(paths.job))
     return job
+
+
+def refuse_other(paths: JobPaths, found: str, digest: str | None) -> None:
+    """Refuse a job.yaml with another digest than the one that is wanted, if any is.
+
+    Raises
+    ------
+    RefusedError
+        If it is another one.
+    """
+    if digest is not None and found != digest:
+        raise RefusedError(
+            f"{paths.job}: is another file than the one that was to run: its digest is {found}, that of the one which "
+            f"was checked before {digest}; freeze the job again, or send this one if it is meant: nemo-hydra retry "
+            f"--force {paths.directory}"
+        )
 
 
 def read_head(paths: JobPaths) -> Head:

@@ -68,10 +68,10 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False, 
     if not waiting:
         say(f"{directory}: all {len(jobs)} jobs are done; to run them again: --force")
         return ExitCode.DONE
-    signed(waiting, signers, directory)
+    vouched = signed(waiting, signers, directory)
     codes = []
     for paths in waiting:
-        ran = _run(paths, allow, force, shown=alone, root=Path(os.path.abspath(directory)))
+        ran = _run(paths, allow, force, vouched.get(paths), shown=alone, root=Path(os.path.abspath(directory)))
         say(ran.line, flush=True, file=sys.stdout if ran.code == ExitCode.DONE else sys.stderr)
         codes.append(ran.code)
         if ran.code == ExitCode.INTERRUPTED:
@@ -79,13 +79,13 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False, 
     return next((code for code in _WORST_FIRST if code in codes), ExitCode.DONE)
 
 
-def _run(paths: JobPaths, allow: Sequence[str], force: bool, *, shown: bool, root: Path) -> Ran:
+def _run(paths: JobPaths, allow: Sequence[str], force: bool, digest: str | None, *, shown: bool, root: Path) -> Ran:
     try:
         folders.refuse_foreign(paths.root, paths.directory)
         head = read_head(paths)
         refuse_done(paths, force)
         # A word that is missing costs no attempt.
-        job = read_job(paths)
+        job = read_job(paths, digest=digest)
         session.workspace().policy.check_names(names_in(job.recipe), allow)
         attempt = next_attempt(paths, force)
     except RecipeError as error:

@@ -128,7 +128,7 @@ def read_to_write(paths: JobPaths) -> Status:
 
 
 def _read(paths: JobPaths) -> tuple[Status, dict[str, Any] | None, int | None, Path]:
-    """Return a status, what its file says where that is an object, whose it is (None where there is none), and itself."""
+    """Return a status, what its file says where that is an object, whose it is (None where there is none), and it."""
     why, attempt, file = "", True, paths.status
     try:
         text, owner = files.read_owned(paths.root, file, MAX_BYTES)

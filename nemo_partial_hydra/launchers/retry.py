@@ -99,7 +99,7 @@ def prepare(
     entries = _eligible(found, numbers, clusters)
     found.refuse_problems()
     refuse_foreign(watch.sweep, [entry.paths for entry in entries])
-    signed([entry.paths for entry in entries], signers, directory)
+    vouched = signed([entry.paths for entry in entries], signers, directory)
     if not force:
         refuse_exchanged(entries)
     groups = []
@@ -108,7 +108,7 @@ def prepare(
         settings, secrets = again(watch.sweep, kept, heads, arguments, allow, config_dir, clusters)
         if not force:
             check_image(kept.settings, heads, settings)
-        digests = sending.verify([entry.paths for entry in members], settings.allow, heads)
+        digests = sending.verify([entry.paths for entry in members], settings.allow, heads, vouched)
         groups.append(Group(members, settings, secrets, digests))
     return Retry(watch.sweep, groups, clusters)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from nemo_partial_hydra.errors import JobError, RefusedError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Head, read_head, read_job
+from nemo_partial_hydra.jobs.job import Head, read_head, read_job, refuse_other
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.messages import one_of, say
 
@@ -124,12 +124,15 @@ def heads(jobs: Sequence[JobPaths]) -> list[Head]:
     return [read_head(job) for job in jobs]
 
 
-def verify(jobs: Sequence[JobPaths], allow: Sequence[str], heads: Sequence[Head]) -> dict[JobPaths, str]:
+def verify(
+    jobs: Sequence[JobPaths], allow: Sequence[str], heads: Sequence[Head], signed: Mapping[JobPaths, str] | None = None
+) -> dict[JobPaths, str]:
     """Check that every recipe is the one that was frozen and names only what is allowed, before anything is sent.
 
     Parameters
     ----------
     heads : what the settings were made for: a file that was exchanged since is refused.
+    signed : the digests of the files whose signatures were checked: likewise.
 
     Returns
     -------
@@ -147,6 +150,7 @@ def verify(jobs: Sequence[JobPaths], allow: Sequence[str], heads: Sequence[Head]
     digests = {}
     for paths, head in zip(jobs, heads, strict=True):
         job = read_job(paths, digest=head.digest or None)
+        refuse_other(paths, job.digest, (signed or {}).get(paths))
         policy.check_names(names_in(job.recipe), allow)
         digests[paths] = job.digest
     return digests

@@ -150,6 +150,16 @@ def test_what_was_checked_is_what_is_pinned(tmp_path: Path) -> None:
     assert records.read_submission(sweep.paths.submission(1)).jobs[0].digest == digests[job] != read_head(job).digest
 
 
+def test_what_was_signed_is_what_is_sent(tmp_path: Path) -> None:
+    """A file whose signature was checked, and that was exchanged before it was read for the submission."""
+    job = Sweep(tmp_path).add("report")
+    signed = {job: read_head(job).digest}
+    assert sending.verify([job], ALLOW, sending.heads([job]), signed) == signed
+    exchanged(job, app="/evil")
+    with pytest.raises(RefusedError, match="is another file than the one that was to run"):
+        sending.verify([job], ALLOW, sending.heads([job]), signed)
+
+
 def test_freezing_over_a_job_that_is_there_pins_the_file_that_is_there(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("report")

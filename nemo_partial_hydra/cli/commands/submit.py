@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
     jobs = find_jobs(options.directory)
     with signers.chosen(options, options.directory) as accepted:
-        signed(jobs, accepted, options.directory)  # first: what nobody has signed is not looked into
+        vouched = signed(jobs, accepted, options.directory)  # first: what nobody has signed is not looked into
     first = send.heads(jobs[:1])[0]
     one = len(jobs) == 1 and jobs[0].directory == sweep_paths(options.directory).directory
     sweep = send.sweep_of(jobs[0], first) if one else sweep_paths(options.directory)
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     report = submit.check(sweep, settings, needs)
     try:
         known = dict(zip(jobs, found, strict=True))
-        digests = send.verify(fresh, options.allow, [known[job] for job in fresh])
+        digests = send.verify(fresh, options.allow, [known[job] for job in fresh], vouched)
         send.verify_image(found, settings)
     except RecipeError as error:
         report.recipe = error
