@@ -22,13 +22,38 @@ class ExitCode(IntEnum):
         return str(self.value)
 
 
+LINES, LINE, TEXT = 100, 1_000, 20_000
+"""What of an error's text is shown: lines, characters of a line, and of the whole."""
+
+
 class RecipeError(Exception):
-    """Base of all errors of this package; its text is meant for the user as it stands.
+    """Base of all errors of this package; its text is meant for the user as it stands, and of a size to be read.
 
     ``exit_code`` is the one with which a command ends.
     """
 
     exit_code = ExitCode.USAGE
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(readable(text))
+
+
+def readable(text: str) -> str:
+    """Return a text without most of what is too long for a person: a value of megabytes, thousands of mistakes."""
+    if len(text) <= LINE:
+        return text
+    lines = text.split("\n", LINES)
+    rest = lines.pop() if len(lines) > LINES else ""
+    kept: list[str] = []
+    size = 0
+    for line in lines:
+        short = line if len(line) <= LINE else f"{line[: LINE // 2]} ...({len(line)} characters)... {line[-200:]}"
+        size += len(short)
+        if size > TEXT:
+            break
+        kept.append(short)
+    left = len(lines) - len(kept) + (rest.count("\n") + 1 if rest else 0)
+    return "\n".join([*kept, f"... and {left} more lines"] if left else kept)
 
 
 class CaptureError(RecipeError):

@@ -155,18 +155,29 @@ def allowed_by_command(text: str) -> str:
 
 
 class Problems:
-    """A list of messages with their paths, raised together as one error."""
+    """A list of messages with their paths, raised together as one error; at ``MOST`` nobody looks for more."""
+
+    MOST = 1_000
 
     def __init__(self) -> None:
         self.messages: list[str] = []
 
     def add(self, path: Sequence[Any], text: str) -> None:
-        """Note one mistake."""
+        """Note one mistake.
+
+        Raises
+        ------
+        ValidationError
+            If there are too many.
+        """
         self.messages.append(placed(path, text))
+        if len(self.messages) == self.MOST:
+            self.check()
 
     def check(self, error: type[RecipeError] = ValidationError) -> None:
         """Raise all that was noted as one ``error``; do nothing when there is nothing."""
         if len(self.messages) == 1:
             raise error(self.messages[0])
         if self.messages:
-            raise error("\n".join([f"{len(self.messages)} problems:", *(f"  - {m}" for m in self.messages)]))
+            more = " at least" if len(self.messages) >= self.MOST else ""
+            raise error("\n".join([f"{len(self.messages)} problems{more}:", *(f"  - {m}" for m in self.messages)]))

@@ -21,6 +21,7 @@ from .compat import content, own_key, own_node
 
 NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
 CHAIN = 20  # references from one to the next; OmegaConf takes some twenty calls for each
+DEEPEST = 40  # the same, where it takes all of them each time anew: Python allows few more
 _NAMED = re.compile(r"\$\{(\.*)([^${}:.\[\]'\"\s\\]+(?:\.[^${}:.\[\]'\"\s\\]+)*)\}")
 
 
@@ -45,6 +46,7 @@ class Resolution:
         self._references = self._characters = 0
         self._made: dict[int, tuple[Any, Any]] = {}  # by the identity of a container: it, and its counterpart
         self._originals: dict[int, Any] = {}  # by the identity of a counterpart
+        self._failed: dict[int, OmegaConfBaseException] = {}  # by the identity of a reference: why it leads nowhere
 
     def get(self, parent: Container, key: Any) -> Any:
         """Return what stands at a key of a container, as ``parent[key]`` does.
@@ -56,6 +58,9 @@ class Resolution:
         """
         box = self._counterpart(parent)
         self._shorten(box, key)
+        failed = self._failed.get(id(own_node(box, key)))
+        if failed is not None:
+            raise failed.with_traceback(None)
         return self._original(box[key])
 
     def select(self, config: Container, path: str) -> Any:
@@ -74,7 +79,7 @@ class Resolution:
         A resolver may give another value each time, so that what leads to one stays as it is.
         """
         node = own_node(box, key)
-        order: list[tuple[Any, Any, Any]] = []
+        order: list[tuple[Any, Any, Any, list[int]]] = []
         depths: dict[int, int] = {}
         pure: dict[int, bool] = {}
         stack = [(box, key, node, *_references(box, node))]
@@ -85,7 +90,7 @@ class Resolution:
                 child = own_node(parent, child_key)
                 if id(child) in inside:
                     return  # a circle, of which OmegaConf tells
-                if id(child) not in depths:
+                if id(child) not in depths and id(child) not in self._failed:
                     inside.add(id(child))
                     stack.append((parent, child_key, child, *_references(parent, child)))
                     break
@@ -93,21 +98,26 @@ class Resolution:
                 stack.pop()
                 inside.discard(id(node))
                 named = [id(own_node(*reference)) for reference in _references(here, node)[1]]
-                depths[id(node)] = 1 + max((depths[one] for one in named), default=0)
-                pure[id(node)] = simple and all(pure[one] for one in named)
-                order.append((here, name, node))
+                depths[id(node)] = 1 + max((depths.get(one, CHAIN) for one in named), default=0)
+                pure[id(node)] = simple and all(pure.get(one, True) for one in named)
+                order.append((here, name, node, named))
         if depths[id(node)] > CHAIN:
-            for here, name, node in order:
-                if pure[id(node)]:
+            for here, name, node, named in order:
+                failed = next((self._failed[one] for one in named if one in self._failed), None)
+                if failed is not None:
+                    self._failed[id(node)] = failed
+                elif pure[id(node)]:
                     self._settle(here, name, node)
+        if depths[id(node)] > DEEPEST and not pure[id(node)]:
+            raise InterpolationResolutionError(f"{DEEPEST} texts with a resolver lead from one to the next")
 
-    @staticmethod
-    def _settle(box: Any, key: Any, node: Any) -> None:
+    def _settle(self, box: Any, key: Any, node: Any) -> None:
         """Put what a reference leads to in its place, in the counterpart."""
         try:
             found = box[key]
-        except OmegaConfBaseException:
-            return  # of which is told where the value is read
+        except OmegaConfBaseException as error:
+            self._failed[id(node)] = error  # of which is told where the value is read
+            return
         if isinstance(found, Container):
             box.__dict__["_content"][own_key(box, key)] = found
         elif isinstance(node, ValueNode) and not (isinstance(found, str) and "${" in found):

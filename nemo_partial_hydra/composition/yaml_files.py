@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.dialect.interop import adopted
 from nemo_partial_hydra.dialect.yaml import load, read_text
@@ -39,6 +40,7 @@ from .typed import is_node, names_a_place, skeleton, typed_config, typed_list
 
 Lookup = Callable[[str], Signature | None]
 Config = DictConfig | ListConfig
+NODES = 50_000  # each becomes one of OmegaConf's, which takes more than ten times as long as to read it
 SKELETON = "nph_signature"  # the group under which the skeletons of files with a defaults list are served
 
 
@@ -104,6 +106,8 @@ class ServedFiles:
                 known = self._make(path, name, stamp, primary)
             except RecursionError:  # OmegaConf takes several calls a level
                 raise DialectError(f"{name}: it is nested too deeply for a config") from None
+            except OmegaConfBaseException as error:  # an interpolation that is none
+                raise DialectError(f"{name}: {str(error).partition(chr(10))[0]}") from None
             self._served[(path, primary)] = known
         return known
 
@@ -199,7 +203,7 @@ def _read(path: str, name: str) -> tuple[dict[Any, Any] | list[Any], str]:
         text = read_text(path, name)
     except (OSError, UnicodeDecodeError) as error:
         raise DialectError(f"{name}: {error}") from None
-    data = load(text, name)
+    data = load(text, name, nodes=NODES)
     if data is None:
         data = {}
     elif isinstance(data, str):

@@ -232,7 +232,7 @@ class _Reader:
         plain: tuple[Any, ...] = tuple(unescape_interpolation(arg) if isinstance(arg, str) else arg for arg in args)
         try:
             made = BY_TARGET[target].make(*plain)
-        except (TypeError, ValueError, ArithmeticError, KeyError) as error:
+        except Exception as error:  # a UUID of a number is an AttributeError, others of the library have their own
             self.fail(doc, f"{target}({', '.join(map(repr, args))}): {error}")
             return None
         return Value(target, plain) if BY_TARGET[target].held == "value" else made

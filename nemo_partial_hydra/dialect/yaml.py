@@ -20,10 +20,10 @@ from yaml.resolver import Resolver
 from nemo_partial_hydra.errors import DialectError
 from nemo_partial_hydra.recipes.tree import Path
 
-from .scalars import FLOAT, write_scalar
+from .scalars import FLOAT, References, write_scalar
 
 MAX_BYTES = 16 * 1024 * 1024
-MAX_NODES = 250_000  # the largest recipe of NeMo has a few hundred; as many take about two seconds
+MAX_NODES = 150_000  # the largest recipe of NeMo has a few hundred; as many take one or two seconds
 MAX_DEPTH = 200
 MAX_NUMBER = 4300  # characters of a decimal number: what Python reads
 MAX_SEXAGESIMAL = 64  # characters of one like 1:30:00, which takes time in the square of its length
@@ -48,12 +48,13 @@ class _Loader(Composer, SafeConstructor, Resolver):
 
     yaml_implicit_resolvers = _scalar_tags()
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         Composer.__init__(self)
         SafeConstructor.__init__(self)
         Resolver.__init__(self)
         self.depth = 0
-        self.nodes = 0
+        self.nodes, self.most = 0, most
+        self.references = References()
         self.events: Any = None
         self.at: Any = None  # the node that is being constructed, for messages
 
@@ -72,8 +73,8 @@ class _Loader(Composer, SafeConstructor, Resolver):
         self.nodes += 1
         if self.depth > MAX_DEPTH:
             raise _problem(self.peek_event(), f"nested more than {MAX_DEPTH} levels deep")
-        if self.nodes > MAX_NODES:
-            raise _problem(self.peek_event(), f"more than {MAX_NODES} nodes")
+        if self.nodes > self.most:
+            raise _problem(self.peek_event(), f"more than {self.most} nodes")
         self.depth += 1
         node = Composer.compose_node(self, parent, index)
         self.depth -= 1
@@ -81,6 +82,9 @@ class _Loader(Composer, SafeConstructor, Resolver):
 
     def compose_scalar_node(self, anchor: Any) -> Any:
         node = Composer.compose_scalar_node(self, anchor)
+        too_much = self.references.count(node.value) if "${" in node.value else None
+        if too_much is not None:
+            raise _problem(node, too_much)
         if len(node.value) > MAX_SEXAGESIMAL and node.tag in (_INT, _FLOAT):
             digits = node.value.lstrip("+-")
             binary = node.tag == _INT and digits[:2].lower() in ("0x", "0b")
@@ -118,13 +122,15 @@ def load_marked(text: str, source: str = "") -> tuple[Any, dict[Path, int]]:
     return load(text, source, lines), lines
 
 
-def load(text: str, source: str = "", lines: dict[Path, int] | None = None) -> Any:
+def load(text: str, source: str = "", lines: dict[Path, int] | None = None, nodes: int = MAX_NODES) -> Any:
     """Read one YAML document as plain data.
 
     Parameters
     ----------
     text : the YAML text.
     source : what to call it in messages, for example the file's name.
+    lines : gets the line of each key and element, as :func:`load_marked` says.
+    nodes : so many it has at most, with its aliases expanded.
 
     Raises
     ------
@@ -135,7 +141,7 @@ def load(text: str, source: str = "", lines: dict[Path, int] | None = None) -> A
     name = source or "YAML text"
     if len(text) > MAX_BYTES:
         raise DialectError(f"{name}: {len(text)} characters are more than a recipe can have ({MAX_BYTES})")
-    loader = _Loader()
+    loader = _Loader(nodes)
     try:
         node = loader.root(text)
         if node is None:
@@ -213,8 +219,8 @@ def _bounded(loader: Any, root: Any) -> None:
         for child in _below(node):
             total += size(child)
         open_nodes.discard(id(node))
-        if total > MAX_NODES:
-            raise _problem(node, f"more than {MAX_NODES} nodes once its aliases are expanded")
+        if total > loader.most:
+            raise _problem(node, f"more than {loader.most} nodes once its aliases are expanded")
         if isinstance(node, yaml.MappingNode):
             _distinct(loader, node)
         sizes[id(node)] = total

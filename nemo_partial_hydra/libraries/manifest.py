@@ -120,6 +120,6 @@ def _read(path: str, stamp: int) -> Manifest:
             texts = (data[key] for key in ("distributions", "left_out"))
             distributions, left_out = ({str(k): str(v) for k, v in part.items()} for part in texts)
             return Manifest(str(data["name"]), tuple(map(str, data["modules"])), distributions, recipes, left_out)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             what = f"{type(error).__name__}: {error}"
             raise LibraryError(f"{path}: damaged or half-written ({what}); export the library again") from None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.composition.app_modules import modules_in
+from nemo_partial_hydra.composition.yaml_files import NODES
 from nemo_partial_hydra.dialect.yaml import MAX_BYTES, load, read_text
 from nemo_partial_hydra.errors import DialectError, UsageError
 from nemo_partial_hydra.jobs import files
@@ -118,7 +119,7 @@ def read_recipe_file(path: str) -> dict[Any, Any]:
 
 
 def _mapping(text: str, path: str) -> dict[Any, Any]:
-    data = load(text, path)
+    data = load(text, path, nodes=NODES)
     if not isinstance(data, dict):
         raise DialectError(f"{path}: a recipe file is a mapping, got a {type(data).__name__}")
     return data

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from nemo_partial_hydra.errors import PolicyError, RecipeError, ValidationError
@@ -36,6 +37,8 @@ from .rules import (
 from .scan import Argument, names_in, parted
 
 _BUILT_IN = frozenset(BUILT_IN)
+_LONGEST = 1_000  # characters of a dotted name
+_MOST = 1_000  # refusals that one report is made of
 
 
 class Policy:
@@ -128,7 +131,7 @@ def refusal(target: str, prefixes: Iterable[str]) -> str | None:
     known = prefixes if isinstance(prefixes, (set, frozenset)) else set(prefixes)
     if target in HARMLESS or target in known:
         return None
-    parts = target.split(".")
+    parts = target.split(".") if len(target) <= _LONGEST else [""]
     if not all(part.isidentifier() for part in parts):
         return f"{_shown(target)} is no dotted name like 'package.module.name'"
     heads = _heads(target)
@@ -186,16 +189,18 @@ class _Mistake(str):
 
 
 def refusals(found: Iterable[tuple[Path, Any]], prefixes: set[str]) -> list[str]:
-    """Return why names and arguments are refused, each with its path."""
-    lines: list[str] = []
+    """Return why names and arguments are refused, each with its path; of thousands the first."""
+    return list(itertools.islice(_refused(found, prefixes), _MOST))
+
+
+def _refused(found: Iterable[tuple[Path, Any]], prefixes: set[str]) -> Iterator[str]:
     for path, what in found:
         if not isinstance(what, (str, Argument)):
-            lines.append(_Mistake(placed((*path, TARGET), f"expected a dotted name, got {_shown(what)}")))
+            yield _Mistake(placed((*path, TARGET), f"expected a dotted name, got {_shown(what)}"))
             continue
         text = _argument(what, prefixes) if isinstance(what, Argument) else refusal(what, prefixes)
         if text is not None:
-            lines.append(placed(path, text))
-    return lines
+            yield placed(path, text)
 
 
 def _argument(found: Argument, prefixes: set[str]) -> str | None:
