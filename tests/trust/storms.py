@@ -126,7 +126,7 @@ _ARGUMENTS: dict[str, Callable[[int], str]] = {
     "text": lambda size: json.dumps("x" * size),
     "blanks": lambda size: json.dumps(" " * size),
     "list": lambda size: "[" + "1, " * (size // 3) + "1]",
-    "pairs": lambda size: "[" + "[a, 1], " * 20_000 + "[a, 1]]",
+    "pairs": lambda size: "[" + "[a, 1], " * (size // 8) + "[a, 1]]",
     "deep": lambda size: "[" * 150 + "]" * 150,
     "true": lambda size: "true",
     "null": lambda size: "null",
