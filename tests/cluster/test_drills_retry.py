@@ -9,15 +9,16 @@ import pytest
 
 from nemo_partial_hydra.jobs.layout import sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
-from tests.cluster.drills import ALLOW, WAITED, Drill
+from tests.cluster.drills import ALLOW, SETTINGS, WAITED, Drill
 from tests.cluster.lab import Lab
 
 pytestmark = pytest.mark.cluster
 
 
 def test_the_sweep_is_moved_before_two_people_retry_it(lab: Lab, image: Path, tmp_path: Path) -> None:
-    """Only the failed job is tried again, as attempt 2, where the sweep is now; of two people who retry one does, the
-    other is refused with exit code 3. The log of attempt 1 is kept. Afterwards there is nothing to retry: exit code 3.
+    """Its settings are named anew, since records of another place decide nothing: without, exit code 3. Only the failed
+    job is tried again, as attempt 2, where the sweep is now; of two who retry one does, the other is refused with exit
+    code 3. The log of attempt 1 is kept. Afterwards there is nothing to retry: exit code 3.
     """
     drill = Drill(lab, tmp_path / "sweep", image, ledger=tmp_path)
     drill.job("fine")
@@ -28,7 +29,11 @@ def test_the_sweep_is_moved_before_two_people_retry_it(lab: Lab, image: Path, tm
     moved = tmp_path / "moved to another place"
     drill.paths.directory.rename(moved)
     (tmp_path / "data.txt").write_text("here it is")
-    both = [drill.command("retry", moved, "--allow", ALLOW, WAITED) for _ in range(2)]
+    refused = drill.command("retry", moved, "--allow", ALLOW, WAITED)
+    assert refused.code == 3, refused.out
+    assert "copied or moved from" in refused.err
+    line = ("retry", moved, "--allow", ALLOW, *SETTINGS, f"hydra.launcher.apptainer.image={image}", WAITED)
+    both = [drill.command(*line) for _ in range(2)]
     assert sorted(command.code for command in both) == [0, 3], [command.err for command in both]
     assert drill.starts() == {"fine": 1, "bad": 2}
     job = sweep_paths(moved).job("1")
@@ -38,6 +43,6 @@ def test_the_sweep_is_moved_before_two_people_retry_it(lab: Lab, image: Path, tm
     seen = drill.command("status", moved, "--json")
     assert seen.code == 0, seen.err
     assert [job["state"] for job in json.loads(seen.out)["jobs"]] == ["done", "done"]
-    again = drill.command("retry", moved, "--allow", ALLOW, WAITED)
+    again = drill.command(*line)
     assert again.code == 3, again.out
     assert not drill.paths.directory.exists(), "nothing is written to where it was"

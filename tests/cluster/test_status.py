@@ -100,7 +100,12 @@ def test_a_sweep_from_its_submission_to_its_retry(
     lab.ended(array, tasks=3)
 
     moved = folder.rename(tmp_path / "moved")
-    assert cli.main(["retry", str(moved), "1", "hydra.launcher.detach=false"]) == 1
+    detached = "hydra.launcher.detach=false"
+    assert cli.main(["retry", str(moved), "1", detached]) == 3, "settings of a sweep that was moved are named anew"
+    line = ["hydra/launcher=submitit_apptainer", f"hydra.launcher.apptainer.image={settings.container.image}", detached]
+    line += [f"hydra.launcher.{name}={value}" for name, value in SMALL.items()]
+    capsys.readouterr()
+    assert cli.main(["retry", str(moved), "1", *line, "--allow", ALLOW[0]]) == 1
     said = capsys.readouterr().out
     assert "[1/1] 1 failed" in said
     (first, second) = records.submissions(sweep_of(moved))

@@ -38,7 +38,7 @@ def story(lab: Lab, image: Path, folder: Path, tools: Path) -> str:
         (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable}{words} "$@"\n')
         (tools / name).chmod(0o755)
     path = os.pathsep.join([str(tools), str(lab.apptainer.parent), os.environ["PATH"]])
-    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "LANG", "TMPDIR", "XDG_STATE_HOME") if name in os.environ}
     env = {**kept, "PATH": path, "IMAGE": str(image), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         ["bash", "story.sh"], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=200
