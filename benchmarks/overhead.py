@@ -109,7 +109,7 @@ def measured(executable: str, image: Path, folder: Path, directory: Path) -> tup
     settings = Settings(container=container, code=(str(folder),), allow=(synthetic.TARGETS,))
     paths = job_paths(directory)
     host = {**os.environ, "PYTHONPATH": str(ROOT)}
-    environment = apptainer.environment(container, host, search=settings.code)
+    environment = apptainer.environment(container, host)
     code = f"import {synthetic.TARGETS}, time; open({STARTED!r}, 'w').write(repr(time.time()))"
     plain = [executable, "exec", "--bind", str(folder), "--pwd", str(directory), str(image), "python3", "-c", code]
     around = {**environment, f"{apptainer.variable_prefix(executable)}PYTHONPATH": str(folder)}

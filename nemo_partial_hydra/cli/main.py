@@ -39,6 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
+    shared.add_argument(
+        "--trust-code",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="import modules from DIR, whoever may write there",
+    )
     for name in COMMANDS:
         command(name).add(commands, shared)
     return parser

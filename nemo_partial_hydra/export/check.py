@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 
 from nemo_partial_hydra.errors import LibraryError, PolicyError, RecipeError, UsageError
+from nemo_partial_hydra.jobs import search_path
 from nemo_partial_hydra.libraries import manifest
 from nemo_partial_hydra.libraries.library import Library
 from nemo_partial_hydra.runtime import session
@@ -105,8 +106,9 @@ def check(
             found += run(batch)
             note(len(found), total)
         return found
-    # Not forked: the parent may have threads, a progress bar among them.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    # Not forked: the parent may have threads, a progress bar among them. The current directory may be a stranger's
+    # checkout, and Python would look for its own modules there first.
+    with search_path.children(os.getcwd()), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for done in as_completed([pool.submit(run, batch) for batch in batches]):
             found += done.result()
             note(len(found), total)

@@ -19,6 +19,8 @@ OmegaConf here or below.
 | how are a result and an error written | ``outcome`` |
 | which signals end a job | ``signals`` |
 | what do the other tasks of one job do | ``ranks`` |
+| whose code is a directory's | ``ownership`` |
+| where is code on ``sys.path``, here and in Pythons that a recipe starts | ``search_path``, ``children`` |
 | how does one job run | ``runner`` |
 | how do the jobs of a directory run on this machine | ``run_here`` |
 | what does the image's Python start | ``start`` |

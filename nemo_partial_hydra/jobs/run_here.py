@@ -16,16 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from nemo_partial_hydra.errors import ExitCode, JobError, RecipeError
+from nemo_partial_hydra.errors import ExitCode, JobError, RecipeError, RefusedError
 from nemo_partial_hydra.messages import Shown, say
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime import session
 
-from . import files, folders, seal
+from . import files, folders, seal, search_path
 from .job import Head, read_head, read_job
 from .layout import JobPaths, find_jobs
 from .outcome import keep_status, read_result
+from .ownership import NO_TRUST, Trust, note, way_out
 from .runner import next_attempt, refuse_done
+from .search_path import only_in
 from .signers import Signers
 from .signing import signed
 from .status import DONE, FAILED, RUNNING, Status, now, read_status, read_to_write, seconds_between
@@ -43,12 +45,23 @@ class Ran:
     line: str
 
 
-def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False, signers: Signers | None = None) -> int:
+def run_here(
+    directory: str,
+    *,
+    allow: Sequence[str] = (),
+    force: bool = False,
+    trust: Trust = NO_TRUST,
+    signers: Signers | None = None,
+) -> int:
     """Run the job of a directory, or all of a sweep's that are not done, in the order of their numbers.
+
+    Modules of the current directory are found last, unless that is where the jobs themselves come from.
 
     Parameters
     ----------
+    trust : directories whose code is trusted whoever they belong to.
     signers : whose signatures the jobs must have.
+
 
     Returns
     -------
@@ -69,9 +82,10 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False, 
         say(f"{directory}: all {len(jobs)} jobs are done; to run them again: --force")
         return ExitCode.DONE
     vouched = signed(waiting, signers, directory)
+    here = _Code.here(Path(os.path.abspath(directory)), trust)
     codes = []
     for paths in waiting:
-        ran = _run(paths, allow, force, vouched.get(paths), shown=alone, root=Path(os.path.abspath(directory)))
+        ran = _run(paths, allow, force, vouched.get(paths), shown=alone, here=here)
         say(ran.line, flush=True, file=sys.stdout if ran.code == ExitCode.DONE else sys.stderr)
         codes.append(ran.code)
         if ran.code == ExitCode.INTERRUPTED:
@@ -79,7 +93,42 @@ def run_here(directory: str, *, allow: Sequence[str] = (), force: bool = False, 
     return next((code for code in _WORST_FIRST if code in codes), ExitCode.DONE)
 
 
-def _run(paths: JobPaths, allow: Sequence[str], force: bool, digest: str | None, *, shown: bool, root: Path) -> Ran:
+@dataclass(frozen=True)
+class _Code:
+    """The current directory as one of code; ``why`` it is none, and ``trusted`` by ``--trust-code`` alone."""
+
+    folder: str
+    used: bool = False
+    trusted: bool = False
+    why: str | None = None
+
+    @staticmethod
+    def here(root: Path, trust: Trust) -> _Code:
+        here = Path.cwd()
+        if here == root or root in here.parents or here == here.parent:
+            return _Code(str(here))
+        why = trust.finding(str(here))
+        if why is not None and any(here.glob("*.py")):
+            say(note(str(here), why), file=sys.stderr)
+        return _Code(str(here), why is None, trust.covers(str(here)), why)
+
+    def options(self, recipe: Any) -> list[str]:
+        """Return the arguments by which a job gets it.
+
+        Raises
+        ------
+        RefusedError
+            If the recipe needs it and it is not trusted.
+        """
+        if self.why is not None:
+            missing = only_in(self.folder, (str(name) for _, name in names_in(recipe)))
+            if missing:
+                raise RefusedError(way_out(self.folder, self.why, missing))
+        trusted = [f"--trust-code={self.folder}"] if self.trusted else []
+        return [f"--code={self.folder}", *trusted] if self.used else []
+
+
+def _run(paths: JobPaths, allow: Sequence[str], force: bool, digest: str | None, *, shown: bool, here: _Code) -> Ran:
     try:
         folders.refuse_foreign(paths.root, paths.directory)
         head = read_head(paths)
@@ -87,13 +136,14 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, digest: str | None,
         # A word that is missing costs no attempt.
         job = read_job(paths, digest=digest)
         session.workspace().policy.check_names(names_in(job.recipe), allow)
+        found = here.options(job.recipe)
         attempt = next_attempt(paths, force)
     except RecipeError as error:
         return Ran(error.exit_code, f"Error: {error}")
     command = [sys.executable, _START, str(paths.directory), "--attempt", str(attempt), f"--digest={job.digest}"]
     command += [f"--sweep={paths.sweep}"] if paths.sweep is not None else []
     command += [word for prefix in allow for word in ("--allow", prefix)] + (["--force"] if force else [])
-    code = _process(command, paths, attempt, root, shown=shown)
+    code = _process([*command, *found], paths, attempt, shown=shown)
     status = read_status(paths)
     if status.state == RUNNING and status.attempt == attempt:  # it was killed: nobody else can say so
         status = read_to_write(paths)
@@ -107,7 +157,7 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, digest: str | None,
     return Ran(code if code >= 0 else ExitCode.FAILED, _line(paths, head, status, attempt, code))
 
 
-def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, *, shown: bool) -> int:
+def _process(command: Sequence[str], paths: JobPaths, attempt: int, *, shown: bool) -> int:
     """Run a job's process with its output in the attempt's logs; Ctrl-C reaches it, and is waited for."""
     try:
         folders.make(paths.root, paths.attempt(attempt))
@@ -116,7 +166,7 @@ def _process(command: Sequence[str], paths: JobPaths, attempt: int, root: Path, 
             pipe = subprocess.PIPE if shown else None
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=pipe or out, stderr=pipe or err,
-                env={**_environment(root), **paths.sealed_by.handed_over(attempt)},
+                env={**_environment(), **paths.sealed_by.handed_over(attempt)},
             )  # fmt: skip
             threads = []
             if process.stdout is not None and process.stderr is not None:
@@ -148,13 +198,10 @@ def _copy(source: IO[bytes], log: IO[bytes], screen: Any) -> None:
     shown.end()
 
 
-def _environment(root: Path) -> Mapping[str, str]:
-    """Let a job find the modules of the current directory last, unless that is where the jobs themselves come from."""
-    here = Path.cwd()
-    if here == root or root in here.parents:
-        return os.environ
+def _environment() -> Mapping[str, str]:
+    """Return the runner's own variables; an empty entry of PYTHONPATH would be the current directory."""
     known = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [known, str(here)]))}
+    return os.environ if known is None else {**os.environ, "PYTHONPATH": search_path.absolute(known)}
 
 
 def _line(paths: JobPaths, head: Head, status: Status, attempt: int, code: int) -> str:

@@ -27,11 +27,12 @@ from nemo_partial_hydra.runtime.construct import make
 from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.signature import Signature
 
-from . import claim, files, folders, ranks, seal
+from . import claim, files, folders, ranks, seal, search_path
 from .job import Job, read_job, versions_of
 from .job_id import this_task
 from .layout import JobPaths, job_paths
 from .outcome import error_record, keep_result, keep_status, print_error
+from .ownership import NO_TRUST, Trust, way_out
 from .placeholders import expand
 from .signals import AttemptSignals, Terminated
 from .status import (
@@ -53,13 +54,28 @@ WAY_OUT = "Freeze it again with what is installed here, or run it with what it w
 
 @dataclass(frozen=True)
 class Options:
-    """How a job is to be run; ``attempt`` None takes the next one, ``digest`` None whatever job.yaml there is."""
+    """How a job is to be run.
+
+    Parameters
+    ----------
+    attempt : its number; None takes the next one.
+    allow : dotted names that the recipe may name.
+    force : run a job that is done once more.
+    payload_signal : how the recipe is told to end.
+    digest : that of job.yaml; None takes whatever file there is.
+    code : directories of the recipe's own modules.
+    bound : those of them that were bound into this container.
+    trust : directories whose code is trusted whoever they belong to.
+    """
 
     attempt: int | None = None
     allow: tuple[str, ...] = ()
     force: bool = False
     payload_signal: signal.Signals = signal.SIGTERM
     digest: str | None = None
+    code: tuple[str, ...] = ()
+    bound: tuple[str, ...] = ()
+    trust: Trust = NO_TRUST
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,12 +91,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--force", action="store_true", help="run a job that is done once more")
     parser.add_argument("--digest", metavar="sha256:...", help="that of job.yaml; another file is refused")
     parser.add_argument("--payload-signal", default="SIGTERM", metavar="NAME", help="how the recipe is told to end")
+    for name, text in (
+        ("--code", "directory of the recipe's own modules"),
+        ("--bound-code", "the same, bound into this container"),
+        ("--trust-code", "directory whose code is trusted whoever it belongs to"),
+    ):
+        parser.add_argument(name, action="append", default=[], metavar="DIR", help=text)
     given = parser.parse_args(arguments)
     try:
         asked = signal.Signals[given.payload_signal]
     except KeyError:
         parser.error(f"--payload-signal: there is no signal '{given.payload_signal}'")
-    options = Options(given.attempt, tuple(given.allow), given.force, asked, given.digest)
+    code, bound = (tuple(map(os.path.abspath, each)) for each in (given.code, given.bound_code))
+    trust = Trust.known(given.trust_code)
+    options = Options(
+        given.attempt, tuple(given.allow), given.force, asked, given.digest, (*code, *bound), bound, trust
+    )
     paths = dataclasses.replace(job_paths(given.directory, given.sweep), seals=seals)
     try:
         return run_job(paths, options)
@@ -119,7 +145,7 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
     else:
         claim.take(paths, attempt, me)
         refuse_done(paths, options.force)  # another attempt may have ended since
-    _enter(paths)
+    _enter(paths, options.code)
     if rank:
         return ranks.run(paths, attempt, rank, lambda: call_recipe(tree, options.allow), options.payload_signal)
     return _run(paths, _started(paths, attempt, me), tree, options)
@@ -176,6 +202,7 @@ def checked_recipe(paths: JobPaths, options: Options, environment: Mapping[str, 
     job = read_job(paths, digest=options.digest)
     workspace = session.workspace()
     workspace.policy.check_names(names_in(job.recipe), options.allow)
+    use_code(options)
     data = expand(job.recipe, paths.directory, job.subdir, environment)
     refuse_drift(job, data, options.allow)
     tree = workspace.read_tree(data, options.allow)
@@ -183,6 +210,22 @@ def checked_recipe(paths: JobPaths, options: Options, environment: Mapping[str, 
     problems.messages += workspace.missing(tree)
     problems.check(ValidationError)
     return tree
+
+
+def use_code(options: Options) -> None:
+    """Put the directories of the recipe's own modules at the end of ``sys.path``, once nothing speaks against the job.
+
+    Raises
+    ------
+    RefusedError
+        If somebody else may have put something there by now.
+    """
+    for folder in options.code:
+        bound = folder in options.bound
+        why = options.trust.finding(folder, bound=bound)
+        if why is not None:
+            raise RefusedError(way_out(folder, why))
+        search_path.append([folder], options.trust.check_of(bound=bound))
 
 
 def refuse_drift(job: Job, data: Any, allow: Sequence[str]) -> None:
@@ -212,13 +255,14 @@ def call_recipe(tree: Tree, allow: Sequence[str]) -> Any:
     return made() if isinstance(tree, Call) and tree.partial else made
 
 
-def _enter(paths: JobPaths) -> None:
-    """Make the job's directory the working directory, of which no module is imported."""
+def _enter(paths: JobPaths, code: Sequence[str]) -> None:
+    """Make the job's directory the working directory, of which no module is imported, here or in processes of ours."""
     own = str(paths.directory)
     sys.path[:] = [folder for folder in map(os.path.abspath, sys.path) if folder != own]
     try:
         with folders.folder(paths.root, paths.directory) as handle:
             os.chdir(handle)
+        search_path.prepare_children(os.environ, code, os.getcwd())
     except OSError as error:
         raise JobError(f"{own}: {error.strerror}") from error
 

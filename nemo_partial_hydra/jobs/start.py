@@ -2,7 +2,8 @@
 
 May import: the standard library before the package is found. It works where the package is not installed, from
 wherever its folder is mounted: the package is loaded from this file's own place, nothing is added to ``sys.path``, and
-what Python or an empty entry of PYTHONPATH put there is taken out, so that no file of ours or of the job hides one.
+what Python or an empty entry of PYTHONPATH put there is taken out, so that no file of ours or of the job hides one. The
+directories of code (``--code=DIR``) are put at its end by the runner, when the job may run.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ _NAME = "nemo_partial_hydra"
 
 
 def _clean_path() -> None:
-    """Take this file's folder and the job's own out of ``sys.path``; an empty entry is the current folder."""
+    """Take this file's folder, the job's own and the current one (an empty entry) out of ``sys.path``."""
     out = {_HERE, *(os.path.realpath(word) for word in sys.argv[1:] if not word.startswith("-"))}
-    sys.path[:] = [folder for folder in sys.path if os.path.realpath(folder) not in out]
+    sys.path[:] = [os.path.abspath(folder) for folder in sys.path if folder and os.path.realpath(folder) not in out]
 
 
 def _find_package() -> None:

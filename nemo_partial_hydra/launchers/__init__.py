@@ -16,6 +16,7 @@ functions.
 | what runs on the host around it | ``worker`` |
 | how do jobs go, how is that shown | ``status`` |
 | wait for their ends, read their output | ``wait``, ``logs``, ``log_tail`` |
+| which directories of code go with frozen jobs | ``code`` |
 | cancel, retry | ``cancel``, ``retry`` |
 | an export that runs in an image | ``export_job`` |
 | work on many jobs at once | ``parallel`` |

@@ -58,7 +58,7 @@ def text(
 
 def _variables(settings: Settings) -> list[str]:
     """Return what is set for the payload; of secrets only the names."""
-    given = command.variables(settings.container, {}, search=settings.code)
+    given = command.variables(settings.container, {})
     lines = [f"{name}={shlex.quote(value)}" for name, value in given.items()]
     lines += [f"{name}=(as it is at submission; not written into any file)" for name in settings.secrets]
     return [f"#   {line}" for entry in lines for line in entry.splitlines()]

@@ -26,12 +26,13 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import read_metadata
+from nemo_partial_hydra.jobs.ownership import Trust
 from nemo_partial_hydra.libraries import manifest
 from nemo_partial_hydra.messages import one_of, say
 from nemo_partial_hydra.recipes import keys
 from nemo_partial_hydra.signatures.snapshot import NAME as SNAPSHOT
 
-from . import cancel, submit
+from . import cancel, code, submit
 from .arguments import composed
 from .clusters.base import Cluster
 from .clusters.registry import CLUSTERS
@@ -60,6 +61,7 @@ class Asked:
     launcher: str
     image: str | None
     settings: Sequence[str]
+    trust_code: Sequence[str] = ()
 
 
 def export_in_image(asked: Asked, out: str) -> Exported:
@@ -124,9 +126,11 @@ def _run(asked: Asked, sweep: SweepPaths, job: JobPaths) -> None:
         config["apptainer"]["image"] = asked.image
     if config.get("dry_run"):
         raise UsageError("hydra.launcher.dry_run: an export has no dry run")
-    # The current directory first, as `python -m` has it.
-    found = bind.folders([os.getcwd()], asked.modules)
-    settings, secrets = from_config(config, cluster.name, code=found, allow=(TARGET,))
+    image = config["apptainer"].get("image") is not None
+    own = bind.folders([], asked.modules)  # where this process finds them itself
+    trust = Trust.of(asked.trust_code).plus(folder for folder in own if folder != os.getcwd())
+    found = code.chosen(bind.folders([os.getcwd()], asked.modules), trust, lambda: asked.modules, image=image)
+    settings, secrets = from_config(config, cluster.name, **found, allow=(TARGET,))
     sent = submit.submit(sweep, [job], settings, secrets=secrets)
     where = f"in {cluster.title} job {sent.arrays[0]} ({sent.name})" if sent.arrays else f"in a job on {cluster.title}"
     say(f"exporting {where} ...", file=sys.stderr, flush=True)

@@ -108,8 +108,10 @@ def launch(
 def _needed(made: FrozenSweep) -> dict[str, Any]:
     """Return the settings that the jobs themselves make: where their modules are, and what they may name."""
     names = (str(name) for _, job in made.jobs for _, name in names_in(job.recipe))
+    code = bind.folders((job.app for _, job in made.jobs), names)
     return {
-        "code": bind.folders((job.app for _, job in made.jobs), names),
+        "code": code,
+        "trust_code": code,  # whoever runs this app runs that code already
         "allow": tuple(sorted(session.workspace().policy.prefixes() - {*BUILT_IN, "__main__"})),
     }
 

@@ -17,14 +17,15 @@ from nemo_partial_hydra.errors import ClusterError, RefusedError, UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
+from nemo_partial_hydra.jobs.ownership import NO_TRUST, Trust
 from nemo_partial_hydra.jobs.signers import Signers
 from nemo_partial_hydra.jobs.signing import signed
 from nemo_partial_hydra.messages import Problems, one_of, say
 
+from . import code
 from . import send as sending
 from .arguments import composed
 from .clusters.registry import CLUSTERS, Clusters
-from .container import bind
 from .records import Submission, own_settings
 from .settings import Settings, from_config, stamp
 from .status.entries import Entry, Overview
@@ -69,6 +70,7 @@ def prepare(
     allow: Sequence[str] = (),
     force: bool = False,
     config_dir: str | None = None,
+    trust: Trust = NO_TRUST,
     signers: Signers | None = None,
     clusters: Clusters = CLUSTERS,
 ) -> Retry:
@@ -81,6 +83,7 @@ def prepare(
     arguments : ``hydra.launcher.*=...`` on top of the kept settings; with ``hydra/launcher=...`` instead of them.
     allow : dotted names that recipes may name, besides those that were allowed before.
     force : send also where the image or a job.yaml was replaced since.
+    trust : directories whose code is trusted, besides those that were trusted before.
     signers : whose signatures the jobs must have.
     clusters : where the jobs' clusters are looked up.
 
@@ -106,6 +109,8 @@ def prepare(
     for kept, members in _sent_alike(watch.sweep, entries):
         heads = [entry.head for entry in members]
         settings, secrets = again(watch.sweep, kept, heads, arguments, allow, config_dir, clusters)
+        anew = any(text.startswith("hydra/launcher=") for text in arguments)
+        settings = code.once_more(settings, [entry.paths for entry in members], heads, trust, anew=anew)
         if not force:
             check_image(kept.settings, heads, settings)
         digests = sending.verify([entry.paths for entry in members], settings.allow, heads, vouched)
@@ -248,7 +253,7 @@ def again(
     name = heads[0].name
     if any(text.startswith("hydra/launcher=") for text in arguments):
         config, cluster = composed(arguments, sweep, name, config_dir, clusters)
-        return from_config(config, cluster.name, code=bind.folders(head.app for head in heads), allow=allow)
+        return from_config(config, cluster.name, allow=allow)
     before, launchers = kept.settings, " or ".join(clusters.launchers)
     if before is None and kept.why:
         raise RefusedError(
@@ -270,7 +275,7 @@ def again(
     line = [f"hydra/launcher={clusters.named(before.cluster).launcher}", *arguments]
     defaults, _ = composed(line, sweep, name, config_dir, clusters)
     config = changed(config_of(before), defaults, arguments)
-    return from_config(config, before.cluster, code=before.code, allow=allowed)
+    return from_config(config, before.cluster, code=before.code, allow=allowed, trust_code=before.trust_code)
 
 
 def config_of(settings: Settings) -> dict[str, Any]:

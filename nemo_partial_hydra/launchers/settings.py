@@ -35,6 +35,7 @@ class Settings:
     setup : shell lines that run on the host before the tasks are started.
     payload_signal : what the job is sent before its time ends.
     code : the directories of the recipes' own modules.
+    trust_code : those of them that whoever submits trusts, whoever owns them.
     allow : dotted prefixes that recipes may name, besides the runner's own.
     secrets : names of variables whose values the container gets from the environment of the submission.
     detach : True returns after submission, False waits, None decides by cluster and sweeper.
@@ -49,6 +50,7 @@ class Settings:
     setup: tuple[str, ...] = ()
     payload_signal: str = "SIGTERM"
     code: tuple[str, ...] = ()
+    trust_code: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     detach: bool | None = None
@@ -81,7 +83,11 @@ class Settings:
 
 
 def from_config(
-    config: Mapping[str, Any], cluster: str, code: Sequence[str] = (), allow: Sequence[str] = ()
+    config: Mapping[str, Any],
+    cluster: str,
+    code: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    trust_code: Sequence[str] = (),
 ) -> tuple[Settings, dict[str, str]]:
     """Read the composed ``hydra.launcher``.
 
@@ -113,6 +119,7 @@ def from_config(
         setup=tuple(map(str, config.get("setup") or ())),
         payload_signal=str(config.get("payload_signal") or "SIGTERM"),
         code=tuple(code),
+        trust_code=tuple(trust_code),
         allow=tuple(allow),
         secrets=tuple(key for key, value in given.items() if value is None or key in secrets),
         detach=config.get("detach"),

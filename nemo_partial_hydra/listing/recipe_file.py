@@ -15,10 +15,14 @@ from typing import Any
 from nemo_partial_hydra.composition.app_modules import modules_in
 from nemo_partial_hydra.composition.yaml_files import NODES
 from nemo_partial_hydra.dialect.yaml import MAX_BYTES, load, read_text
-from nemo_partial_hydra.errors import DialectError, UsageError
-from nemo_partial_hydra.jobs import files
+from nemo_partial_hydra.errors import DialectError, RefusedError, UsageError
+from nemo_partial_hydra.jobs import files, search_path
 from nemo_partial_hydra.jobs.layout import JOB
+from nemo_partial_hydra.jobs.ownership import NO_TRUST, Trust, note, way_out
+from nemo_partial_hydra.jobs.search_path import only_in
+from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.policy.rules import STACK
+from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime import session
 
 from .record import PathInfo
@@ -27,7 +31,7 @@ from .walk import paths
 Where = tuple[str | None, str | None]
 
 
-def listing_of(text: str, where: Where, allow: Iterable[str] = ()) -> list[PathInfo]:
+def listing_of(text: str, where: Where, allow: Iterable[str] = (), trust: Trust = NO_TRUST) -> list[PathInfo]:
     """List the paths of the recipe that one argument names.
 
     Parameters
@@ -35,6 +39,7 @@ def listing_of(text: str, where: Where, allow: Iterable[str] = ()) -> list[PathI
     text : a recipe file, the directory of a frozen job, the dotted name of a recipe factory, or overrides.
     where : the config directory and name that overrides are for.
     allow : dotted prefixes that it may name besides what is allowed already.
+    trust : directories from which modules are imported whoever they belong to.
 
     Raises
     ------
@@ -47,9 +52,9 @@ def listing_of(text: str, where: Where, allow: Iterable[str] = ()) -> list[PathI
         data = _job(text)
         return paths(data.get("recipe", data), allow=allow)
     if os.path.isfile(text):
-        return _file(text, allow)
+        return _file(text, allow, trust)
     if where[0] is not None and where[1] is not None:
-        return _composed(where[0], where[1], _words(text), allow)
+        return _composed(where[0], where[1], _words(text), allow, trust)
     parts = text.split(".")
     if len(parts) > 1 and all(part.isidentifier() for part in parts) and not text.endswith((".yaml", ".yml")):
         factory = session.workspace().policy.load(text, allow)
@@ -78,25 +83,23 @@ def _words(text: str) -> list[str]:
         raise UsageError(f"'{text}': {error}") from None
 
 
-def _file(path: str, allow: Iterable[str]) -> list[PathInfo]:
+def _file(path: str, allow: Iterable[str], trust: Trust) -> list[PathInfo]:
     data = read_recipe_file(path)
-    allow_folder(path)
+    more = (*allow, *allow_folder(path, trust, data))
     session.workspace().signatures.use(os.path.dirname(os.path.abspath(path)))
-    more = (*allow, *folder_modules(path))
     if "defaults" not in data:
         return paths(data, allow=more)
     folder, name = os.path.split(os.path.abspath(path))
-    return _composed(folder, os.path.splitext(name)[0], [], more)
+    return _composed(folder, os.path.splitext(name)[0], [], more, trust)
 
 
-def _composed(folder: str, name: str, overrides: list[str], allow: Iterable[str]) -> list[PathInfo]:
+def _composed(folder: str, name: str, overrides: list[str], allow: Iterable[str], trust: Trust) -> list[PathInfo]:
     """Compose a config as its app would, typed files included."""
     from nemo_partial_hydra.composition.compose import compose, opened, usage_errors
 
     if not os.path.isdir(folder):
         raise UsageError(f"--config-dir: there is no directory '{folder}'")
-    allow_folder(os.path.join(folder, name))
-    more = (*allow, *folder_modules(os.path.join(folder, name)))
+    more = (*allow, *allow_folder(os.path.join(folder, name), trust))
     with usage_errors(), session.running(session.Session(more)), opened(os.path.abspath(folder)):
         return paths(compose(name.removesuffix(".yaml"), overrides), allow=more)
 
@@ -125,28 +128,50 @@ def _mapping(text: str, path: str) -> dict[Any, Any]:
     return data
 
 
-def folder_modules(path: str) -> tuple[str, ...]:
-    """Return the modules beside an app's config directory, which its recipes may name as under ``nph.main``."""
-    return modules_in(_app_folder(path))
-
-
-def allow_folder(path: str) -> None:
+def allow_folder(path: str, trust: Trust = NO_TRUST, data: Any = None) -> tuple[str, ...]:
     """Make the modules beside an app's config directory importable, as they are when the app runs.
 
     What is installed goes first.
+
+    Parameters
+    ----------
+    path : a file in that directory.
+    trust : directories from which modules are imported whoever they belong to.
+    data : what the recipe names, as far as it is known already.
+
+    Returns
+    -------
+    The modules that recipes there may name, as under ``nph.main``; none where somebody else may have put them.
 
     Raises
     ------
     UsageError
         If one of them would stand in for a package of the NeMo stack, whose names are allowed.
+    RefusedError
+        If the recipe needs one which somebody else may have put there.
     """
     folder = _app_folder(path)
+    if folder == os.sep:
+        return ()
+    try:
+        modules = modules_in(folder)
+    except OSError:
+        return ()
     if folder in sys.path:
-        return
-    false = STACK.intersection(folder_modules(path)) if folder != os.getcwd() else ()
+        return modules
+    why = trust.finding(folder)
+    if why is not None:
+        missing = only_in(folder, (str(name) for _, name in names_in(data)))
+        if missing:
+            raise RefusedError(way_out(folder, why, missing))
+        if modules:
+            say(note(folder, why), file=sys.stderr)
+        return ()
+    false = STACK.intersection(modules) if folder != os.getcwd() else ()
     if false:
         raise UsageError(f"{folder}: its '{min(false)}' would stand in for the package of that name")
-    sys.path.append(folder)
+    search_path.append([folder], trust.check_of())
+    return modules
 
 
 def _app_folder(path: str) -> str:

@@ -112,10 +112,10 @@ def test_a_path_that_bind_would_take_apart_is_mounted(mark: str) -> None:
 def test_the_hosts_python_stays_outside_and_slurm_gets_in() -> None:
     host = {"PYTHONPATH": "/host", "VIRTUAL_ENV": "/v", "SLURM_PROCID": "3", "CUDA_VISIBLE_DEVICES": "1", "OWN": "x"}
     clean = Container(image="x.sif", cleanenv=True, env={"A": "1"})
-    made = apptainer.environment(clean, host, search=["/code"])
+    made = apptainer.environment(clean, host)
     inside = enter.decoded(made[f"APPTAINERENV_{enter.VARIABLE}"])
     assert inside == {
-        "SLURM_PROCID": "3", "CUDA_VISIBLE_DEVICES": "1", "A": "1", "PYTHONPATH": "/code", "PYTHONNOUSERSITE": "1",
+        "SLURM_PROCID": "3", "CUDA_VISIBLE_DEVICES": "1", "A": "1", "PYTHONNOUSERSITE": "1",
     }  # fmt: skip
     assert "PYTHONPATH" not in made
     assert "VIRTUAL_ENV" not in made
@@ -123,9 +123,9 @@ def test_the_hosts_python_stays_outside_and_slurm_gets_in() -> None:
     assert f"SINGULARITYENV_{enter.VARIABLE}" in other
 
 
-def test_without_a_container_the_code_comes_before_the_hosts_own_path() -> None:
-    made = apptainer.environment(Container(env={"A": "$B"}), {"PYTHONPATH": "/host"}, search=["/code"])
-    assert made == {"PYTHONPATH": "/code:/host", "A": "$B"}
+def test_without_a_container_the_hosts_own_path_stays() -> None:
+    made = apptainer.environment(Container(env={"A": "$B"}), {"PYTHONPATH": "/host"})
+    assert made == {"PYTHONPATH": "/host", "A": "$B"}
 
 
 CONFIG: dict[str, Any] = {

@@ -1,0 +1,1 @@
+"""Tests of what is trusted: each attack beside the nearest honest case."""

@@ -29,11 +29,13 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare the two sides and print the difference."""
     from nemo_partial_hydra.errors import ExitCode
+    from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.listing.diff import compare, print_difference
     from nemo_partial_hydra.listing.recipe_file import listing_of
 
     where = (options.config_dir, options.config_name)
-    a, b = (listing_of(text, where, options.allow) for text in (options.a, options.b))
+    trust = Trust.of(options.trust_code)
+    a, b = (listing_of(text, where, options.allow, trust) for text in (options.a, options.b))
     found = compare(a, b)
     if options.json:
         say(json_text(found.record(), 1))

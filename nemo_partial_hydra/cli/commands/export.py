@@ -52,6 +52,13 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
         "its settings as hydra.launcher.*=... among the modules",
     )
     parser.add_argument("--image", metavar="IMG", help="the image, where the launcher's settings do not name it")
+    parser.add_argument(
+        "--trust-code",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="import modules from DIR, whoever may write there",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite recipe files that were edited by hand")
     parser.set_defaults(command=run)
 
@@ -91,10 +98,20 @@ def run(options: argparse.Namespace) -> int:
 def _here(options: argparse.Namespace, modules: list[str], given: list[str]) -> Exported:
     """Export in this process."""
     from nemo_partial_hydra.cli.progress import Progress
+    from nemo_partial_hydra.errors import RefusedError
     from nemo_partial_hydra.export.library import export
+    from nemo_partial_hydra.jobs.ownership import Trust, note, way_out
+    from nemo_partial_hydra.jobs.search_path import only_in
 
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as python -m does
+    here = os.getcwd()
+    if here not in sys.path:
+        why = Trust.of(options.trust_code).finding(here)
+        if why is None:
+            sys.path.insert(0, here)  # as python -m does
+        elif missing := only_in(here, modules):
+            raise RefusedError(way_out(here, why, missing))
+        else:
+            say(note(here, why), file=sys.stderr)
     with Progress() as progress:
         return export(modules, given=given, skip=options.skip, also=options.also, name=options.name, progress=progress)
 
@@ -105,5 +122,8 @@ def _in_image(
     """Export in a job."""
     from nemo_partial_hydra.launchers.export_job import Asked, export_in_image
 
-    asked = Asked(modules, given, options.skip, options.also, options.name, options.launcher, options.image, settings)
+    asked = Asked(
+        modules, given, options.skip, options.also, options.name, options.launcher, options.image, settings,
+        options.trust_code,
+    )  # fmt: skip
     return export_in_image(asked, out)

@@ -34,6 +34,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Send the jobs again; return the exit code."""
     from nemo_partial_hydra.errors import ExitCode, UsageError
+    from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.launchers import dry_run, retry, send
 
     numbers, settings = [], []
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     with signers.chosen(options, options.directory) as accepted:
         found = retry.prepare(
             options.directory, numbers, settings, allow=options.allow, force=options.force,
-            config_dir=options.config_dir, signers=accepted,
+            config_dir=options.config_dir, trust=Trust.of(options.trust_code), signers=accepted,
         )  # fmt: skip
     if options.dry_run:
         for group in found.groups:

@@ -26,7 +26,9 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the jobs; return the exit code."""
+    from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.jobs.run_here import run_here
 
+    trust = Trust.of(options.trust_code)
     with signers.chosen(options, options.directory) as found:
-        return run_here(options.directory, allow=options.allow, force=options.force, signers=found)
+        return run_here(options.directory, allow=options.allow, force=options.force, trust=trust, signers=found)

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     known = session.workspace().signatures
     for name in options.files:
         known.use(os.path.dirname(os.path.abspath(name)))
-    targets, lookup = read_targets(options.files, options.allow)
+    targets, lookup = read_targets(options.files, options.allow, options.trust_code)
     made: dict[str, Any] = schema(targets, lookup, known.docs)
     code = ExitCode.FAILED if lookup.unreadable else ExitCode.DONE
     text = json_text(made, 1) + "\n"

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.signatures.distributions import read_packages
     from nemo_partial_hydra.signatures.snapshot import encode, save
 
-    targets, lookup = read_targets(options.files, options.allow)
+    targets, lookup = read_targets(options.files, options.allow, options.trust_code)
     found = [signature for signature in map(lookup, targets) if signature is not None]
     docs = session.workspace().signatures.docs
     text = encode(found, {target: docs(target) for target in targets}, read_packages(targets))

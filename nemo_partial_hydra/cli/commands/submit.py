@@ -34,10 +34,10 @@ def run(options: argparse.Namespace) -> int:
     """Submit; return the exit code."""
     from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
     from nemo_partial_hydra.jobs.layout import find_jobs, sweep_paths
+    from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.jobs.signing import signed
-    from nemo_partial_hydra.launchers import dry_run, send, submit
+    from nemo_partial_hydra.launchers import code, dry_run, send, submit
     from nemo_partial_hydra.launchers.arguments import composed
-    from nemo_partial_hydra.launchers.container import bind
     from nemo_partial_hydra.launchers.settings import from_config
 
     jobs = find_jobs(options.directory)
@@ -48,9 +48,9 @@ def run(options: argparse.Namespace) -> int:
     sweep = send.sweep_of(jobs[0], first) if one else sweep_paths(options.directory)
     config, cluster = composed(options.settings, sweep, first.name, options.config_dir)
     found = send.heads(jobs)
-    settings, secrets = from_config(
-        config, cluster.name, code=bind.folders(head.app for head in found), allow=options.allow
-    )
+    image = (config.get("apptainer") or {}).get("image") is not None
+    mine = code.of_jobs(jobs, found, Trust.of(options.trust_code), image=image)
+    settings, secrets = from_config(config, cluster.name, **mine, allow=options.allow)
     if options.after and send.within(jobs, options.after):
         raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
     needs = cluster.dependency(options.after) if options.after else None

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nemo_partial_hydra.jobs import search_path
 from nemo_partial_hydra.jobs.job_id import SCHEDULERS
 
 from .enter import VARIABLE, encoded
@@ -142,7 +143,7 @@ def _below(path: str, other: str) -> bool:
 
 
 def environment(
-    container: Container, host: Mapping[str, str], *, search: Sequence[str] = (), extra: Mapping[str, str] | None = None
+    container: Container, host: Mapping[str, str], *, extra: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Return the environment in which the argument list of ``command`` is run.
 
@@ -150,10 +151,9 @@ def environment(
     ----------
     container : how the job is run.
     host : the environment of the host's process.
-    search : directories in which the job's Python looks for the recipe's own modules.
     extra : variables that are set besides ``container.env``, and give way to it.
     """
-    own = variables(container, host, search=search, extra=extra)
+    own = variables(container, host, extra=extra)
     if container.image is None:
         return {**host, **own}
     outside = {key: value for key, value in host.items() if key not in _HOST_PYTHON}
@@ -161,15 +161,15 @@ def environment(
 
 
 def variables(
-    container: Container, host: Mapping[str, str], *, search: Sequence[str] = (), extra: Mapping[str, str] | None = None
+    container: Container, host: Mapping[str, str], *, extra: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Return the variables that a job gets besides those its surroundings give it; see ``environment``."""
     own = {**(extra or {}), **container.env}
-    inside = container.image is not None
-    path = [*search] if inside else [*search, *filter(None, [host.get("PYTHONPATH")])]
-    if path:
-        own.setdefault("PYTHONPATH", os.pathsep.join(path))
-    if not inside:
+    if container.image is None:
+        if "PYTHONPATH" in host:
+            own.setdefault("PYTHONPATH", host["PYTHONPATH"])
+        if "PYTHONPATH" in own:  # in the job's directory an empty or relative entry would be that one
+            own["PYTHONPATH"] = search_path.absolute(own["PYTHONPATH"])
         return own
     # The home directory is mounted by default, and with it what the user installed there for the host's Python.
     own.setdefault("PYTHONNOUSERSITE", "1")

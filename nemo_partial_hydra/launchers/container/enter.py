@@ -29,6 +29,13 @@ def decoded(text: str) -> dict[str, str]:
     return values
 
 
+def searched(text: str) -> str:
+    """Return the entries of a PYTHONPATH that are no directory of the job: an empty or relative one would be."""
+    return os.pathsep.join(entry for entry in text.split(os.pathsep) if os.path.isabs(entry))
+
+
 if __name__ == "__main__":
     os.environ.update(decoded(os.environ.pop(VARIABLE)))
+    if "PYTHONPATH" in os.environ:  # the image's own, or what was set for the job
+        os.environ["PYTHONPATH"] = searched(os.environ["PYTHONPATH"])
     os.execvp(sys.argv[1], sys.argv[1:])

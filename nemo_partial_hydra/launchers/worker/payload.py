@@ -61,6 +61,9 @@ def command_of(settings: Settings, paths: JobPaths, attempt: int, sweep: Path, d
     arguments += [f"--digest={digest}"] if digest is not None else []
     for prefix in settings.allow:
         arguments += ["--allow", prefix]
+    option = "--code" if settings.container.image is None else "--bound-code"
+    arguments += [f"{option}={folder}" for folder in settings.code]
+    arguments += [f"--trust-code={folder}" for folder in settings.trust_code]
     return command.command(
         settings.container, arguments, directory=str(paths.directory), binds=binds(settings, paths, sweep)
     )
@@ -92,7 +95,7 @@ class Child:
         self._events: list[int] = []
         secrets = {name: os.environ[name] for name in settings.secrets if name in os.environ}
         given = {**local_ranks(os.environ), **secrets, **paths.sealed_by.handed_over(attempt)}
-        environment = command.environment(settings.container, os.environ, search=settings.code, extra=given)
+        environment = command.environment(settings.container, os.environ, extra=given)
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         with files.open_log(paths.root, self.out) as out, files.open_log(paths.root, self.err) as err:
             if restarts:
