@@ -322,7 +322,8 @@ def _outcome(paths: JobPaths, status: Status, tree: Tree, options: Options) -> S
         return _exited(status, error)
     except BaseException as error:  # whatever a recipe raises is its result, and is recorded
         print_error(error)
-        return _ended(status, FAILED, ExitCode.FAILED, error_record(error))
+        code = ExitCode.REFUSED if isinstance(error, PolicyError) else ExitCode.FAILED
+        return _ended(status, FAILED, code, error_record(error))
 
 
 def _exited(status: Status, error: SystemExit) -> Status:

@@ -6,5 +6,6 @@ May import: ``dialect`` and what it may import; of others the standard library o
 |---|---|
 | what is allowed and denied by default, with the reason of each | ``rules`` |
 | which names and dangerous arguments are in a recipe | ``scan`` |
+| what does an object call itself, with all that is in it | ``objects`` |
 | may this be named; the report if not | ``policy`` |
 """

@@ -22,6 +22,7 @@ from nemo_partial_hydra.recipes.names import public, resolve
 from nemo_partial_hydra.recipes.tree import Path, Tree
 from nemo_partial_hydra.recipes.values import HARMLESS
 
+from .objects import CALLABLES, real_names
 from .rules import (
     ARGUMENTS,
     BUILT_IN,
@@ -246,23 +247,37 @@ def load(target: str, prefixes: set[str]) -> Any:
         raise PolicyError(f"'{target}' is a method of one object; a target is a function, a class or a constant")
     if target in HARMLESS or target in prefixes:
         return obj
-    for real in _real_names(obj):
-        text = None if real == target else _refused_home(real, target, prefixes)
-        if text is not None:
-            raise PolicyError(f"'{target}' is another name of '{real}': {text}")
+    text = alias_refusal(obj, target, prefixes)
+    if text is not None:
+        raise PolicyError(text)
     if isinstance(obj, types.FunctionType) and _granted(target, prefixes) in _BUILT_IN and _is_method(target):
         raise PolicyError(f"'{target}' is a method and needs an object{_allowing(target)}")
     return obj
 
 
-def _real_names(obj: Any) -> list[str]:
-    """Return what an object calls itself; for a partial also what it calls, for other objects that can be called
-    their class."""
-    if isinstance(obj, functools.partial):
-        return _real_names(obj.func)
-    named = obj if hasattr(obj, "__qualname__") or not callable(obj) else type(obj)
-    module, name = getattr(named, "__module__", None), getattr(named, "__qualname__", None)
-    return [f"{module}.{name}"] if isinstance(module, str) and isinstance(name, str) else []
+def alias_refusal(obj: Any, target: str, prefixes: set[str]) -> str | None:
+    """Say what an object really is where that is refused under its own name; None if it is as good as its name."""
+    if target in HARMLESS or target in prefixes:
+        return None
+    for real in real_names(obj):
+        text = None if real == target else _refused_home(real, target, prefixes)
+        if text is not None:
+            return f"'{target}' is another name of '{real}': {text}"
+    return None
+
+
+def made_refusal(obj: Any, target: str, prefixes: set[str]) -> str | None:
+    """Say why what a call gave must not be called: a function or class of others that no recipe may name.
+
+    What an allowed function makes is its own affair, unless it finds it by a text.
+    """
+    if isinstance(obj, CALLABLES):
+        for real in real_names(obj):
+            top = real.partition(".")[0]
+            text = refusal(real, prefixes) if top in POWERFUL or top == "_io" or _denied(real) is not None else None
+            if text is not None:
+                return f"'{target}' gives '{real}': {text}"
+    return None
 
 
 def _refused_home(real: str, target: str, prefixes: set[str]) -> str | None:

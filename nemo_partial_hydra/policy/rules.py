@@ -288,6 +288,11 @@ MUST_BE_UNSET: dict[str, str] = {
 ARGUMENTS: dict[str, str] = {**MUST_BE_OFF, **MUST_BE_ON, **MUST_BE_UNSET}
 # Arguments whose texts the called code imports: they are names like a target.
 NAMING = frozenset("fsdp_unit_modules language_model_class".split())
+# The same for single functions and classes of the stack, and for classes made of them, by their own names.
+NAMING_OF: dict[str, frozenset[str]] = {
+    "ModuleSpec": frozenset({"module"}),
+}
+PAIRS = frozenset({"module"})  # given as (module, name in it)
 
 # Hydra's own settings in a file: what they may name, and what they must not set.
 HYDRA_PARTS = (

@@ -8,4 +8,5 @@ May import: ``libraries`` and what it may import; fiddle and nemo_run, inside fu
 | which signatures are known, from snapshots or live targets | ``signature_store`` |
 | conversions with signatures, policy and validation | ``workspace`` |
 | how does a tree become buildables or objects | ``construct`` |
+| may this be called with these arguments | ``gate`` |
 """

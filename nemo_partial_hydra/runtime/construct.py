@@ -16,7 +16,6 @@ from nemo_partial_hydra.errors import PolicyError, RecipeError, SignatureError, 
 from nemo_partial_hydra.messages import installs, placed
 from nemo_partial_hydra.policy.policy import Policy, load, report
 from nemo_partial_hydra.recipes.keys import ARGS
-from nemo_partial_hydra.recipes.names import resolve
 from nemo_partial_hydra.recipes.tree import (
     ARG_FACTORY,
     BUILDABLES,
@@ -32,14 +31,20 @@ from nemo_partial_hydra.recipes.tree import (
     at,
     walk,
 )
-from nemo_partial_hydra.recipes.values import BY_TARGET, CONTAINERS
+from nemo_partial_hydra.recipes.values import BY_TARGET, CONTAINERS, MAPS
+
+from .gate import Gate
 
 
 class _Builder:
-    """One bottom-up pass; what a Call becomes is the subclass's business. Shared nodes are made once."""
+    """One bottom-up pass; what a Call becomes is the subclass's business. Shared nodes are made once.
+
+    What a subclass makes of a call passes the gate with its real arguments right before.
+    """
 
     def __init__(self, policy: Policy, allow: Iterable[str]) -> None:
         self.prefixes = policy.prefixes(allow)
+        self.gate = Gate(self.prefixes)
         self.made: dict[Path, Any] = {}
         self.loaded: dict[str, Any] = {}
         self.root: Tree = None
@@ -56,6 +61,7 @@ class _Builder:
                 except SignatureError as error:
                     raise SignatureError(placed(path, str(error))) from error
         report(refused)
+        self.gate.approve_tree(tree, self.loaded)
         return self.value(tree, ())
 
     def value(self, tree: Tree, path: Path) -> Any:
@@ -70,13 +76,13 @@ class _Builder:
         elif isinstance(tree, Ref):
             made = self.loaded[tree.target]
             if isinstance(made, types.MethodType):
-                made = resolve(tree.target)  # a bound method of its own at each place
+                made = types.MethodType(made.__func__, made.__self__)  # one of its own at each place
         elif isinstance(tree, Link):
             return self.linked(tree, path)
         elif isinstance(tree, Value):
             made = BY_TARGET[tree.target].make(*tree.args)
         elif isinstance(tree, Opaque):
-            made = tree.value
+            made = self.gate.own(tree.value, None)
         else:
             made = tree
         self.made[path] = made
@@ -87,9 +93,12 @@ class _Builder:
             self.made[link.path] = self.value(at(self.root, link.path), link.path)
         return self.made[link.path]
 
-    def arguments(self, tree: Call, path: Path) -> tuple[list[Any], dict[str, Any]]:
+    def arguments(self, fn: Any, tree: Call, path: Path) -> tuple[list[Any], dict[str, Any]]:
+        """Make the arguments of a call, and let the call pass the gate."""
         args = [self.value(item, (*path, ARGS, i)) for i, item in enumerate(tree.args)]
-        return args, {name: self.value(item, (*path, name)) for name, item in tree.kwargs.items()}
+        kwargs = {name: self.value(item, (*path, name)) for name, item in tree.kwargs.items()}
+        self.gate.approve(fn, tree.target, args, kwargs, path)
+        return args, kwargs
 
     def call(self, tree: Call, path: Path) -> Any:
         raise NotImplementedError
@@ -105,7 +114,7 @@ class _Buildables(_Builder):
         cls, metadata = self.classes[tree.buildable]
         if not callable(fn):
             raise ValidationError(placed(path, f"'{tree.target}' is not callable"))
-        args, kwargs = self.arguments(tree, path)
+        args, kwargs = self.arguments(fn, tree, path)
         if fn is dict:
             return (
                 cls(dict, bind_args=False, **kwargs) if tree.buildable.startswith("nemo_run") else cls(dict, **kwargs)
@@ -165,18 +174,32 @@ def buildables(tree: Tree, policy: Policy, allow: Iterable[str] = ()) -> Any:
 class _Objects(_Builder):
     def call(self, tree: Call, path: Path) -> Any:
         fn = self.loaded[tree.target]
-        args, kwargs = self.arguments(tree, path)
+        args, kwargs = self.arguments(fn, tree, path)
         if tree.buildable == ARG_FACTORY:
             return _Factory(functools.partial(fn, *args, **kwargs))
         if tree.partial:
-            return _partial(fn, args, kwargs)
+            return self.partial(fn, tree.target, args, kwargs, path)
         try:
-            return fn(*args, **kwargs)
+            made = fn(*args, **kwargs)
         except Exception as error:
             where = f"while making '{'.'.join(map(str, path)) or tree.target}' with {tree.target}"
             if hasattr(error, "add_note"):
                 error.add_note(where)
             raise
+        return self.gate.own(made, tree.target) if tree.target in MAPS else self.gate.made(made, tree.target, path)
+
+    def partial(self, fn: Any, target: str, args: list[Any], kwargs: dict[str, Any], path: Path) -> Any:
+        """Make the function that waits to be called; arguments that are made anew pass the gate at each call."""
+        if not any(_has_factory(value) for value in (*args, *kwargs.values())):
+            return functools.partial(fn, *args, **kwargs)
+
+        def call(*more: Any, **named: Any) -> Any:
+            first = [_fresh(value) for value in args]
+            fresh = {name: _fresh(value) for name, value in kwargs.items() if name not in named}
+            self.gate.approve(fn, target, first, fresh, path)
+            return fn(*first, *more, **{**fresh, **named})
+
+        return call
 
 
 class _Factory:
@@ -185,16 +208,8 @@ class _Factory:
     def __init__(self, make: Callable[[], Any]) -> None:
         self.make = make
 
-
-def _partial(fn: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    if not any(_has_factory(value) for value in (*args, *kwargs.values())):
-        return functools.partial(fn, *args, **kwargs)
-
-    def call(*more: Any, **named: Any) -> Any:
-        fresh = {name: _fresh(value) for name, value in kwargs.items() if name not in named}
-        return fn(*[_fresh(value) for value in args], *more, **{**fresh, **named})
-
-    return call
+    def __call__(self) -> Any:
+        return self.make()
 
 
 def _has_factory(value: Any) -> bool:
@@ -205,7 +220,7 @@ def _has_factory(value: Any) -> bool:
 
 def _fresh(value: Any) -> Any:
     if isinstance(value, _Factory):
-        return value.make()
+        return value()
     if not _has_factory(value):
         return value
     if isinstance(value, dict):

@@ -161,6 +161,7 @@ BAD = [
     ("trust_remote_code", 1),
     ("trust_remote_code", {"_target_": "builtins.bool", "_args_": [True]}),
     ("trust_remote_code", [False]),
+    ("trust_remote_code", "false"),  # of no type: Python takes any text for true
     ("trust_remote_code", {"_target_": f"{T}.double", "x": 1.0}),
     ("trust_repo", "true"),
     ("weights_only", False),
@@ -173,7 +174,6 @@ BAD = [
 FINE = [
     ("trust_remote_code", False),
     ("trust_remote_code", None),
-    ("trust_remote_code", "false"),
     ("trust_remote_code", {"_target_": "builtins.bool", "_args_": [False]}),
     ("weights_only", True),
     ("weights_only", None),
