@@ -82,6 +82,10 @@ class FilePolicyError(PolicyError):
     """Targets in one file that the runner has not allowed."""
 
 
+class UnsettledError(RecipeError):
+    """A file of which only the composed config tells what Hydra is to make."""
+
+
 class DriftError(RecipeError):
     """A recipe that was written for signatures which its targets no longer have."""
 

@@ -16,7 +16,7 @@ from typing import Any
 from nemo_partial_hydra.composition import error_text
 from nemo_partial_hydra.composition.app_modules import inner, own_packages
 from nemo_partial_hydra.composition.registry import REGISTRY
-from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError
+from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError, UnsettledError
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.runtime import session
 
@@ -82,7 +82,7 @@ class App:
             if listing is not None:
                 retried(line, self.composed, lambda line: self.list_paths(line, listing))
             elif not (given.completes and self.complete(line)):
-                retried(line, self.composed, lambda line: self.run_hydra(checked(line)))
+                retried(line, self.composed, self.run_settled)
 
     def list_paths(self, line: CommandLine, options: dict[str, Any]) -> None:
         """Print the paths of a command line's config."""
@@ -119,13 +119,32 @@ class App:
             retype([*before, *typed.arguments()])
         return typed
 
+    def run_settled(self, line: CommandLine) -> None:
+        """Run the function; where a file leaves open what Hydra is to make, look at the composed config first."""
+        from nemo_partial_hydra.composition.hydra_settings import HydraSettings
+
+        hydras = self.settings.workspace.of(HydraSettings)
+        hydras.begin(line.overrides, calls=not line.only_shows)
+        try:
+            self.run_hydra(checked(line))
+        except Exception as error:
+            hydras.calls = hydras.settles = False
+            if error_text.marked(error) or error_text.find(error, UnsettledError) is None:
+                raise
+        else:
+            return
+        with self.composed(line) as config:
+            hydras.settle(config)
+        self.run_hydra(checked(line))
+
     def run_hydra(self, line: CommandLine) -> None:
         """Run the function as ``hydra.main`` does."""
         import hydra
 
         from nemo_partial_hydra.composition.compat import main_arguments
 
-        self.settings.arguments = tuple(sys.argv)
+        if self.settings.arguments is None:
+            self.settings.arguments = tuple(sys.argv)
         sys.argv = [sys.argv[0], *line.arguments_to_run()]
         arguments = main_arguments(self.version_base)
         with self._more_help() if line.helps else contextlib.nullcontext():

@@ -13,6 +13,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | what does a composed config make, by whose permissions | ``building`` |
 | how does a YAML file get its types | ``typed`` |
 | how are YAML files with defaults lists served | ``yaml_files`` |
+| what do files have Hydra itself make | ``hydra_settings`` |
 | which recipes did Python code register | ``registry`` |
 | what does the process of a launcher's job get of the app | ``handover`` |
 | which names are keys of the app, not groups of a library | ``root_keys`` |

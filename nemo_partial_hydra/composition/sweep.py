@@ -24,11 +24,13 @@ from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs.layout import sweep_paths
 from nemo_partial_hydra.jobs.placeholders import is_secret
 from nemo_partial_hydra.messages import say
+from nemo_partial_hydra.runtime import session
 
 from . import refusals
 from .checks import check_config
 from .compat import texts
 from .error_text import explain
+from .hydra_settings import HydraSettings
 from .job_configs import Composer
 
 T = TypeVar("T")
@@ -166,12 +168,15 @@ def each_job(
     made: list[T] = []
     unused: dict[str, Sequence[str]] = {}
     lines: dict[str, list[str]] = {}
+    hydras = session.workspace().of(HydraSettings)
     worst: RecipeError | None = None
     for number, job in enumerate(jobs, first):
         try:
             with composer.job(number, job) as config:
                 for choice in composer.unused(config):
                     unused.setdefault(choice, job)
+                if hydras.open:
+                    hydras.check(config)
                 made.append(work(config, number))
             continue
         except RecipeError as error:

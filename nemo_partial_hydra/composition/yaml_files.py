@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import functools
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,12 +28,14 @@ from nemo_partial_hydra.errors import (
 from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.policy.scan import Argument, names_in
 from nemo_partial_hydra.recipes.keys import TARGET
+from nemo_partial_hydra.recipes.tree import Path
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import Workspace
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY
 
 from .encode import reference_node
+from .hydra_settings import HydraSettings
 from .root_keys import RootKeys
 from .typed import is_node, names_a_place, skeleton, typed_config, typed_list
 
@@ -46,13 +47,17 @@ SKELETON = "nph_signature"  # the group under which the skeletons of files with 
 
 @dataclass(frozen=True)
 class Served:
-    """One file in the two forms that Hydra asks for; ``head`` is the beginning of its text, which names a package."""
+    """One file in the two forms that Hydra asks for; ``head`` is the beginning of its text, which names a package.
+
+    ``settings_open`` says whether only the composed config tells what Hydra is to make of it.
+    """
 
     stamp: tuple[int, int]
     head: str
     config: Config
     skeleton: DictConfig | None
     defaults: Any = None
+    settings_open: bool = False
 
 
 _HEAD = 512  # characters in which Hydra looks for a package
@@ -69,7 +74,8 @@ class ServedFiles:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._served: dict[tuple[str, bool], Served] = {}
+        self._served: dict[tuple[Any, ...], Served] = {}
+        self._settings = workspace.of(HydraSettings)
 
     def read(self, path: str, name: str, *, primary: bool) -> tuple[Config, str]:
         """Return a fresh config of a recipe file, which may be a list of recipes, and the beginning of its text.
@@ -86,6 +92,7 @@ class ServedFiles:
             If the file is no YAML, names what is not allowed, or sets what its targets do not accept.
         """
         served = self._serve(path, name, primary)
+        self._settings.served(served.settings_open, name)
         shown = served.skeleton if served.skeleton is not None else served.config
         if primary and isinstance(shown, DictConfig):
             self._workspace.of(RootKeys).note(shown.keys(), served.defaults)
@@ -100,7 +107,8 @@ class ServedFiles:
         self._workspace.signatures.use(path.removesuffix(name).rstrip(os.sep) or os.sep)
         status = os.stat(path)
         stamp = (status.st_mtime_ns, status.st_size)
-        known = self._served.get((path, primary))
+        key = (path, primary, self._settings.calls, self._settings.put(name))
+        known = self._served.get(key)
         if known is None or known.stamp != stamp:
             try:
                 known = self._make(path, name, stamp, primary)
@@ -108,7 +116,7 @@ class ServedFiles:
                 raise DialectError(f"{name}: it is nested too deeply for a config") from None
             except OmegaConfBaseException as error:  # an interpolation that is none
                 raise DialectError(f"{name}: {str(error).partition(chr(10))[0]}") from None
-            self._served[(path, primary)] = known
+            self._served[key] = known
         return known
 
     def _make(self, path: str, name: str, stamp: tuple[int, int], primary: bool) -> Served:
@@ -116,16 +124,17 @@ class ServedFiles:
         head = text[:_HEAD]
         if isinstance(data, list):
             return self._make_list(data, name, stamp, text)
-        try:
-            self._workspace.policy.check_file(data, hydra=_is_settings(name, text))
-        except PolicyError as error:
-            why = f"{name}: {error}"
-            if not session.collects(why):
-                raise FilePolicyError(why) from None
+        place = self._settings.place(name, text)
+        if not self._allowed(data, name, place):
             return Served(_NEVER, head, _plain({"defaults": data.get("defaults", [])}), None, data.get("defaults"))
+        self._settings.note_defaults(name, place, data.get("defaults"))
+        is_open = self._settings.note(data, place)
+        if place:
+            config = OmegaConf.create(_with_search_path(data) if primary else data)
+            return Served(stamp, head, config, None, data.get("defaults"), is_open)
         if not _has_node(data):
             defaults = data.get("defaults")
-            return Served(stamp, head, _plain(_with_search_path(data) if primary else data), None, defaults)
+            return Served(stamp, head, _plain(_with_search_path(data) if primary else data), None, defaults, is_open)
         defaults = data.pop("defaults", None)
         hydra = data.pop("hydra", None)
         if hydra is not None and defaults is None:
@@ -148,17 +157,34 @@ class ServedFiles:
         if hydra is not None:
             typed = _with_search_path({"hydra": hydra}) if primary else {"hydra": hydra}
             config.hydra = OmegaConf.create(typed["hydra"])
-        return Served(stamp, head, config, base, defaults)
+        return Served(stamp, head, config, base, defaults, is_open)
 
-    def _make_list(self, data: list[Any], name: str, stamp: tuple[int, int], text: str) -> Served:
-        """Make a group option that is a list (of callbacks), as Hydra takes it for the content of its package."""
+    def _allowed(self, data: Any, name: str, place: Path) -> bool:
+        """Whether the policy allows what a file names; if not, whoever collects refusals is told.
+
+        Raises
+        ------
+        FilePolicyError
+            If it does not, and nobody collects.
+        """
+        calls = self._settings.calls
         try:
-            self._workspace.policy.check_file(data, hydra=_is_settings(name, text))
+            self._workspace.policy.check_file(data, hydra=bool(place), place=place, calls=calls)
         except PolicyError as error:
             why = f"{name}: {error}"
             if not session.collects(why):
                 raise FilePolicyError(why) from None
+            return False
+        return True
+
+    def _make_list(self, data: list[Any], name: str, stamp: tuple[int, int], text: str) -> Served:
+        """Make a group option that is a list (of callbacks), as Hydra takes it for the content of its package."""
+        place = self._settings.place(name, text)
+        if not self._allowed(data, name, place):
             return Served(_NEVER, text[:_HEAD], OmegaConf.create([]), None)
+        if place:
+            is_open = self._settings.note(data, place)
+            return Served(stamp, text[:_HEAD], OmegaConf.create(data), None, settings_open=is_open)
         lookup: Lookup = functools.partial(self._lookup, name)
         problems = Problems()
         data = adopted(data, lookup)
@@ -218,14 +244,6 @@ def _read(path: str, name: str) -> tuple[dict[Any, Any] | list[Any], str]:
         problems.add(("defaults",), f"expected a list, got {data['defaults']!r}")
     _check(problems, name)
     return data, text
-
-
-_PACKAGE = re.compile(r"^#\s*@package\s+hydra\b", re.MULTILINE)
-
-
-def _is_settings(name: str, text: str) -> bool:
-    """Whether a file holds Hydra's own settings: it stands in the group ``hydra``, or its header says so."""
-    return name.startswith("hydra/") or _PACKAGE.search(text[:4096]) is not None
 
 
 def _check(problems: Problems, name: str) -> None:

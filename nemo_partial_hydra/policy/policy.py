@@ -8,37 +8,25 @@ object that is captured, which trusts its package in this process. What a recipe
 
 from __future__ import annotations
 
-import functools
 import inspect
 import itertools
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from nemo_partial_hydra.errors import PolicyError, RecipeError, ValidationError
+from nemo_partial_hydra.errors import PolicyError, RecipeError, SignatureError, ValidationError
 from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.recipes.names import public, resolve
 from nemo_partial_hydra.recipes.tree import Path, Tree
 from nemo_partial_hydra.recipes.values import HARMLESS
 
+from .names import BUILT_IN_SET, allowing, denied_prefix, heads_of, refusal, shown, within
 from .objects import CALLABLES, real_names
-from .rules import (
-    ARGUMENTS,
-    BUILT_IN,
-    DENIED,
-    DENIED_LAST,
-    FOREIGN,
-    HYDRA_PARTS,
-    OWN_MODULES,
-    POWERFUL,
-    STACK,
-    STDLIB,
-)
-from .scan import Argument, names_in, parted
+from .rules import ARGUMENTS, BUILT_IN, HYDRA_PARTS, POWERFUL, STACK, STDLIB
+from .scan import Argument, names_in
+from .settings import parted
 
-_BUILT_IN = frozenset(BUILT_IN)
-_LONGEST = 1_000  # characters of a dotted name
 _MOST = 1_000  # refusals that one report is made of
 
 
@@ -93,17 +81,49 @@ class Policy:
         """
         report(refusals(found, self.prefixes(allow)))
 
-    def check_file(self, data: Any, allow: Iterable[str] = (), *, hydra: bool = False) -> None:
+    def check_file(
+        self,
+        data: Any,
+        allow: Iterable[str] = (),
+        *,
+        hydra: bool = False,
+        place: Path = ("hydra",),
+        calls: bool = False,
+    ) -> None:
         """Check a config file: its recipes, and what its settings of Hydra make Hydra call.
+
+        Parameters
+        ----------
+        data : the file.
+        allow : more prefixes that are allowed.
+        hydra, place : whether all of it are Hydra's settings, and where below ``hydra`` it stands then.
+        calls : as for :meth:`settings`.
 
         Raises
         ------
         PolicyError
             As :meth:`check_names`.
         """
-        recipes, settings = parted(data, hydra)
-        prefixes = self.prefixes(allow)
-        report([*refusals(recipes, prefixes), *refusals(settings, {*prefixes, *HYDRA_PARTS})])
+        recipes, settings = parted(data, place if hydra else ())
+        report([*refusals(recipes, self.prefixes(allow)), *self.settings(settings, allow, calls=calls)])
+
+    def settings(self, found: Iterable[tuple[Path, Any]], allow: Iterable[str] = (), *, calls: bool) -> list[str]:
+        """Return why what Hydra is to make of its settings is refused, each with its path.
+
+        It makes the classes that ship with it, those of installed plugins, and what the runner allows by name: nothing
+        of the stack that recipes may name. With ``calls`` it is about to do so: what is allowed is imported, and
+        looked at as the object that it is.
+        """
+        own = {*allow, *self._granted()}
+        own |= {name for name in self.trusted if name.partition(".")[0] not in STACK | STDLIB}
+        lines: list[str] = []
+        for path, what in found:
+            if isinstance(what, str):
+                text = _setting(what, own, calls)
+                lines += [] if text is None else [placed(path, text)]
+            else:
+                lines += refusals([(path, what)], own)
+        return lines
 
     def load(self, target: str, allow: Iterable[str] = ()) -> Any:
         """Import an allowed name and check where the object really lives (``logging.os.system`` is ``os.system``).
@@ -114,72 +134,6 @@ class Policy:
             If the object is a module, or its own module and name are not allowed.
         """
         return load(target, self.prefixes(allow))
-
-
-def within(name: str, prefix: str) -> bool:
-    """Whether a dotted name is a prefix or stands below it, on module boundaries."""
-    return name == prefix or name.startswith(prefix + ".")
-
-
-# One name ----------------------------------------------------------------------------------------------------------
-
-
-def refusal(target: str, prefixes: Iterable[str]) -> str | None:
-    """Say why a name is refused, with the line that would allow it; None if it is allowed.
-
-    The longest prefix decides: what is denied inside an allowed package is opened by naming it, or more of it.
-    """
-    known = prefixes if isinstance(prefixes, (set, frozenset)) else set(prefixes)
-    if target in HARMLESS or target in known:
-        return None
-    parts = target.split(".") if len(target) <= _LONGEST else [""]
-    if not all(part.isidentifier() for part in parts):
-        return f"{_shown(target)} is no dotted name like 'package.module.name'"
-    heads = _heads(target)
-    granted = next((head for head in heads if head in known), "") if parts[0] not in STDLIB else ""
-    denied = _denied(target)
-    if denied is not None and len(granted) < len(denied):
-        return f"'{target}' is refused: '{denied}' {DENIED[denied]}{_allowing(target)}"
-    rest = parts[len(granted.split(".")) if granted else 0 :]
-    if not all(map(public, rest)):
-        return f"'{target}' is refused: it has a private part{_allowing(target)}"
-    ours = not granted or granted in _BUILT_IN
-    if granted and ours and parts[-1] in DENIED_LAST:
-        return f"'{target}' is refused: '{parts[-1]}' {DENIED_LAST[parts[-1]]}{_allowing(target)}"
-    through = _detour(rest if granted else rest[1:], ours=bool(granted) and ours)
-    if through is not None:
-        return f"'{target}' is refused: it leads through '{through}', a module of others{_allowing(target)}"
-    if granted:
-        return None
-    own = parts[0] not in STDLIB and parts[0] not in STACK and len(parts) > 1
-    return f"'{target}' is not in an allowed package{_allowing('.'.join(parts[:-1]) if own else target)}"
-
-
-@functools.lru_cache(maxsize=4096)
-def _heads(target: str) -> tuple[str, ...]:
-    parts = target.split(".")
-    return tuple(".".join(parts[:cut]) for cut in range(len(parts), 0, -1))
-
-
-def _denied(target: str) -> str | None:
-    return next((head for head in _heads(target) if head in DENIED), None)
-
-
-def _detour(parts: list[str], *, ours: bool) -> str | None:
-    """Return the part of a name that is a module of another package, as far as the name alone tells."""
-    strangers = (STDLIB - OWN_MODULES) | FOREIGN if ours else POWERFUL
-    return next((part for part in parts[:-1] if part in strangers), None) or (
-        parts[-1] if parts and parts[-1] in POWERFUL and ours else None
-    )
-
-
-def _allowing(line: str) -> str:
-    return f"; to allow it: nph.main(allow=['{line}']), or --allow {line}"
-
-
-def _shown(target: Any) -> str:
-    text = repr(target)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 # All names of a recipe ---------------------------------------------------------------------------------------------
@@ -197,7 +151,7 @@ def refusals(found: Iterable[tuple[Path, Any]], prefixes: set[str]) -> list[str]
 def _refused(found: Iterable[tuple[Path, Any]], prefixes: set[str]) -> Iterator[str]:
     for path, what in found:
         if not isinstance(what, (str, Argument)):
-            yield _Mistake(placed((*path, TARGET), f"expected a dotted name, got {_shown(what)}"))
+            yield _Mistake(placed((*path, TARGET), f"expected a dotted name, got {shown(what)}"))
             continue
         text = _argument(what, prefixes) if isinstance(what, Argument) else refusal(what, prefixes)
         if text is not None:
@@ -209,7 +163,7 @@ def _argument(found: Argument, prefixes: set[str]) -> str | None:
     if whole in prefixes or (found.name in prefixes and found.name in ARGUMENTS):
         return None
     line = found.name if found.name in ARGUMENTS else whole
-    return f"this value of '{found.name}' is refused: it {found.why}{_allowing(line)}"
+    return f"this value of '{found.name}' is refused: it {found.why}{allowing(line)}"
 
 
 def report(lines: Iterable[str]) -> None:
@@ -231,6 +185,35 @@ def report(lines: Iterable[str]) -> None:
         raise error("\n  - ".join([f"{len(found)} {what} are refused:", *found]))
 
 
+def _setting(name: str, own: set[str], calls: bool) -> str | None:
+    """Say why Hydra must not make what a name in its settings leads to; None if it may."""
+    if name in HYDRA_PARTS:
+        return None
+    if within(name, "hydra_plugins"):
+        return _plugin(name)
+    text = refusal(name, own)
+    if text is None and calls:
+        try:
+            load(name, own)
+        except PolicyError as error:
+            return str(error)
+        except SignatureError:
+            return None  # Hydra will say so
+    return text
+
+
+def _plugin(name: str) -> str | None:
+    """Say why a name is no class of an installed plugin (which Hydra has imported by now); None if it is one."""
+    try:
+        found = resolve(name)
+    except SignatureError as error:
+        return f"'{name}' is no class of an installed plugin: {error}"
+    real = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+    if isinstance(found, type) and within(real, "hydra_plugins") and public(name):
+        return None
+    return f"'{name}' is no class of an installed plugin of Hydra, which alone such a file may name there"
+
+
 # What a name really is ---------------------------------------------------------------------------------------------
 
 
@@ -250,8 +233,8 @@ def load(target: str, prefixes: set[str]) -> Any:
     text = alias_refusal(obj, target, prefixes)
     if text is not None:
         raise PolicyError(text)
-    if isinstance(obj, types.FunctionType) and _granted(target, prefixes) in _BUILT_IN and _is_method(target):
-        raise PolicyError(f"'{target}' is a method and needs an object{_allowing(target)}")
+    if isinstance(obj, types.FunctionType) and _granted(target, prefixes) in BUILT_IN_SET and _is_method(target):
+        raise PolicyError(f"'{target}' is a method and needs an object{allowing(target)}")
     return obj
 
 
@@ -274,7 +257,9 @@ def made_refusal(obj: Any, target: str, prefixes: set[str]) -> str | None:
     if isinstance(obj, CALLABLES):
         for real in real_names(obj):
             top = real.partition(".")[0]
-            text = refusal(real, prefixes) if top in POWERFUL or top == "_io" or _denied(real) is not None else None
+            text = (
+                refusal(real, prefixes) if top in POWERFUL or top == "_io" or denied_prefix(real) is not None else None
+            )
             if text is not None:
                 return f"'{target}' gives '{real}': {text}"
     return None
@@ -287,13 +272,13 @@ def _refused_home(real: str, target: str, prefixes: set[str]) -> str | None:
     """
     text = refusal(real, prefixes)
     same_package = real.partition(".")[0] == target.partition(".")[0]
-    if text is None or (same_package and not public(real) and _denied(real) is None):
+    if text is None or (same_package and not public(real) and denied_prefix(real) is None):
         return None
     return text
 
 
 def _granted(target: str, prefixes: set[str]) -> str:
-    return next((head for head in _heads(target) if head in prefixes), "")
+    return next((head for head in heads_of(target) if head in prefixes), "")
 
 
 def _is_method(target: str) -> bool:

@@ -176,6 +176,7 @@ DENIED: dict[str, str] = {
     "nemo.collections.common.data.lhotse": PICKLE,
     "nemo.collections.common.parts.adapter_modules": CODE,
     "nemo.collections.common.parts.mlm_scorer": FETCH,
+    "nemo.collections.common.parts.multi_layer_perceptron": CODE,
     "nemo.collections.common.parts.skills_utils": SHELL,
     "nemo.collections.common.tokenizers.megatron_utils": FETCH,
     "nemo.collections.common.tokenizers.tabular_tokenizer": PICKLE,
@@ -193,6 +194,7 @@ DENIED: dict[str, str] = {
     "nemo.collections.llm.gpt.data.utils": PICKLE,
     "nemo.collections.llm.gpt.model.hf_llama_embedding.get_llama_bidirectional_hf_model": FETCH,
     "nemo.collections.speechlm.modules.asr_module": CODE,
+    "nemo.collections.speechlm.recipes.pipeline.build_components": CODE,
     "nemo.collections.speechlm.utils.io": CODE,
     "nemo.collections.vlm.inference": FETCH,
     "nemo.collections.vlm.qwen2vl.data.task_encoder.cook_chatml_sample": PICKLE,
@@ -277,6 +279,7 @@ POWERFUL = frozenset(
 MUST_BE_OFF: dict[str, str] = {
     "trust_remote_code": "runs Python code that comes with a model or data set",
     "trust_repo": "runs Python code of a repository",
+    "use_kernels": "runs kernels of a model hub",
     "allow_pickle": PICKLE,
     "confirm_run_unsafe_code": "runs code that a model has written",
 }
@@ -285,30 +288,46 @@ MUST_BE_UNSET: dict[str, str] = {
     "custom_pipeline": "runs Python code of a repository",
     "pickle_module": PICKLE,
 }
-ARGUMENTS: dict[str, str] = {**MUST_BE_OFF, **MUST_BE_ON, **MUST_BE_UNSET}
+# These are fine unless they name a repository (``owner/name``): then what is in it is fetched and run.
+MUST_BE_LOCAL: dict[str, str] = dict.fromkeys(
+    "attn_implementation _attn_implementation _attn_implementation_internal experts_implementation".split(),
+    "runs a kernel of a model hub where it names a repository",
+)
+ARGUMENTS: dict[str, str] = {**MUST_BE_OFF, **MUST_BE_ON, **MUST_BE_UNSET, **MUST_BE_LOCAL}
 # Arguments whose texts the called code imports: they are names like a target.
-NAMING = frozenset("fsdp_unit_modules language_model_class".split())
-# The same for single functions and classes of the stack, and for classes made of them, by their own names.
+NAMING = frozenset("fsdp_unit_modules language_model_class vae_module".split())
+# The same for single functions and classes of the stack, and for classes made of them, by their own names; ``_args_``
+# stands for the first positional argument where their parameters are not known.
 NAMING_OF: dict[str, frozenset[str]] = {
-    "ModuleSpec": frozenset({"module"}),
+    "ModuleSpec": frozenset({"module", "_args_"}),
 }
-PAIRS = frozenset({"module"})  # given as (module, name in it)
+# Given as (module, name in it). Megatron imports the ``module`` of whatever it gets for a spec, so it counts in all
+# that the stack is given: ``torch.nn.ParameterDict`` makes an attribute of a key.
+PAIRS = frozenset({"module"})
+# Keys of a dict with ``params`` by which NeMo's old configs name what is made of them.
+OLD_TARGETS = frozenset({"cls", "target"})
 
-# Hydra's own settings in a file: what they may name, and what they must not set.
-HYDRA_PARTS = (
-    "colorlog",
-    "hydra.experimental.callbacks",
-    "hydra_plugins",
-    "logging.FileHandler",
-    "logging.Formatter",
-    "logging.NullHandler",
-    "logging.StreamHandler",
-    "logging.handlers.RotatingFileHandler",
-    "logging.handlers.TimedRotatingFileHandler",
-    "logging.handlers.WatchedFileHandler",
-    "nemo_partial_hydra.listing.callback.CfgPaths",
-    "nemo_partial_hydra.composition.checks.CheckRecipe",
-    "rich.logging.RichHandler",
+# Hydra's own settings in a file: what they may name besides the classes of plugins, each by its whole name; and what
+# they must not set.
+HYDRA_PARTS = frozenset(
+    (
+        "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+        "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+        "hydra.experimental.callback.Callback",
+        "hydra.experimental.callbacks.LogJobReturnCallback",
+        "hydra.experimental.callbacks.PickleJobInfoCallback",
+        "nemo_partial_hydra.composition.checks.CheckRecipe",
+        "nemo_partial_hydra.listing.callback.CfgPaths",
+        "rich.logging.RichHandler",
+        *(f"colorlog.{name}" for name in "ColoredFormatter LevelFormatter StreamHandler TTYColoredFormatter".split()),
+        *(f"colorlog.formatter.{name}" for name in "ColoredFormatter LevelFormatter TTYColoredFormatter".split()),
+        *(f"logging.{name}" for name in "FileHandler Filter Formatter NullHandler StreamHandler".split()),
+        *(f"logging.handlers.{kind}FileHandler" for kind in "Rotating TimedRotating Watched".split()),
+        *(
+            f"optuna.samplers.{kind}Sampler"
+            for kind in "BruteForce CmaEs GP Grid MOTPE NSGAII NSGAIII QMC Random TPE".split()
+        ),
+    )
 )
 ENVIRONMENT = frozenset(
     "BASH_ENV ENV HF_DATASETS_TRUST_REMOTE_CODE IFS LD_AUDIT LD_LIBRARY_PATH LD_PRELOAD PATH PYTHONBREAKPOINT "

@@ -8,16 +8,16 @@ at by the same code, with the objects that they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from nemo_partial_hydra.dialect.scalars import REFERENCE, reference_path
-from nemo_partial_hydra.recipes.data import Kept, KeptSeq, walk
+from nemo_partial_hydra.recipes.data import Kept, KeptSeq
 from nemo_partial_hydra.recipes.keys import ARGS, MISSING, TARGET
 from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Ref, Seq, at
 from nemo_partial_hydra.recipes.values import EXACT, SEQUENCES, read_bool
 
-from .rules import ARGUMENTS, ENVIRONMENT, MUST_BE_OFF, MUST_BE_UNSET, NAMING, NAMING_OF, PAIRS, STACK
+from .rules import ARGUMENTS, MUST_BE_LOCAL, MUST_BE_OFF, MUST_BE_UNSET, NAMING, NAMING_OF, OLD_TARGETS, PAIRS, STACK
 
 _SPEAKING = {TARGET, *ARGUMENTS, *NAMING}
 _PLAIN_VALUES = (str, int, float, bool, type(None))
@@ -38,7 +38,7 @@ class Argument(NamedTuple):
 def naming_of(target: str) -> frozenset[str]:
     """Return the arguments of a target that it takes for names itself, as far as its own name tells."""
     top, _, rest = target.partition(".")
-    return NAMING_OF.get(rest.rpartition(".")[2], frozenset()) if top in STACK else frozenset()
+    return NAMING_OF.get(rest.rpartition(".")[2], PAIRS) if top in STACK else frozenset()
 
 
 def names_in(
@@ -97,10 +97,10 @@ def _names(data: Any, path: Path, look: _Look, parameters: Parameters, naming: N
             owner = node[TARGET] if isinstance(node[TARGET], str) else owner
         below = list(_entries(node, owner, parameters))
         if _is_pair(node):
-            yield from look.found(look.plain(below[0][2], here, 0), below[1][2], owner, (*here, 1), frozenset())
+            yield from look.found(look.plain(below[0][2], here, 0), below[1][2], owner, (*here, 1), naming(owner))
         own = naming(owner)
         for step, name, child in below:
-            if name in _SPEAKING or name in own or (own and name == ARGS):
+            if name in _SPEAKING or name in own or (name in OLD_TARGETS and _is_old(node)):
                 yield from look.found(name, child, owner, (*here, *step), own)
         # Nearly all children are plain values, with nothing below.
         stack += [
@@ -127,6 +127,15 @@ def _entries(node: Any, owner: str, parameters: Parameters) -> Iterator[tuple[Pa
             yield (key,), "" if key == TARGET and isinstance(node, Mapping) else name, child
     elif isinstance(node, (Seq, list, tuple, set, frozenset)):
         yield from (((i,), "", child) for i, child in enumerate(node.items if isinstance(node, Seq) else node))
+
+
+def _entries_of(node: Any) -> Iterator[tuple[Any, Any]]:
+    yield from (node.items if isinstance(node, Map) else node.items())
+
+
+def _is_old(node: Any) -> bool:
+    """Whether a dict has the form of NeMo's old configs: the name of a class and its ``params``."""
+    return isinstance(node, (Map, Mapping)) and any(key == "params" for key, _ in _entries_of(node))
 
 
 def _is_pair(node: Any) -> bool:
@@ -170,12 +179,12 @@ class _Look:
         if name in ARGUMENTS:
             if not self.harmless(name, value, path):
                 yield path, Argument(name, owner, ARGUMENTS[name])
-        elif name == TARGET or name in NAMING or name in own:
-            yield from self.named(value, path, name in PAIRS and name in own)
-        elif name == ARGS and own:  # what a target of unknown parameters gets first
+        elif name == ARGS and ARGS in own:  # what a target of unknown parameters gets first
             first = self.plain(value, path)
             if isinstance(first, list) and first:
                 yield from self.named(first[0], path, bool(own & PAIRS))
+        elif name == TARGET or name in NAMING or name in own or name in OLD_TARGETS:
+            yield from self.named(value, path, name in PAIRS and name in own)
 
     def named(self, value: Any, path: Path, pairs: bool) -> Iterator[tuple[Path, Any]]:
         """Yield the names that a text, a list of texts, or a pair of a module and a name in it are."""
@@ -188,9 +197,8 @@ class _Look:
         texts = found if isinstance(found, list) else [found]
         pair = self.pair(found) if pairs else None
         if pair is not None:
-            name = ".".join(pair)
-            if self.tree or "${" not in name:
-                yield path, name
+            texts = [".".join(pair)]
+        elif pairs:
             return
         for text in texts:
             if isinstance(text, str) and "." in text and (self.tree or "${" not in text):
@@ -284,6 +292,9 @@ class _Look:
         value = self.plain(value, path)
         if value is None:
             return True
+        if name in MUST_BE_LOCAL:
+            values = [item for _, item in _entries_of(value)] if isinstance(value, (Map, Mapping)) else [value]
+            return all(isinstance(item, (bool, str, type(None))) and "/" not in str(item) for item in values)
         if self.tree:  # what counts is what Python takes it for: the text "false" is true
             if name in MUST_BE_UNSET or not isinstance(value, (bool, int, str)):
                 return False
@@ -293,34 +304,3 @@ class _Look:
         if name in MUST_BE_UNSET or not isinstance(value, (bool, int, str)):
             return False
         return read_bool(str(value)) is (name not in MUST_BE_OFF)
-
-
-def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield what Hydra's own settings name: targets, what ``logging`` is to make, and risky environment variables."""
-    for here, node in walk(data, path):
-        if isinstance(node, Mapping):
-            for key, value in node.items():
-                made = key == "class" and any(part in ("handlers", "formatters", "loggers", "filters") for part in here)
-                if key in (TARGET, "()") or made:
-                    yield (*here, key), value
-                if key in ENVIRONMENT and here[-2:] == ("job", "env_set"):
-                    yield (*here, key), Argument(str(key), "hydra.job.env_set", "decides what other programs load")
-        elif isinstance(node, str) and node.startswith("ext://") and not node.startswith("ext://sys.std"):
-            yield here, node.removeprefix("ext://")
-
-
-def logging_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield what of :func:`settings_in` does harm in any file, since a defaults list may put it below ``hydra``."""
-    for where, found in settings_in(data, path):
-        if where[-1] != TARGET and not isinstance(found, Argument):
-            yield where, found
-
-
-def parted(data: Any, hydra: bool) -> tuple[Iterable[tuple[Path, Any]], Iterable[tuple[Path, Any]]]:
-    """Return what the recipes of a file name, and what its settings of Hydra do; ``hydra`` if all of it is settings."""
-    if hydra:
-        return (), settings_in(data, ("hydra",))
-    whole = data if isinstance(data, Mapping) else {}
-    recipes = {key: value for key, value in data.items() if key not in ("hydra", "defaults")} if whole else data
-    settings = [*settings_in(whole.get("hydra"), ("hydra",)), *logging_in(recipes)]
-    return names_in(recipes), settings

@@ -13,8 +13,9 @@ from typing import Any
 
 from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.policy.policy import alias_refusal, made_refusal, refusals, report
-from nemo_partial_hydra.policy.rules import CODE, NAMING_OF, PAIRS, STACK
+from nemo_partial_hydra.policy.rules import CODE, NAMING_OF, STACK
 from nemo_partial_hydra.policy.scan import Argument, names_in, names_in_call, naming_of
+from nemo_partial_hydra.recipes.keys import ARGS
 from nemo_partial_hydra.recipes.tree import Path, Tree
 
 _CONTAINERS = (dict, list, tuple, set, frozenset)
@@ -77,7 +78,8 @@ class Gate:
             target, args, kwargs, path, lambda name: positional(fn), lambda name: own | naming_of(name), self._owner
         )
         lines = refusals(found, self.prefixes)
-        lines += refusals(self._unclear(fn, target, args, kwargs, path, own), self.prefixes) if own else []
+        if ARGS in own:
+            lines += refusals(self._unclear(fn, target, args, kwargs, path, own), self.prefixes)
         report(lines)
 
     def made(self, value: Any, target: str, path: Path) -> Any:
@@ -96,7 +98,7 @@ class Gate:
     ) -> Iterator[tuple[Path, Argument]]:
         """Yield arguments that name something and are neither that thing, nor plain data that was looked at."""
         given = {**dict(zip(positional(fn), args, strict=False)), **kwargs}
-        for name in own & PAIRS & given.keys():
+        for name in own & given.keys():
             value = given[name]
             if not callable(value) and not isinstance(value, (str, *_CONTAINERS, type(None))):
                 yield (*path, name), Argument(name, target, CODE)
@@ -116,6 +118,6 @@ def _naming(fn: Any, target: str) -> frozenset[str]:
     kinds = fn.__mro__ if isinstance(fn, type) else (fn,)
     own = naming_of(target)
     for kind in kinds:
-        if str(getattr(kind, "__module__", "")).partition(".")[0] in STACK:
+        if str(getattr(kind, "__module__", "")).partition(".")[0] in STACK:  # of others, what is made of its classes
             own |= NAMING_OF.get(getattr(kind, "__name__", ""), frozenset())
     return own

@@ -18,7 +18,8 @@ from nemo_partial_hydra.errors import DialectError, PolicyError, SignatureError,
 from nemo_partial_hydra.libraries.catalog import Catalog, Named
 from nemo_partial_hydra.libraries.library import points
 from nemo_partial_hydra.messages import Problems, dotted, placed
-from nemo_partial_hydra.policy.policy import Policy, load, refusal, refusals, report
+from nemo_partial_hydra.policy.names import refusal
+from nemo_partial_hydra.policy.policy import Policy, load, refusals, report
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.recipes.capture import capture
 from nemo_partial_hydra.recipes.keys import TARGET

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nemo_partial_hydra.errors import PolicyError, RecipeError
-from nemo_partial_hydra.policy.policy import refusal, within
+from nemo_partial_hydra.policy.names import refusal, within
 from nemo_partial_hydra.policy.rules import ARGUMENTS, BUILT_IN, DENIED, DENIED_LAST
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime.workspace import WORKSPACE

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemo_partial_hydra.errors import PolicyError
-from nemo_partial_hydra.policy.policy import refusal
+from nemo_partial_hydra.policy.names import refusal
 from nemo_partial_hydra.policy.rules import BUILT_IN, DENIED
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import laws

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from nemo_partial_hydra.errors import PolicyError, RecipeError
-from nemo_partial_hydra.policy.policy import refusal, within
+from nemo_partial_hydra.policy.names import refusal, within
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import targets as t
 from tests.support.evil import Modules, read

@@ -22,7 +22,8 @@ from nemo_partial_hydra.dialect.reader import from_data
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.dialect.yaml import dump, load
 from nemo_partial_hydra.messages import Problems
-from nemo_partial_hydra.policy.policy import Policy, refusal
+from nemo_partial_hydra.policy.names import refusal
+from nemo_partial_hydra.policy.policy import Policy
 from nemo_partial_hydra.recipes.capture import capture
 from nemo_partial_hydra.recipes.tree import Call, Map, Seq, Tree, Value
 from nemo_partial_hydra.recipes.values import BY_TYPE, HARMLESS, TABLE, VALUE_FORMS, ValueType

@@ -430,3 +430,76 @@ def test_however_a_reference_leads_there_the_pair_is_a_name(
         _run(recipe(EVIL))
     assert not stack.mark.exists()
     assert _run(recipe(GOOD)) == "trained"
+
+
+# What the stack takes for a name -----------------------------------------------------------------------------------
+
+STACK_NAMES: dict[str, tuple[Data, Data]] = {
+    "an attribute made of a key": (
+        {"_target_": "torch.nn.ParameterDict", "_args_": [{"module": [*EVIL], "params": {}}]},
+        {"_target_": "torch.nn.ParameterDict", "_args_": [{"module": ["a", "b", "c"], "params": {}}]},
+    ),
+    "one of pairs": (
+        {"_target_": "torch.nn.ParameterDict", "_args_": [[["module", [*EVIL]]]]},
+        {"_target_": "torch.nn.ParameterDict", "_args_": [[["modules", [*EVIL]]]]},
+    ),
+    "an old config": (
+        {"_target_": "nemo.lightning.x", "config": {"cls": ".".join(EVIL), "params": {}}},
+        {"_target_": "nemo.lightning.x", "config": {"cls": ".".join(EVIL), "other": {}}},
+    ),
+    "an old config of pairs": (
+        {"_target_": "nemo.lightning.x", "config": {"target": ".".join(EVIL), "params": {}}},
+        {"_target_": "nemo.lightning.x", "config": {"target": ".".join(GOOD), "params": {}}},
+    ),
+    "a module of an encoder": (
+        {"_target_": "nemo.collections.diffusion.models.model.DiTConfig", "vae_module": ".".join(EVIL)},
+        {"_target_": "nemo.collections.diffusion.models.model.DiTConfig", "vae_module": ".".join(GOOD)},
+    ),
+    "a kernel of a hub": (
+        {"_target_": "nemo.collections.llm.HFAutoModelForCausalLM", "attn_implementation": "evil/evil_of_gate.touch"},
+        {"_target_": "nemo.collections.llm.HFAutoModelForCausalLM", "attn_implementation": "flash_attention_2"},
+    ),
+    "kernels of a hub, by part": (
+        {"_target_": "nemo.lightning.x", "kwargs": {"attn_implementation": {"text": "sdpa", "vision": "evil/kernel"}}},
+        {"_target_": "nemo.lightning.x", "kwargs": {"attn_implementation": {"text": "sdpa", "vision": "eager"}}},
+    ),
+    "kernels": (
+        {"_target_": "nemo.lightning.x", "use_kernels": True},
+        {"_target_": "nemo.lightning.x", "use_kernels": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("case", STACK_NAMES)
+def test_what_the_stack_takes_for_a_name_is_one(case: str, linked: bool) -> None:
+    from nemo_partial_hydra.policy.scan import names_in
+    from nemo_partial_hydra.runtime.workspace import WORKSPACE
+
+    def check(data: Data) -> None:
+        if linked:
+            data = {"_target_": "nemo.lightning.y", "b": data, "a": "${.b}"}
+        WORKSPACE.policy.check_names(names_in(data))
+
+    attack, honest = STACK_NAMES[case]
+    with pytest.raises(PolicyError, match=r"evil_of_gate\.touch|attn_implementation|use_kernels"):
+        check(attack)
+    check(honest)
+
+
+def test_the_tool_finds_what_takes_data_for_a_name(tmp_path: Any, capsys: Any) -> None:
+    from tools.scan_policy import main
+
+    folder = tmp_path / "megatron/core"
+    folder.mkdir(parents=True)
+    (folder / "found.py").write_text(
+        "import importlib\n"
+        "class Spec:\n    where: str\n    def make(self):\n        return importlib.import_module(self.where)\n"
+        "def by_name(activation):\n    name = activation.lower()\n    return getattr(torch, name)\n"
+        "def harmless(name, value):\n    return getattr(value, name)\n"
+    )
+    main(tmp_path, names=True)
+    out = capsys.readouterr().out
+    assert "megatron.core.found.Spec: where -> importlib.import_module (line 5)" in out
+    assert "megatron.core.found.by_name: activation -> getattr(torch) (line 8)" in out
+    assert "harmless" not in out
