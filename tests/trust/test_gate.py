@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from omegaconf import OmegaConf
 
 import nemo_partial_hydra as nph
 from nemo_partial_hydra.errors import PolicyError
+from nemo_partial_hydra.export import check
 from tests.support import jobs, laws
+from tests.support.apps import App
 from tests.support.attacked import Stack, importable
 
 
@@ -203,6 +206,28 @@ def test_what_a_job_names_is_told_before_it_is_sent(stack: Stack, tmp_path: Any,
         verify([jobs.frozen(tmp_path / "jobs/0", apply_edits(WAYS[way](EVIL)))], [SHOP])
     verify([jobs.frozen(tmp_path / "jobs/1", apply_edits(WAYS[way](GOOD)))], [SHOP])
     assert not {"megatron", SHOP} & (set(sys.modules) - before)
+
+
+@pytest.mark.parametrize("way", [way for way in TREE if "edit" not in way])
+def test_the_check_of_a_library_refuses_it_too(stack: Stack, tmp_path: Path, way: str) -> None:
+    for pair, state in ((EVIL, check.REFUSED), (GOOD, check.FINE)):
+        folder = tmp_path / state
+        folder.mkdir()
+        (folder / "job.yaml").write_text(yaml.safe_dump(WAYS[way](pair), sort_keys=False))
+        found = check.check(*check.chosen([str(folder)], ()), [SHOP], processes=1)
+        assert [verdict.state for verdict in found] == [state], found
+    assert not stack.mark.exists()
+
+
+@pytest.mark.parametrize("args", [(), ("--cfg", "job"), ("-m", "hydra.sweep.dir=out")], ids=" ".join)
+@pytest.mark.parametrize("way", ["a list", "a reference beside it", "a reference as one", "a dict of pairs"])
+def test_an_app_refuses_it_too(stack: Stack, tmp_path: Path, way: str, args: tuple[str, ...]) -> None:
+    for pair, code in ((EVIL, 3), (GOOD, 0)):
+        app = App(tmp_path / str(code), {"config": yaml.safe_dump(WAYS[way](pair), sort_keys=False)})
+        done = app.inline(*args, allow=(SHOP,))
+        assert done.code == code, done.err
+        assert ("evil_of_gate.touch" in done.err) is (pair is EVIL)
+    assert not stack.mark.exists()
 
 
 # Resolvers ---------------------------------------------------------------------------------------------------------
