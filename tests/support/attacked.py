@@ -168,6 +168,8 @@ class Stack:
         self.mark = folder / "touched"
         inner = folder / "megatron/core/transformer"
         inner.mkdir(parents=True)
+        for package in (inner, inner.parent, inner.parent.parent):
+            (package / "__init__.py").touch()  # so that it is found before an installed one
         (inner / "spec_utils.py").write_text(dedent(SPECS))
         (folder / "gate_shop.py").write_text(dedent(SHOP))
         (folder / "evil_of_gate.py").write_text(dedent(EVIL.replace("{mark!r}", repr(str(self.mark)))))
