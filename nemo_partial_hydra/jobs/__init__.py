@@ -13,6 +13,7 @@ OmegaConf here or below.
 | which process may run an attempt | ``claim`` |
 | how are signatures made, and which does a runner accept | ``openssh``, ``signers`` |
 | who has signed a job | ``signing`` |
+| how do jobs of others become a sweep of one's own | ``copies`` |
 | which id did a cluster give to a job, which task is this process | ``job_id`` |
 | what does a frozen recipe leave open | ``placeholders`` |
 | when, by whom, from which commit and packages was it frozen | ``metadata`` |

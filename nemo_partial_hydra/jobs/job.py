@@ -184,10 +184,11 @@ def write_job(paths: JobPaths, job: Job) -> str:
         raise JobError(f"{paths.directory}: cannot be made: {error.strerror or error}") from error
     text = job_text(job).encode()
     files.write(paths.root, paths.job, text, mode=READ_ONLY)
-    return _digest(text)
+    return digest_of(text)
 
 
-def _digest(data: bytes) -> str:
+def digest_of(data: bytes) -> str:
+    """Return the digest of a job.yaml by its bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
@@ -256,7 +257,7 @@ def _read(paths: JobPaths) -> tuple[str, str]:
     """Return the text of job.yaml, and the digest of the same bytes."""
     try:
         data = files.read(paths.root, paths.job, MAX_BYTES)
-        return data.decode("utf-8"), _digest(data)
+        return data.decode("utf-8"), digest_of(data)
     except FileNotFoundError:
         raise JobError(f"{paths.directory}: no job is frozen there: it has no {paths.job.name}") from None
     except (OSError, UnicodeDecodeError) as error:

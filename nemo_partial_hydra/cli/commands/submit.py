@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from nemo_partial_hydra.cli import signers
 from nemo_partial_hydra.messages import say
@@ -25,6 +26,9 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--after", metavar="DIR2", help="start only when all jobs of DIR2 are done")
     parser.add_argument("--dry-run", action="store_true", help="print the batch script and the commands, send nothing")
+    parser.add_argument(
+        "--to", metavar="MYDIR", help="submit copies, which become a sweep of your own there; DIR is only read"
+    )
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a config directory with launchers of your own")
     signers.add_option(parser)
     parser.set_defaults(command=run)
@@ -33,6 +37,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Submit; return the exit code."""
     from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
+    from nemo_partial_hydra.jobs import copies
     from nemo_partial_hydra.jobs.layout import find_jobs, sweep_paths
     from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.jobs.signing import signed
@@ -43,20 +48,25 @@ def run(options: argparse.Namespace) -> int:
     jobs = find_jobs(options.directory)
     with signers.chosen(options, options.directory) as accepted:
         vouched = signed(jobs, accepted, options.directory)  # first: what nobody has signed is not looked into
-    first = send.heads(jobs[:1])[0]
-    one = len(jobs) == 1 and jobs[0].directory == sweep_paths(options.directory).directory
-    sweep = send.sweep_of(jobs[0], first) if one else sweep_paths(options.directory)
-    config, cluster = composed(options.settings, sweep, first.name, options.config_dir)
     found = send.heads(jobs)
+    sources, directory = jobs, options.directory
+    if options.to is not None:
+        jobs, directory = copies.planned(sources, options.directory, options.to), os.path.realpath(options.to)
+        vouched = {made: vouched[job] for job, made in zip(sources, jobs, strict=True) if job in vouched}
+    one = len(jobs) == 1 and jobs[0].directory == sweep_paths(directory).directory
+    sweep = send.sweep_of(jobs[0], found[0]) if one else sweep_paths(directory)
+    config, cluster = composed(options.settings, sweep, found[0].name, options.config_dir)
     image = (config.get("apptainer") or {}).get("image") is not None
-    mine = code.of_jobs(jobs, found, Trust.of(options.trust_code), image=image)
-    settings, secrets = from_config(config, cluster.name, **mine, allow=options.allow)
+    trusted = code.of_jobs(sources, found, Trust.of(options.trust_code), image=image)
+    settings, secrets = from_config(config, cluster.name, **trusted, allow=options.allow)
     if options.after and send.within(jobs, options.after):
         raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
     needs = cluster.dependency(options.after) if options.after else None
     if options.dry_run or config.get("dry_run"):
         say(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
         return ExitCode.DONE
+    if options.to is not None:
+        copies.copy(sources, jobs, options.directory)
     fresh, digests = send.ready(jobs), {}
     report = submit.check(sweep, settings, needs)
     try:
