@@ -7,11 +7,13 @@ way, it is shown, nothing is done with it, and a message says what is the matter
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -261,14 +263,19 @@ def test_a_file_of_another_user_is_not_mine_and_one_of_roots_is(one: Sent, name:
     assert one.origin(name).mine
 
 
+def opened(*folders: Path) -> None:
+    """Let everybody into directories that were made for this test."""
+    for folder in itertools.takewhile(lambda each: each != Path(tempfile.gettempdir()), folders):
+        os.chmod(folder, os.stat(folder).st_mode | 0o055)
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("name", RECORDS)
 def test_what_another_user_has_sealed_with_a_key_of_theirs_is_theirs(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()
     os.chmod(folder, 0o777)
-    for parent in folder.parents[:3]:
-        os.chmod(parent, os.stat(parent).st_mode | 0o055)
+    opened(*folder.parents)
     child = os.fork()
     if child == 0:
         os.environ["XDG_STATE_HOME"] = str(folder / "state")
@@ -554,8 +561,7 @@ def test_an_odd_status_is_shown(one: Sent, changed: dict[str, Any], capsys: pyte
 
 @pytest.mark.root
 def test_a_sweep_is_read_by_another_user(one: Sent) -> None:
-    for parent in (one.folder, *one.folder.parents[:3]):
-        os.chmod(parent, os.stat(parent).st_mode | 0o055)
+    opened(one.folder, *one.folder.parents)
     child = os.fork()
     if child == 0:
         os.setresuid(SOMEBODY, SOMEBODY, SOMEBODY)
