@@ -311,8 +311,8 @@ OLD_TARGETS = frozenset({"cls", "target"})
 # they must not set.
 HYDRA_PARTS = frozenset(
     (
-        "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
-        "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+        ".".join(("hydra", "_internal", "core_plugins", "basic_launcher", "BasicLauncher")),
+        ".".join(("hydra", "_internal", "core_plugins", "basic_sweeper", "BasicSweeper")),
         "hydra.experimental.callback.Callback",
         "hydra.experimental.callbacks.LogJobReturnCallback",
         "hydra.experimental.callbacks.PickleJobInfoCallback",

@@ -199,12 +199,17 @@ def test_a_process_of_its_own_refuses_it_too(stack: Stack, tmp_path: Any, way: s
 def test_what_a_job_names_is_told_before_it_is_sent(stack: Stack, tmp_path: Any, way: str) -> None:
     """As far as the tree tells: nothing is imported where jobs are sent from."""
     from nemo_partial_hydra.dialect.edits import apply_edits
-    from nemo_partial_hydra.launchers.send import verify
+    from nemo_partial_hydra.launchers.send import heads, verify
 
     before = set(sys.modules)
+
+    def send(number: int, pair: Pair) -> None:
+        jobs_of = [jobs.frozen(tmp_path / f"jobs/{number}", apply_edits(WAYS[way](pair)))]
+        verify(jobs_of, [SHOP], heads(jobs_of))
+
     with pytest.raises(PolicyError, match=r"evil_of_gate\.touch"):
-        verify([jobs.frozen(tmp_path / "jobs/0", apply_edits(WAYS[way](EVIL)))], [SHOP])
-    verify([jobs.frozen(tmp_path / "jobs/1", apply_edits(WAYS[way](GOOD)))], [SHOP])
+        send(0, EVIL)
+    send(1, GOOD)
     assert not {"megatron", SHOP} & (set(sys.modules) - before)
 
 
