@@ -22,6 +22,7 @@ from .compat import content, own_key, own_node
 NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
 CHAIN = 20  # references from one to the next; OmegaConf takes some twenty calls for each
 DEEPEST = 40  # the same, where it takes all of them each time anew: Python allows few more
+_TOO_LONG = "leads from one reference to the next more often than Python can follow"
 _NAMED = re.compile(r"\$\{(\.*)([^${}:.\[\]'\"\s\\]+(?:\.[^${}:.\[\]'\"\s\\]+)*)\}")
 
 
@@ -109,7 +110,7 @@ class Resolution:
                 elif pure[id(node)]:
                     self._settle(here, name, node)
         if depths[id(node)] > DEEPEST and not pure[id(node)]:
-            raise InterpolationResolutionError(f"{DEEPEST} texts with a resolver lead from one to the next")
+            raise InterpolationResolutionError(f"it {_TOO_LONG}")
 
     def _settle(self, box: Any, key: Any, node: Any) -> None:
         """Put what a reference leads to in its place, in the counterpart."""
@@ -211,8 +212,8 @@ def _named(box: Any, dots: str, keys: list[str]) -> tuple[Any, Any] | None:
 def leads_nowhere(text: str, error: OmegaConfBaseException) -> str:
     """Word why an interpolation cannot be resolved."""
     first = str(error).splitlines()[0]
-    if "RecursionError" in first:
-        return f"{text} leads from one reference to the next more often than Python can follow"
+    if "RecursionError" in first or _TOO_LONG in first:
+        return f"{text} {_TOO_LONG}"
     if "Error resolving key" in first:
         return f"{text} names what is outside of this config: resolve it before a part is taken out of the whole"
     return first
