@@ -212,7 +212,7 @@ def _refuse(uid: int, path: Path) -> None:
     if uid not in (0, os.geteuid()):
         raise RefusedError(
             f"{path}: belongs to {user(uid)}, who can put something else there at any moment; copy it and name the "
-            f"copy: cp -r {shlex.quote(str(path))} COPY (nemo-hydra submit --to COPY makes one by itself)"
+            f"copy: cp -r {shlex.quote(str(path))} COPY"
         )
 
 

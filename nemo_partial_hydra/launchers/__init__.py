@@ -18,6 +18,7 @@ functions.
 | wait for their ends, read their output | ``wait``, ``logs``, ``log_tail`` |
 | which directories of code go with frozen jobs | ``code`` |
 | cancel, retry | ``cancel``, ``retry`` |
+| which attempt is the next one | ``attempts`` |
 | an export that runs in an image | ``export_job`` |
 | work on many jobs at once | ``parallel`` |
 """

@@ -30,6 +30,7 @@ from .records import Submission, own_settings
 from .settings import Settings, from_config, stamp
 from .status.entries import Entry, Overview
 from .status.look import Watch
+from .attempts import next_attempt
 from .submit import refuse_foreign
 
 
@@ -41,16 +42,13 @@ class Group:
     settings: Settings
     secrets: Mapping[str, str]
     digests: Mapping[JobPaths, str]
+    attempts: Mapping[JobPaths, int]
+    """The number that each job's next attempt gets."""
 
     @property
     def jobs(self) -> list[JobPaths]:
         """The jobs' files."""
         return [entry.paths for entry in self.entries]
-
-    @property
-    def attempts(self) -> dict[JobPaths, int]:
-        """The number that each job's next attempt gets."""
-        return {each.paths: max(each.own.attempt, states.last_attempt(each.paths)) + 1 for each in self.entries}
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,12 @@ def prepare(
         If there are no settings, or an argument is none.
     """
     watch = Watch(directory, clusters=clusters)
+    # Before they are looked at: whoever tries them again meanwhile takes the very attempt that is chosen here.
+    taken = {paths: states.last_attempt(paths) for paths in watch.jobs}
     found = watch.look()
     entries = _eligible(found, numbers, clusters)
     found.refuse_problems()
+    attempts = {entry.paths: next_attempt(entry.paths, entry.own.attempt, taken[entry.paths]) for entry in entries}
     refuse_foreign(watch.sweep, [entry.paths for entry in entries])
     vouched = signed([entry.paths for entry in entries], signers, directory)
     if not force:
@@ -114,7 +115,8 @@ def prepare(
         if not force:
             check_image(kept.settings, heads, settings)
         digests = sending.verify([entry.paths for entry in members], settings.allow, heads, vouched)
-        groups.append(Group(members, settings, secrets, digests))
+        numbered = {entry.paths: attempts[entry.paths] for entry in members}
+        groups.append(Group(members, settings, secrets, digests, numbered))
     return Retry(watch.sweep, groups, clusters)
 
 

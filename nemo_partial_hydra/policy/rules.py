@@ -1,13 +1,15 @@
 """The lists behind the policy: what is allowed without being asked for, and what never is; with the reason of each.
 
-May import: the standard library only. Names are dotted prefixes that end at module boundaries. They were found by
-reading the sources of NeMo 2.7.3, nemo_run 0.11.1, megatron-core 0.15.3, Lightning 2.4, torch 2.13 and modelopt 0.37
-for calls that unpickle, import by name, start processes or download (``tools/scan_policy.py`` does it again).
+May import: the standard library, and ``recipes.keys``. Names are dotted prefixes that end at module boundaries. They
+were found by reading the sources of NeMo 2.7.3, nemo_run 0.11.1, megatron-core 0.15.3, Lightning 2.4, torch 2.13 and
+modelopt 0.37 for calls that unpickle, import by name, start processes or download (``tools/scan_policy.py`` does it again).
 """
 
 from __future__ import annotations
 
 import sys
+
+from nemo_partial_hydra.recipes.keys import ARGS
 
 # What recipes are made of. Of torch, nemo_run and modelopt only the parts that make models, optimizers and values:
 # the rest of those packages is written to run whatever it is given.
@@ -296,10 +298,10 @@ MUST_BE_LOCAL: dict[str, str] = dict.fromkeys(
 ARGUMENTS: dict[str, str] = {**MUST_BE_OFF, **MUST_BE_ON, **MUST_BE_UNSET, **MUST_BE_LOCAL}
 # Arguments whose texts the called code imports: they are names like a target.
 NAMING = frozenset("fsdp_unit_modules language_model_class vae_module".split())
-# The same for single functions and classes of the stack, and for classes made of them, by their own names; ``_args_``
+# The same for single functions and classes of the stack, and for classes made of them, by their own names; ``ARGS``
 # stands for the first positional argument where their parameters are not known.
 NAMING_OF: dict[str, frozenset[str]] = {
-    "ModuleSpec": frozenset({"module", "_args_"}),
+    "ModuleSpec": frozenset({"module", ARGS}),
 }
 # Given as (module, name in it). Megatron imports the ``module`` of whatever it gets for a spec, so it counts in all
 # that the stack is given: ``torch.nn.ParameterDict`` makes an attribute of a key.

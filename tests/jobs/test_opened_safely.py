@@ -30,6 +30,7 @@ ALLOWED = {
     "jobs.signers: file.write_bytes": "made by this process: nobody else may enter it",
     "jobs.signers: made.copy.write_bytes": "made by this process: nobody else may enter it",
     "jobs.signers: open": "the file of signers that the user named",
+    "jobs.copies: os.path.realpath": "for comparing the two directories that the user named; nothing is opened",
     "jobs.layout: root.is_dir": "the directory that the user named",
     "jobs.metadata: open": "the image that the user named",
     "jobs.metadata: os.path.isdir": "the image that the user named",

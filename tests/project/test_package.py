@@ -53,5 +53,5 @@ def test_the_half_that_runs_in_an_image_needs_neither_hydra_nor_omegaconf() -> N
 
 def test_nothing_uses_hydra_internals() -> None:
     for folder in (PACKAGE, ROOT / "hydra_plugins"):
-        for path in folder.rglob("*.py"):
+        for path in set(folder.rglob("*.py")) - {PACKAGE / "policy" / "rules.py"}:  # which says what files may name
             assert not re.search(r"hydra\._internal|omegaconf\._", path.read_text(encoding="utf-8")), path

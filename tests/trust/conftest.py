@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from tests.support.sweeps import ROOT
 from tests.trust.keys import Keys, Store, install
 
 
@@ -20,3 +22,9 @@ def store(tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Store:
     for name in ("NPH_SIGNERS", "SSH_AUTH_SOCK"):
         monkeypatch.delenv(name, raising=False)
     return Store(tmp_path, keys, monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _this_tests_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this package of tests found by the jobs: NeMo installs another ``tests``, and code of an app comes last."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))

@@ -7,10 +7,12 @@ import io
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nemo_partial_hydra.errors import RecipeError
+from nemo_partial_hydra.policy.rules import STACK
 from nemo_partial_hydra.runtime import session
 
 CPU_S = 5
@@ -151,6 +153,7 @@ def attempt(
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size + memory, size + memory))
             signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+            sys.modules.update(dict.fromkeys(STACK))  # type: ignore[arg-type]  # as on a login node, without NeMo
             for number, content in enumerate(contents):
                 used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
                 resource.setrlimit(resource.RLIMIT_CPU, (int(used) + cpu + 1, resource.RLIM_INFINITY))
