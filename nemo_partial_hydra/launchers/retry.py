@@ -25,12 +25,12 @@ from nemo_partial_hydra.messages import Problems, one_of, say
 from . import code
 from . import send as sending
 from .arguments import composed
+from .attempts import next_attempt
 from .clusters.registry import CLUSTERS, Clusters
 from .records import Submission, own_settings
 from .settings import Settings, from_config, stamp
 from .status.entries import Entry, Overview
 from .status.look import Watch
-from .attempts import next_attempt
 from .submit import refuse_foreign
 
 

@@ -2,7 +2,8 @@
 
 May import: the standard library, and ``recipes.keys``. Names are dotted prefixes that end at module boundaries. They
 were found by reading the sources of NeMo 2.7.3, nemo_run 0.11.1, megatron-core 0.15.3, Lightning 2.4, torch 2.13 and
-modelopt 0.37 for calls that unpickle, import by name, start processes or download (``tools/scan_policy.py`` does it again).
+modelopt 0.37 for calls that unpickle, import by name, start processes or download (``tools/scan_policy.py`` does it
+again).
 """
 
 from __future__ import annotations
