@@ -290,10 +290,10 @@ def test_what_runs_here_is_what_was_checked_here(tmp_path: Path, monkeypatch: py
         exchanged(paths, recipe=EVIL)
         return before(command, paths, *rest, **more)
 
-    monkeypatch.setattr(run_here, "_process", process)
-    assert cli.main(["run", str(tmp_path), "--allow", ALLOW[0]]) == 3
+    with monkeypatch.context() as patched:
+        patched.setattr(run_here, "_process", process)
+        assert cli.main(["run", str(tmp_path), "--allow", ALLOW[0]]) == 3
     assert not job.result.exists()
-    monkeypatch.undo()
     assert cli.main(["run", str(tmp_path), "--allow", ALLOW[0]]) == 0, "it is looked at anew"
     assert read_result(job)["values"] == {"evil": True}
 
