@@ -6,10 +6,9 @@ import os
 
 import pytest
 
-from tests.support.sweeps import ROOT
+from tests.support.sweeps import found_by_jobs
 
 
 @pytest.fixture(autouse=True)
 def _this_tests_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have this package of tests found by the jobs: NeMo installs another ``tests``, and code of an app comes last."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])))
+    monkeypatch.setenv("PYTHONPATH", found_by_jobs(os.environ))

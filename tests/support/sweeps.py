@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 ALLOW = ("tests.support.payloads",)
 STRANGE = "a 'b' \"c\" $HOME `x` ü;&|"
 """The name of a directory that any careless quoting breaks; SLURM itself takes it."""
+
+
+def found_by_jobs(environment: Mapping[str, str]) -> str:
+    """Return the PYTHONPATH with which jobs find this package of tests.
+
+    NeMo installs another ``tests``, and the code of an app comes after what is installed.
+    """
+    return os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
 
 
 class Sweep:
