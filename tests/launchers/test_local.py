@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from nemo_partial_hydra.launchers.settings import Settings
 from tests.launchers.test_submit import VALUES
 from tests.support.sweeps import ALLOW, ROOT, STRANGE, Sweep
 
+CLEANS_UP = "INFO:    Cleaning up image...\n"
 SETTINGS = Settings(
     cluster=LOCAL,
     resources={"timeout_min": 2, "array_parallelism": 3, "signal_delay_s": 30},
@@ -234,6 +236,36 @@ def test_an_executable_that_goes_away_is_said_by_the_job(tmp_path: Path) -> None
     assert (found.state, found.exit_code) == (states.FAILED, 127)
     assert "/nope/apptainer: No such file or directory" in str(found.reason)
     assert job.attempt(1).exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "reason"),
+    [
+        (
+            "FATAL:   no such image\nINFO:    Cleaning up image...\n",
+            255,
+            "did not start: exit code 255: FATAL:   no such",
+        ),
+        (
+            "Error: DIR: attempt 1 is run by another\nINFO:    Cleaning up image...\n",
+            3,
+            "DIR: attempt 1 is run by another",
+        ),
+        ("INFO:    Cleaning up image...\n", 7, "did not start: exit code 7: INFO:    Cleaning"),
+        ("", 7, "did not start: exit code 7: it wrote nothing"),
+    ],
+)
+def test_the_reason_is_what_was_said_and_not_how_the_container_cleans_up(
+    tmp_path: Path, said: str, code: int, reason: str
+) -> None:
+    sweep = Sweep(tmp_path)
+    sweep.add("report")
+    program = tmp_path / "apptainer"
+    program.write_text(f"#!/bin/sh\nprintf {shlex.quote(said)} >&2\nexit {code}\n")
+    program.chmod(0o755)
+    (found,) = send(sweep, replace(SETTINGS, container=Container(image="docker://x", executable=str(program))))
+    assert (found.state, found.exit_code) == (states.FAILED, code)
+    assert reason in str(found.reason)
 
 
 def test_what_was_not_sent_is_given_back(tmp_path: Path) -> None:

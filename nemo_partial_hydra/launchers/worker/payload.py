@@ -17,13 +17,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from nemo_partial_hydra.errors import JobError
+from nemo_partial_hydra.errors import ExitCode, JobError
 from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs.job_id import this_task
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers.container import command
 from nemo_partial_hydra.launchers.log_tail import tail
 from nemo_partial_hydra.launchers.settings import Settings
+
+_ERROR = "Error: "  # how the runner begins what it refuses
+_LINES = 12  # of the log, in which the reason is looked for
 
 
 def rank_of(environment: Mapping[str, str]) -> int:
@@ -187,8 +190,14 @@ class Child:
             return f"killed with {signal.Signals(code - 128).name}"
         if started:
             return f"ended with exit code {code} without writing how it went"
+        said = tail(self.paths, self.err, _LINES)
+        refusal = [line.removeprefix(_ERROR) for line in said if line.startswith(_ERROR)]
+        if refusal and code in (ExitCode.USAGE, ExitCode.REFUSED):
+            return refusal[-1]  # of the runner, which may not write how the job goes: another one runs it
         what = "the job" if self.container.image is None else f"{self.container.image}: the container"
-        return f"{what} did not start: exit code {code}: {(tail(self.paths, self.err, 1) or ['it wrote nothing'])[0]}"
+        # Without a setuid starter Apptainer ends with a word on how it cleans up.
+        said = [line for line in said if not line.startswith("INFO:")] or said or ["it wrote nothing"]
+        return f"{what} did not start: exit code {code}: {said[-1]}"
 
 
 def _ranked(path: Path, rank: int) -> Path:
