@@ -130,14 +130,12 @@ def refuse_exchanged(entries: Sequence[Entry]) -> None:
     """
     problems = Problems()
     for entry in entries:
-        sent = entry.subject.sent
-        known = sent.digest if sent is not None and entry.subject.origin.mine else None
-        if known is not None and entry.head.digest not in ("", known):
+        if entry.exchanged:
             problems.add(
                 (),
                 f"{entry.paths.job}: is another file than the one that was submitted: its digest is "
-                f"{entry.head.digest}, that of the other {known}; freeze the job again, or send this one if it is "
-                "meant: --force",
+                f"{entry.head.digest}, that of the other {entry.exchanged}; freeze the job again, or send this one if "
+                "it is meant: --force",
             )
     problems.check(RefusedError)
 

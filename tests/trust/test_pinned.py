@@ -30,10 +30,11 @@ from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.launchers import records, retry, submit
 from nemo_partial_hydra.launchers import send as sending
 from nemo_partial_hydra.launchers.preflight.report import Report
+from nemo_partial_hydra.launchers.status import entries, table
 from nemo_partial_hydra.launchers.worker.task import JobTask
 from tests.launchers.test_local import SETTINGS
 from tests.support import jobs as bare_jobs
-from tests.support.sent import Slurm, with_slurm
+from tests.support.sent import Slurm, look, with_slurm
 from tests.support.sweeps import ALLOW, Sweep
 
 EVIL = {"_target_": "tests.support.payloads.report", "_partial_": True, "evil": True}
@@ -298,7 +299,20 @@ def test_what_runs_here_is_what_was_checked_here(tmp_path: Path, monkeypatch: py
     assert read_result(job)["values"] == {"evil": True}
 
 
-# ---------------------------------------------------------------- retry
+# ---------------------------------------------------------------- retry, and what is shown
+
+
+@pytest.mark.parametrize("what", [name for name in OTHERS if name not in ("nothing at all", "no YAML")])
+def test_status_says_whose_file_is_another(one: Sent, what: str) -> None:
+    def seen() -> tuple[list[bool], str]:
+        found = look(one.sweep, Slurm({}))
+        return [job["exchanged"] for job in entries.records(found)["jobs"]], "\n".join(table.notes(found))
+
+    one.failed()
+    assert seen() == ([False], "")
+    OTHERS[what](one.job)
+    assert seen()[0] == [True]
+    assert "Sent with another job.yaml than the one that is there now, which is what is shown: 0" in seen()[1]
 
 
 @pytest.mark.parametrize("what", [name for name in OTHERS if name not in ("nothing at all", "no YAML")])

@@ -50,6 +50,13 @@ class Entry:
         return self.origin.why or self.subject.origin.why
 
     @property
+    def exchanged(self) -> str:
+        """The digest of the job.yaml that was sent, where another file is known to be there now; else empty."""
+        sent = self.subject.sent
+        known = sent.digest if sent is not None and self.subject.origin.mine else None
+        return known if known is not None and self.head.digest not in ("", known) else ""
+
+    @property
     def own(self) -> states.Status:
         """Its own status, from status.json."""
         return self.subject.own
@@ -231,6 +238,7 @@ def _record(entry: Entry, now: str) -> dict[str, Any]:
         "error": own.error if failed else None,
         "reason": entry.reason or None,
         "not_yours": entry.not_yours or None,
+        "exchanged": bool(entry.exchanged),
         "submission": entry.submission.number if entry.submission else None,
         **more,
     }

@@ -127,6 +127,10 @@ def notes(found: Overview) -> Iterator[str]:
     if unsure:
         said = ", ".join(unsure[:10]) + (f", ... ({len(unsure)} in all)" if len(unsure) > 10 else "")
         yield one_line(f"So these states (marked ?) are no more than what the jobs themselves have said: {said}")
+    exchanged = [entry.name for entry in found.entries if entry.exchanged]
+    if exchanged:
+        names = one_of(exchanged, 10)
+        yield one_line(f"Sent with another job.yaml than the one that is there now, which is what is shown: {names}")
     others: dict[str, list[str]] = {}
     for entry in found.entries:
         if entry.not_yours:
