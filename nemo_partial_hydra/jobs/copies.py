@@ -16,7 +16,7 @@ from nemo_partial_hydra.dialect.yaml import MAX_BYTES
 from nemo_partial_hydra.errors import JobError, UsageError
 
 from . import files, folders
-from .job import READ_ONLY, digest_of, read_head, read_job
+from .job import READ_ONLY, digest_of, read_head
 from .layout import JobPaths, SweepPaths, sweep_paths
 
 
@@ -40,20 +40,21 @@ def planned(jobs: Sequence[JobPaths], directory: str, target: str) -> list[JobPa
     return [sweep_paths(here).job(place) for place in _places(jobs, directory)]
 
 
-def copy(jobs: Sequence[JobPaths], copies: Sequence[JobPaths], directory: str) -> None:
+def copy(jobs: Sequence[JobPaths], copies: Sequence[JobPaths], directory: str, digests: Sequence[str]) -> None:
     """Copy jobs to where :func:`planned` says.
 
     Parameters
     ----------
     directory : that of the jobs, whose multirun.yaml is copied too.
+    digests : those of the jobs' files as they were checked; no other file is copied.
 
     Raises
     ------
     JobError, RefusedError
-        If a job cannot be read, its recipe is not the one that was frozen, or another job is in its place already:
-        nothing was copied. If a file cannot be written: the same again goes on there.
+        If a job cannot be read, it is another one than was checked, or another job is in its place already: nothing
+        was copied. If a file cannot be written: the same again goes on there.
     """
-    contents = [_read(job) for job in jobs]
+    contents = [_read(job, digest) for job, digest in zip(jobs, digests, strict=True)]
     for made, content in zip(copies, contents, strict=True):
         _refuse_another(made, content)
     sweep = SweepPaths(copies[0].root)
@@ -80,14 +81,13 @@ def _places(jobs: Sequence[JobPaths], directory: str) -> list[str]:
     return [str(Path(*parts)) if parts and root.parts[-len(parts) :] == parts else root.name]
 
 
-def _read(job: JobPaths) -> bytes:
-    """Return the bytes of a job that is whole, with the recipe that was frozen."""
-    frozen = read_job(job)
+def _read(job: JobPaths, digest: str) -> bytes:
+    """Return the bytes of a job as it was checked."""
     try:
         content = files.read(job.root, job.job, MAX_BYTES)
     except OSError as error:
         raise JobError(f"{job.job}: cannot be read: {error.strerror or error}") from None
-    if digest_of(content) != frozen.digest:
+    if digest_of(content) != digest:
         raise JobError(f"{job.job}: was exchanged while it was read; look at it again")
     return content
 

@@ -143,16 +143,19 @@ def verify(
     RefusedError, PolicyError
         Naming the jobs; nothing was submitted.
     """
+    from nemo_partial_hydra.policy.policy import report
     from nemo_partial_hydra.policy.scan import names_in
     from nemo_partial_hydra.runtime import session
 
     policy = session.workspace().policy
     digests = {}
+    refused: list[str] = []
     for paths, head in zip(jobs, heads, strict=True):
         job = read_job(paths, digest=head.digest or None)
         refuse_other(paths, job.digest, (signed or {}).get(paths))
-        policy.check_names(names_in(job.recipe), allow)
+        refused += policy.refused(names_in(job.recipe), allow, file=paths.job)
         digests[paths] = job.digest
+    report(refused)
     return digests
 
 

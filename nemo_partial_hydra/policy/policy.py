@@ -79,7 +79,13 @@ class Policy:
         PolicyError
             With the path of each refused target or argument and the line that would allow it.
         """
-        report(refusals(found, self.prefixes(allow)))
+        report(self.refused(found, allow))
+
+    def refused(
+        self, found: Iterable[tuple[Path, Any]], allow: Iterable[str] = (), *, file: object = None
+    ) -> list[str]:
+        """Return why what :func:`names_in` gives is refused, for :func:`report`; with ``file``, where that is."""
+        return refusals(found, self.prefixes(allow), "" if file is None else f"{file}: ")
 
     def check_file(
         self,
@@ -143,19 +149,19 @@ class _Mistake(str):
     """A line about what is no name at all: refused as well, but nothing that anybody could allow."""
 
 
-def refusals(found: Iterable[tuple[Path, Any]], prefixes: set[str]) -> list[str]:
+def refusals(found: Iterable[tuple[Path, Any]], prefixes: set[str], where: str = "") -> list[str]:
     """Return why names and arguments are refused, each with its path; of thousands the first."""
-    return list(itertools.islice(_refused(found, prefixes), _MOST))
+    return list(itertools.islice(_refused(found, prefixes, where), _MOST))
 
 
-def _refused(found: Iterable[tuple[Path, Any]], prefixes: set[str]) -> Iterator[str]:
+def _refused(found: Iterable[tuple[Path, Any]], prefixes: set[str], where: str) -> Iterator[str]:
     for path, what in found:
         if not isinstance(what, (str, Argument)):
-            yield _Mistake(placed((*path, TARGET), f"expected a dotted name, got {shown(what)}"))
+            yield _Mistake(where + placed((*path, TARGET), f"expected a dotted name, got {shown(what)}"))
             continue
         text = _argument(what, prefixes) if isinstance(what, Argument) else refusal(what, prefixes)
         if text is not None:
-            yield placed(path, text)
+            yield where + placed(path, text)
 
 
 def _argument(found: Argument, prefixes: set[str]) -> str | None:

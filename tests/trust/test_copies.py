@@ -168,6 +168,14 @@ def huge(theirs: Sweep, mine: Path) -> None:
     os.truncate(theirs.jobs[1].job, 1 << 33)
 
 
+def refused(theirs: Sweep, mine: Path) -> None:
+    """Freeze a job that calls what nobody has allowed."""
+    theirs.payloads = "shutil"
+    theirs.jobs = theirs.jobs[:1]
+    shutil.rmtree(theirs.paths.directory / "1")
+    theirs.add("rmtree", path="/nowhere")
+
+
 def outside(theirs: Sweep, mine: Path) -> None:
     """Freeze a job whose file says that it belongs elsewhere."""
     job = theirs.jobs[1].job
@@ -184,6 +192,7 @@ PAIRS = {
     "another job in the copy's place": Pair(another, "/mine/0", same),
     "a link in the copy's place": Pair(trapped, "/mine/1", ready),
     "a job of gigabytes": Pair(huge, "/1/job.yaml", nothing),
+    "a call that is not allowed": Pair(refused, "/1/job.yaml: 'shutil.rmtree' is not", nothing),
 }
 
 

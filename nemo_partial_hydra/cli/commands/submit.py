@@ -52,7 +52,6 @@ def run(options: argparse.Namespace) -> int:
     sources, directory = jobs, options.directory
     if options.to is not None:
         jobs, directory = copies.planned(sources, options.directory, options.to), os.path.realpath(options.to)
-        vouched = {made: vouched[job] for job, made in zip(sources, jobs, strict=True) if job in vouched}
     one = len(jobs) == 1 and jobs[0].directory == sweep_paths(directory).directory
     sweep = send.sweep_of(jobs[0], found[0]) if one else sweep_paths(directory)
     config, cluster = composed(options.settings, sweep, found[0].name, options.config_dir)
@@ -62,19 +61,28 @@ def run(options: argparse.Namespace) -> int:
     if options.after and send.within(jobs, options.after):
         raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
     needs = cluster.dependency(options.after) if options.after else None
-    if options.dry_run or config.get("dry_run"):
-        say(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
-        return ExitCode.DONE
-    if options.to is not None:
-        copies.copy(sources, jobs, options.directory)
-    fresh, digests = send.ready(jobs), {}
-    report = submit.check(sweep, settings, needs)
+    # All of it before a copy is made: one that nobody may run would stand in the way of its successor.
+    fresh = jobs if options.to is not None or options.dry_run else send.ready(jobs)
+    known = {made: (job, head) for made, job, head in zip(jobs, sources, found, strict=True)}
+    problem, digests = None, {}
     try:
-        known = dict(zip(jobs, found, strict=True))
-        digests = send.verify(fresh, options.allow, [known[job] for job in fresh], vouched)
+        checked = [known[job] for job in fresh]
+        of = send.verify([job for job, _ in checked], options.allow, [head for _, head in checked], vouched)
+        digests = {made: of[known[made][0]] for made in fresh}
         send.verify_image(found, settings)
     except RecipeError as error:
-        report.recipe = error
+        problem = error
+    if options.dry_run or config.get("dry_run"):
+        if problem is not None:
+            raise problem
+        say(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
+        return ExitCode.DONE
+    report = submit.check(sweep, settings, needs)
+    report.recipe = problem
+    if options.to is not None:
+        report.check()
+        copies.copy(sources, jobs, options.directory, [digests[job] for job in jobs])
+        fresh = send.ready(jobs)
     send.send(sweep, fresh, settings, secrets, digests=digests, after=needs, report=report)
     waited = send.waited_for(settings)
     return ExitCode.FAILED if waited and send.failed(fresh) else ExitCode.DONE
