@@ -63,12 +63,18 @@ class Queue:
         """Cancel every job and wait until none is left, by force if need be."""
         if not self.squeue(states=ACTIVE):
             return
-        run("scancel", "--user", "root")
+        self._scancel()
         try:
             daemons.wait(lambda: not self.squeue(states=ACTIVE), 10, "the cancelled jobs end")
         except LabError:
-            run("scancel", "--user", "root", "--signal=KILL")
+            self._scancel("--signal=KILL")
             self.wait(lambda: not self.squeue(states=ACTIVE), 20, "the killed jobs end")
+
+    def _scancel(self, *options: str) -> None:
+        """Cancel the jobs of all users."""
+        ids = {job["job"].partition("_")[0] for job in self.squeue(states=ACTIVE)}
+        if ids:
+            run("scancel", *options, *sorted(ids))
 
     def wait(self, condition: Callable[[], T], seconds: float, what: str = "the condition") -> T:
         """Ask until the answer is true and give it, or raise LabError after ``seconds``."""
