@@ -166,6 +166,11 @@ class _Listing:
                 odd = base.odd and base.odd.step(name)
                 extra = base._replace(spec=signature.extra or ANY, odd=odd)
                 yield from self.node(value, (*path, name), (*real, name), extra)
+        for name in self.required.get(real, ()):
+            if name not in signature.parameters:
+                missing = Parameter(name, signature.extra or ANY)
+                extra = base._replace(spec=missing.type, parameter=missing, unset=True)
+                yield from self.node(Opaque(missing), (*path, name), (*real, name), extra)
         if signature.extra is not None and signature.known:
             yield self.keywords(path, signature, base)
 

@@ -209,6 +209,14 @@ def test_what_is_missing_says_that_it_is_required(app: App) -> None:
     assert found["colour"]["set"] is False
 
 
+def test_a_further_keyword_that_is_missing_is_listed_too(app: App) -> None:
+    add(app, "conf/extra.yaml", "_target_: builtins.dict\nshape: ???\nsize: 1\n")
+    found = listed(app, config_name="extra")
+    assert (found["shape"]["required"], found["shape"]["set"]) == (True, False)
+    assert found["shape"]["override"] == "'shape=???'"
+    assert listed(app, "shape=4", config_name="extra")["shape"]["value"] == 4
+
+
 def test_a_target_that_cannot_be_imported_is_listed_as_such(app: App) -> None:
     add(app, "conf/gone.yaml", "_target_: shop.train\nmodel:\n  _target_: shop.Gone\n  lr: 1\n")
     assert "the parameters of shop.Gone are not listed" in app.inline("--cfg-paths", config_name="gone").err

@@ -13,7 +13,7 @@ from typing import Any
 
 from nemo_partial_hydra.composition.decode import config_to_tree
 from nemo_partial_hydra.dialect.reader import from_data
-from nemo_partial_hydra.dialect.writer import item_spec
+from nemo_partial_hydra.dialect.writer import Writer, item_spec, says
 from nemo_partial_hydra.listing.override_text import value_text
 from nemo_partial_hydra.listing.record import GROUP, PathInfo
 from nemo_partial_hydra.listing.walk import paths
@@ -99,9 +99,16 @@ def split(path: str) -> tuple[Any, ...]:
     return tuple(int(key) if re.fullmatch(r"\d+", key) else key for key in path.split("."))
 
 
+def shown(info: PathInfo) -> Any:
+    """Return a record's value; of a tuple that no type makes of a list, what is in it."""
+    if isinstance(info.value, dict) and info.value.get("_target_") == "builtins.tuple":
+        return info.value["_args_"][0]
+    return info.value
+
+
 def is_container(info: PathInfo) -> bool:
     """Whether a record has others below it."""
-    return isinstance(info.value, list) or (isinstance(info.value, dict) and "_target_" not in info.value)
+    return isinstance(shown(info), list) or (isinstance(info.value, dict) and "_target_" not in info.value)
 
 
 def recipe_of(config: Any, allow: Sequence[str], place: str) -> Tree:
@@ -112,20 +119,26 @@ def recipe_of(config: Any, allow: Sequence[str], place: str) -> Tree:
 
 def check_every_path(compose: Compose, *, node: str, name: str, allow: Sequence[str] = (), place: str = "") -> int:
     """Override every path that the listing calls overridable; return how many there were."""
-    config = compose([])
-    infos = [info for info in paths(config, allow=allow) if info.type != GROUP]
-    tree = recipe_of(config, allow, place)
+    infos = [info for info in paths(compose([]), allow=allow) if info.type != GROUP]
     for info in infos:
         assert info.overridable == (info.override is not None) == (info.why_not is None), info
     able = [info for info in infos if info.overridable]
+    missing = [key_of(info) for info in able if info.required and not info.set]
+
+    def whole(texts: Sequence[str]) -> Any:
+        """Compose with what is required: while that is missing nothing else is read."""
+        given = {text.partition("=")[0] for text in texts}
+        return compose([*(f"{key}=needed" for key in missing if key not in given), *texts])
+
+    tree = recipe_of(whole([]), allow, place)
     leaves = [info for info in able if not (is_container(info) and info.value)]
     check_same(compose, leaves, allow)
-    check_new(compose, leaves, tree, node, name, allow, place)
+    check_new(whole, leaves, tree, node, name, allow, place)
     deeper = [info for info in able if is_container(info) and info.value]
     while deeper:
         level = [info for info in deeper if not any(info.path.startswith(f"{o.path}.") for o in deeper)]
         check_same(compose, level, allow)
-        check_new(compose, level, tree, node, name, allow, place)
+        check_new(whole, level, tree, node, name, allow, place)
         deeper = [info for info in deeper if info not in level]
     return len(able)
 
@@ -135,7 +148,30 @@ def check_same(compose: Compose, able: list[PathInfo], allow: Sequence[str]) -> 
     texts = [shlex.split(str(info.override))[0] for info in able]
     after = {info.path: info for info in paths(compose(texts), allow=allow)}
     for info in able:
-        assert after[info.path].value == info.value, (info, after[info.path])
+        assert told(after[info.path].value) == told(info.value), (info, after[info.path])
+
+
+def plain(tree: Any) -> Any:
+    """Return a tree as plain data."""
+    return Writer(session.workspace().signature_of, frozenset()).write(tree, ANY, (), ())
+
+
+def told(value: Any) -> Any:
+    """Return a value without what says no more than a default does.
+
+    A node that has every parameter is one that a composed config was saved with: its defaults are read as unset.
+    """
+    if isinstance(value, list):
+        return [told(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    signature = signature_below(value["_target_"]) if isinstance(value.get("_target_"), str) else None
+    parameters = signature.parameters if signature else {}
+    return {
+        key: told(item)
+        for key, item in value.items()
+        if key not in parameters or not says(item, parameters[key].default, parameters[key].type)
+    }
 
 
 def signature_below(target: str) -> Signature | None:
@@ -151,10 +187,13 @@ def check_new(
     texts = []
     for info in able:
         spec = spec_at(tree, split(info.path))
-        if isinstance(info.value, list) and info.value:
-            value: Any = [*info.value, info.value[-1]]
-            if len(value) != len(info.value) and any(m.kind == "tuple" and not m.variadic for m in spec.members()):
-                value = [new_value(old, item_spec(spec, i), node, name) for i, old in enumerate(info.value)]
+        items = shown(info)
+        if items is not info.value and not spec.kinds & {"tuple", "list", "any"}:
+            value: Any = new_value(None, spec, node, name)  # a tuple stands there against its type
+        elif isinstance(items, list) and items:
+            value = [*items, items[-1]]
+            if any(m.kind == "tuple" and not m.variadic for m in spec.members()):
+                value = [new_value(old, item_spec(spec, i), node, name) for i, old in enumerate(items)]
         elif isinstance(info.value, dict) and "_target_" not in info.value and info.value:
             key, old = next(iter(info.value.items()))
             value = {key: new_value(old, item_spec(spec, key), node, name)}
@@ -170,7 +209,8 @@ def check_new(
         assert isinstance(expected, Call)
         read = expected.kwargs["x"]
         if not isinstance(value, dict):
-            assert same(found, read) or same(found, convert(read, spec)), (path, value, found)
+            alike = same(found, read) or same(found, convert(read, spec)) or told(plain(found)) == told(plain(read))
+            assert alike, (path, value, found)
         elif "_target_" in value:
             assert isinstance(found, Call), (path, value, found)
             assert found.target == value["_target_"], (path, value, found)
