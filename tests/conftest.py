@@ -104,6 +104,19 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
 
 
+@pytest.fixture(autouse=True)
+def _no_cluster(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have SLURM's commands answer at once outside of the cluster's tests, which may have stopped its controller."""
+    before = os.environ.get("SLURM_CONF")
+    if request.node.get_closest_marker("cluster") is None:
+        os.environ["SLURM_CONF"] = "/nonexistent/slurm.conf"
+    yield
+    if before is None:
+        os.environ.pop("SLURM_CONF", None)
+    else:
+        os.environ["SLURM_CONF"] = before
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _state_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the key that seals records out of the directory of whoever runs the tests."""
