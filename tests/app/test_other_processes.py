@@ -90,14 +90,19 @@ def found(app: App) -> list[dict[str, object]]:
     return [json.loads(path.read_text()) for path in sorted(app.folder.glob("out/*/found.json"))]
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> App:
+def made(tmp_path: Path) -> App:
+    """Return the app, with a library and a directory of a module that it allows."""
     app = App(tmp_path / "app", CONF, script=SCRIPT, modules=MODULES)
     app.write("lib/part/one.yaml", "_target_: shop.need\nsize: 3\n")
     entry = manifest.Entry("f()", "", "")
     app.write("lib/library.json", manifest.encode(manifest.Manifest("lib", recipes={"part/one": entry})))
     app.write("../other/extra.py", "def given() -> int:\n    return 1\n\n\ndef taken() -> int:\n    return 2\n")
     return app
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    return made(tmp_path)
 
 
 def sweep(app: App, *words: str) -> Done:
