@@ -5,7 +5,7 @@
 #   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS   passed on
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test lint matrix environments bench library clean
+.PHONY: help run quick test lint matrix bench library clean
 
 PYTHON ?=
 PYTEST_ARGS ?=
@@ -55,11 +55,6 @@ lint:  ## ruff, its formatter, and mypy --strict
 	.venvs/lint/bin/ruff check $(LINTED) setup.py
 	.venvs/lint/bin/ruff format --check $(LINTED) setup.py
 	.venvs/lint/bin/mypy $(LINTED)
-
-environments:  ## those of make test and make matrix, made beforehand
-	$(boot)
-	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
-	@$(BOOT) -m tools.matrix --prepare
 
 bench:  ## the benchmarks, in the NeMo environment
 	$(boot)

@@ -130,7 +130,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--require-all", action="store_true", help="a missing interpreter is a failure")
     parser.add_argument("--jobs", type=int, default=default_jobs(), help="processes that a cell's tests run in")
     parser.add_argument("--only", default="", help="only cells whose name contains this")
-    parser.add_argument("--prepare", action="store_true", help="make the environments, and run no tests")
     parser.add_argument("--list", action="store_true", help="say which cells this machine can run")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args(arguments)
@@ -139,11 +138,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for cell in cells:
             print(f"{cell.name:<22} {find_python(cell.python) or 'left out: no such interpreter'}")
         return 0
-    if options.prepare:
-        lacking = [outcome for outcome in map(prepare, cells) if outcome is not None]
-        for outcome in lacking:
-            print(f"{outcome.cell.name:<22} {outcome.state:<8} {outcome.detail}")
-        return int(any(outcome.state == "broken" for outcome in lacking))
     print(f"matrix: {len(cells)} cells, one after the other in {options.jobs} processes", flush=True)
     outcomes = []
     for outcome in outcomes_of(cells, options.jobs, options.pytest):
