@@ -81,7 +81,9 @@ class App:
             while_it_runs.enter_context(_all_refusals(lambda: self.composed(line)))
             if listing is not None:
                 retried(line, self.composed, lambda line: self.list_paths(line, listing))
-            elif not (given.completes and self.complete(line)):
+            elif given.completes:
+                self.answer(line)
+            else:
                 retried(line, self.composed, self.run_settled)
 
     def list_paths(self, line: CommandLine, options: dict[str, Any]) -> None:
@@ -93,6 +95,14 @@ class App:
         listing = CfgPaths(**options)
         with self.composed(line) as config:
             listing.show(config, multirun=line.multirun or sweeps(config))
+
+    def answer(self, line: CommandLine) -> None:
+        """Complete what has been typed, or print the script that has the shell ask."""
+        from nemo_partial_hydra.listing import completion
+
+        with completion.typeable() if completion.asking_shell(line.overrides) else contextlib.nullcontext():
+            if not self.complete(line):
+                retried(line, self.composed, self.run_settled)
 
     def complete(self, line: CommandLine) -> bool:
         """Print the values that complete what has been typed; return False where Hydra has to answer."""

@@ -7,7 +7,9 @@ of a path, the line is composed here and the listing's record tells the choices.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -17,6 +19,9 @@ from nemo_partial_hydra.runtime import session
 
 Compose = Callable[[], contextlib.AbstractContextManager[Any]]
 QUERY = "query="  # what precedes the shell's name in Hydra's completion script
+# bash and zsh expand each word of the answer (``compgen -W``), and put the chosen one into the line as it is: a key, a
+# file's name or a value of somebody else must bring no command there.
+_COMMAND = re.compile(r"[^\s]*[$`;&|<>()!][^\s]*")
 
 
 def typed_words() -> tuple[list[str], list[str]]:
@@ -40,6 +45,22 @@ def asking_shell(overrides: Iterable[str]) -> str:
 
 def _below(folders: Iterable[str], group: str) -> Iterator[str]:
     return (os.path.join(folder, group) for folder in folders)
+
+
+@contextlib.contextmanager
+def typeable() -> Iterator[None]:
+    """Print of what is printed in the block only words that a shell takes for nothing but words."""
+    found = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(found):
+            yield
+    finally:
+        say(without_commands(found.getvalue()), end="")
+
+
+def without_commands(text: str) -> str:
+    """Leave out each word of an answer in which a shell would see more than a word."""
+    return _COMMAND.sub("", "".join(char if char.isspace() or char.isprintable() else "$" for char in text))
 
 
 def answer(word: str, shell: str, compose: Compose, folders: Iterable[str] = ()) -> bool:

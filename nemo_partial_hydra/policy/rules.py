@@ -310,8 +310,7 @@ PAIRS = frozenset({"module"})
 # Keys of a dict with ``params`` by which NeMo's old configs name what is made of them.
 OLD_TARGETS = frozenset({"cls", "target"})
 
-# Hydra's own settings in a file: what they may name besides the classes of plugins, each by its whole name; and what
-# they must not set.
+# Hydra's own settings in a file: what they may name besides the classes of plugins, each by its whole name.
 HYDRA_PARTS = frozenset(
     (
         ".".join(("hydra", "_internal", "core_plugins", "basic_launcher", "BasicLauncher")),
@@ -332,12 +331,6 @@ HYDRA_PARTS = frozenset(
         ),
     )
 )
-ENVIRONMENT = frozenset(
-    "BASH_ENV ENV HF_DATASETS_TRUST_REMOTE_CODE IFS LD_AUDIT LD_LIBRARY_PATH LD_PRELOAD PATH PYTHONBREAKPOINT "
-    "PYTHONHOME PYTHONINSPECT PYTHONPATH PYTHONPLATLIBDIR PYTHONSTARTUP PYTHONUSERBASE "
-    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD".split()
-)
-
 STDLIB = frozenset({*sys.stdlib_module_names, "builtins"})
 
 STACK = frozenset(prefix.partition(".")[0] for prefix in BUILT_IN)

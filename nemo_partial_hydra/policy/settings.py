@@ -12,7 +12,7 @@ from nemo_partial_hydra.recipes.data import walk
 from nemo_partial_hydra.recipes.keys import MISSING, TARGET
 from nemo_partial_hydra.recipes.tree import Path
 
-from .rules import ENVIRONMENT
+from .environment import risk_of
 from .scan import Argument, names_in
 
 HYDRA = "hydra"
@@ -32,8 +32,9 @@ def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
                     yield (*here, key), value
                 if key == "custom_search_space" and isinstance(value, str) and _below(here, _MADE):
                     yield (*here, key), value
-                if key in ENVIRONMENT and here[-2:] == ("job", "env_set"):
-                    yield (*here, key), Argument(str(key), "hydra.job.env_set", "decides what other programs load")
+                risk = risk_of(str(key)) if here[-2:] == ("job", "env_set") else None
+                if risk is not None:
+                    yield (*here, key), Argument(str(key), "hydra.job.env_set", risk)
         elif isinstance(node, str) and node.startswith("ext://") and not node.startswith("ext://sys.std"):
             yield here, node.removeprefix("ext://")
         elif _refers(node) and here[:1] == (HYDRA,) and (len(here) < 2 or (_below(here, _LOGGING) and len(here) < 5)):

@@ -7,18 +7,22 @@ function is a wrapper of) is seen here, by the same rules.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nemo_partial_hydra.messages import placed
+from nemo_partial_hydra.policy.objects import CALLABLES, real_names
 from nemo_partial_hydra.policy.policy import alias_refusal, made_refusal, refusals, report
-from nemo_partial_hydra.policy.rules import CODE, NAMING_OF, STACK
+from nemo_partial_hydra.policy.rules import ARGUMENTS, CODE, NAMING_OF, STACK
 from nemo_partial_hydra.policy.scan import Argument, names_in, names_in_call, naming_of
 from nemo_partial_hydra.recipes.keys import ARGS
 from nemo_partial_hydra.recipes.tree import Path, Tree
 
 _CONTAINERS = (dict, list, tuple, set, frozenset)
+_MOST_PASSED = 1_000  # pairs of a function and what it may get, in one call
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -78,6 +82,7 @@ class Gate:
             target, args, kwargs, path, lambda name: positional(fn), lambda name: own | naming_of(name), self._owner
         )
         lines = refusals(found, self.prefixes)
+        lines += refusals(self._passed_on(fn, args, kwargs, path), self.prefixes)
         if ARGS in own:
             lines += refusals(self._unclear(fn, target, args, kwargs, path, own), self.prefixes)
         report(lines)
@@ -92,6 +97,37 @@ class Gate:
     def _owner(self, value: Any, owner: str) -> str | None:
         held = self._of.get(id(value))
         return owner if held is None or held[0] is not value else held[1]
+
+    def _passed_on(
+        self, fn: Any, args: Sequence[Any], kwargs: Mapping[str, Any], path: Path
+    ) -> Iterator[tuple[Path, Any]]:
+        """Yield what a function among the arguments may get from the call: texts in ``*args``, or in a list beside it.
+
+        There no name tells that a text or ``True`` is the dangerous argument of that function.
+        """
+        waiting: list[tuple[Any, Sequence[Any], Mapping[str, Any]]] = [(fn, args, kwargs)]
+        tried = 0
+        while waiting:
+            fn, args, kwargs = waiting.pop()
+            values = [*args, *kwargs.values()]
+            functions = [value for value in values if isinstance(value, CALLABLES)]
+            if not functions:
+                continue
+            given = [args[len(positional(fn)) :], *(value for value in values if isinstance(value, (list, tuple)))]
+            for function, rest in itertools.product(functions, filter(None, given)):
+                tried += 1
+                if tried > _MOST_PASSED:
+                    yield path, Argument("_args_", next(iter(real_names(fn)), ""), CODE)
+                    return
+                yield from self._passed(function, rest, path)
+                if isinstance(function, functools.partial):
+                    waiting.append((function.func, (*function.args, *rest), function.keywords))
+
+    def _passed(self, function: Any, args: Sequence[Any], path: Path) -> Iterator[tuple[Path, Any]]:
+        names = positional(function)
+        if not ARGUMENTS.keys().isdisjoint(names):
+            target = next(iter(real_names(function)), "")
+            yield from names_in_call(target, args, {}, path, lambda name: names, naming_of, self._owner)
 
     def _unclear(
         self, fn: Any, target: str, args: Sequence[Any], kwargs: Mapping[str, Any], path: Path, own: frozenset[str]

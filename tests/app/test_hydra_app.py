@@ -202,6 +202,27 @@ def test_completion_offers_group_options_without_importing_targets(storing: App)
     assert complete(storing, "+experiment=f") == ["+experiment=fast"]
 
 
+COMMANDS = ["$(touch${IFS}mark)", "`touch mark`", "a;touch mark", "<(touch mark)", "a|b", "${HOME}", "a\x1b]0;x\x07"]
+
+
+@pytest.fixture(scope="module")
+def tempting(tmp_path_factory: pytest.TempPathFactory) -> App:
+    keys = "".join(f"{json.dumps(key)}: 1\n" for key in COMMANDS)
+    config = f"defaults: [_self_, {{deep: one}}]\n{keys}x:\n  fine: 1\n  mode: 2\n  '`id`': 3\n"
+    conf = {"config": config, "deep/one": "a: 1\n", "deep/two": "a: 2\n", "deep/$(touch${IFS}mark)": "a: 3\n"}
+    return App(tmp_path_factory.mktemp("tempting"), conf)
+
+
+@pytest.mark.parametrize(
+    ("word", "honest"), [("", {"deep=", "x."}), ("x.", {"x.fine=", "x.mode="}), ("deep=", {"deep=one", "deep=two"})]
+)
+def test_no_completion_is_a_command_to_the_shell(tempting: App, word: str, honest: set[str]) -> None:
+    """``compgen -W``, which bash and zsh use, runs what stands in ``$(...)`` of a word that is offered."""
+    found = complete(tempting, word)
+    assert not [each for each in found if set(each) & set("$`;&|<>()\x1b\x07")]
+    assert honest <= set(found)
+
+
 def test_completion_imports_no_target(tmp_path: Path) -> None:
     app = App(tmp_path, script=LOADED + SCRIPT)
     assert "optimizers.0.lr=" in " ".join(complete(app, "optimizers.0."))

@@ -75,6 +75,34 @@ def test_the_line_of_a_setting_allows_it() -> None:
         WORKSPACE.policy.check_file(load(text), [str(info.value).rpartition("--allow ")[2]])
 
 
+RISKY = (
+    "BASH_ENV BASH_FUNC_ls%% BROWSER CUDA_INJECTION64_PATH DYLD_INSERT_LIBRARIES GCONV_PATH GIT_CONFIG_COUNT "
+    "GIT_SSH_COMMAND HOME LD_AUDIT LD_DEBUG_OUTPUT LD_PRELOAD NCCL_NET_PLUGIN OPENSSL_CONF PAGER PATH PERL5OPT "
+    "PYTHONHOME PYTHONPATH PYTHONPYCACHEPREFIX PYTHONWARNINGS SLURM_CONF SSH_ASKPASS TORCH_EXTENSIONS_DIR "
+    "APPTAINER_BIND SINGULARITYENV_LD_PRELOAD NPH_SIGNERS NEMO_PARTIAL_HYDRA_SEAL XDG_STATE_HOME HYDRA_MAIN_MODULE"
+).split()
+FINE = (
+    "CUDA_VISIBLE_DEVICES HF_HOME HF_TOKEN NCCL_DEBUG NCCL_IB_DISABLE NVTE_FUSED_ATTN OMP_NUM_THREADS "
+    "PYTHONHASHSEED PYTHONUNBUFFERED PYTORCH_CUDA_ALLOC_CONF SLURM_CPU_BIND TMPDIR TOKENIZERS_PARALLELISM WANDB_MODE "
+    "OUR_PATH MY_LD_PRELOAD"
+).split()
+
+
+@pytest.mark.parametrize("form", ["hydra: {job: {env_set: {'%s': x}}}", "%s: x"], ids=["root", "package"])
+def test_no_file_sets_what_decides_which_code_is_loaded(form: str) -> None:
+    place = ("hydra", "job", "env_set")
+
+    def check(names: list[str], allow: list[str] | None = None) -> None:
+        for name in names:
+            WORKSPACE.policy.check_file(load(form % name), allow or (), hydra=form == "%s: x", place=place)
+
+    check(FINE)
+    for name in RISKY:
+        with pytest.raises(PolicyError, match=r"decides wh") as info:
+            check([name])
+        check([name], [str(info.value).rpartition("--allow ")[2]])
+
+
 # Texts that exhaust ------------------------------------------------------------------------------------------------
 
 MB = 2**20

@@ -85,6 +85,16 @@ def tokenizer(name: str = "", trust_remote_code: bool = False, **more: Any) -> A
     return name, trust_remote_code, more
 
 
+def checkpoint(function: Any, distribute: Any, *args: Any) -> Any:
+    """Call a function with what follows, as ``megatron.core.tensor_parallel.random.checkpoint`` does."""
+    return function(*args)
+
+
+def start(function: Any = None, args: Any = ()) -> Any:
+    """Call a function with a list of arguments, as whatever starts processes does."""
+    return function(*args)
+
+
 class Loader:
     def __init__(self, path: str = "", weights_only: Any = True, kwargs: Any = None) -> None:
         self.path = path

@@ -314,6 +314,42 @@ VALUES: dict[str, tuple[Data, Data]] = {
 }
 
 
+# A function that another one calls: in the arguments that it gets nothing is called by a name.
+LOADS: Data = {**TOKENIZER, "_call_": False}
+LATER: Data = {"_target_": f"{SHOP}.checkpoint", "_partial_": True}
+PASSED: dict[str, Callable[[bool], Data]] = {
+    "what follows": lambda on: train(a={"_target_": f"{SHOP}.checkpoint", "_args_": [LOADS, False, "owner/name", on]}),
+    "a list beside it": lambda on: train(a={"_target_": f"{SHOP}.start", "function": LOADS, "args": ["a/b", on]}),
+    "a tuple by position": lambda on: train(
+        a={"_target_": f"{SHOP}.start", "_args_": [LOADS, shape("tuple", ["a/b", on])]}
+    ),
+    "a reference to a list": lambda on: train(
+        b=["a/b", on], a={"_target_": f"{SHOP}.start", "function": LOADS, "args": "${..b}"}
+    ),
+    "called later": lambda on: train(a={**LATER, "_args_": [LOADS, None, "owner/name", on]}),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("case", PASSED)
+def test_a_dangerous_argument_is_found_where_a_function_is_passed_on(stack: Stack, case: str, entry: str) -> None:
+    with pytest.raises(PolicyError, match=r"this value of 'trust_remote_code' is refused"):
+        ENTRIES[entry](PASSED[case](True))
+    assert ENTRIES[entry](PASSED[case](False)) is not None
+
+
+def test_a_dangerous_argument_is_found_where_a_partial_is_passed_on(stack: Stack) -> None:
+    """Only ``nph.run`` passes a partial; a buildable of one is no function yet."""
+
+    def recipe(on: bool) -> Data:
+        later = {**LATER, "_args_": [LOADS]}
+        return train(a={"_target_": f"{SHOP}.start", "function": later, "args": [None, "owner/name", on]})
+
+    with pytest.raises(PolicyError, match=r"this value of 'trust_remote_code' is refused"):
+        _run(recipe(True))
+    assert _run(recipe(False)) == "trained"
+
+
 @pytest.mark.parametrize("entry", ENTRIES)
 @pytest.mark.parametrize("case", VALUES)
 def test_a_dangerous_argument_counts_by_its_real_value(stack: Stack, case: str, entry: str) -> None:
