@@ -29,6 +29,7 @@ from nemo_partial_hydra.signatures.signature import Signature
 from .budget import Resolution, leads_nowhere
 from .compat import child_nodes, content, flag, is_absent, is_missing, own_node
 from .flags import EXACT, UNSET, hidden, kind_of
+from .live_objects import refuse_unsent
 from .nodes import DEFAULT, NOTHING, RAW_TEXT, UNTOUCHED, Leaf, RecipeNode, is_part, keeps_parts, shows
 
 
@@ -283,6 +284,8 @@ class _Reader:
             return self.container(node, path)
         held = content(node)
         if isinstance(node, Leaf) and node.exact is not NOTHING and node.untouched(held):
+            if not self.loose:
+                refuse_unsent(node.exact, held, (*self.place, *path))
             return Kept(node.exact)
         if isinstance(held, str) and "${" in held:
             return self.interpolation(held, parent, key, path)

@@ -28,6 +28,7 @@ from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import child_nodes, content, flag, own_node
 from .flags import PART_OF, UNSET
+from .live_objects import to_send
 
 
 class _Nothing(enum.Enum):
@@ -81,6 +82,13 @@ class Leaf(AnyNode):
         if isinstance(tree, Ref) and not restores(short, tree, self.spec):
             return tree.target  # only an enum member is known by its last name
         return value if isinstance(short, (Opaque, Map, Seq)) else short
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process: an object that cannot is missed there only by who reads it."""
+        state: dict[str, Any] = super().__getstate__()
+        if isinstance(self.exact, Opaque):
+            state["exact"] = to_send(self.exact)
+        return state
 
     def untouched(self, held: Any) -> bool:
         """Whether what the leaf holds is still what it was made with."""

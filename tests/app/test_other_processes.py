@@ -63,8 +63,10 @@ if __name__ == "__main__":
 """
 
 RECIPES = """
+import functools, threading
 import nemo_partial_hydra as nph, shop
 
+nph.store(functools.partial(shop.widths, [nph.raw(threading.Lock())]), group="opt", name="locked")
 nph.store(shop.Adam(lr=0.25, kind="b"), group="opt", name="of_module")
 
 @nph.recipe(name="whole")
@@ -122,12 +124,20 @@ def test_a_job_has_the_apps_settings_recipes_and_permissions(app: App, launcher:
     assert [{name: job[name] for name in expected} for job in jobs] == [expected] * 3
 
 
+@pytest.mark.parametrize("choice", ["stuck,stored", "stuck"])
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_recipe_that_cannot_be_sent_says_so_where_it_is_chosen(app: App, launcher: str) -> None:
-    done = sweep(app, "opt=stuck,stored", f"hydra/launcher={launcher}")
+def test_a_recipe_that_cannot_be_sent_says_so_where_it_is_chosen(app: App, launcher: str, choice: str) -> None:
+    done = sweep(app, f"opt={choice}", f"hydra/launcher={launcher}")
     assert done.code == (2 if launcher == "joblib" else 1), done.err  # submitit raises an error of its own
     assert "the recipe 'opt/stuck' (registered at __main__:8): it cannot be sent to the process of a job" in done.err
     assert "register it in a module that the app imports" in done.err
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_job_makes_what_its_modules_register_and_nobody_can_send(app: App, launcher: str) -> None:
+    done = sweep(app, "opt=locked", "second.steps=2,3", f"hydra/launcher={launcher}")
+    assert done.code == 0, done.err
+    assert [("<unlocked" in str(job["opt"]), job["steps"]) for job in found(app)] == [(True, 2), (True, 3)]
 
 
 PLAIN = """

@@ -7,6 +7,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,49 @@ def test_an_object_as_a_whole_is_not_its_text() -> None:
     with pytest.raises(nph.ValidationError, match="a: <raw object> stands for an object that only the config"):
         built(OmegaConf.to_container(config))
     assert type(built(copy.deepcopy(config)).a) is object
+
+
+def reduced(error: Exception) -> Any:
+    """Return an object that raises an error when it is pickled."""
+
+    def reduce(self: Any, protocol: Any) -> Any:
+        raise error
+
+    return type("Stuck", (), {"__reduce_ex__": reduce})()
+
+
+STUCK = {
+    "a lock": threading.Lock(),
+    "an open file": sys.stderr,
+    "an error of its own": reduced(RuntimeError("no\nway")),
+    "a generator": (number for number in [1]),
+}
+
+
+@pytest.mark.parametrize("name", STUCK)
+def test_an_object_that_cannot_be_sent_is_missed_by_who_reads_it(name: str) -> None:
+    config = nph.to_config(run.Partial(t.untyped, a=nph.raw(STUCK[name]), b=run.Partial(t.untyped, c=3)))
+    sent = through_pickle(OmegaConf.create({"deep": config}))
+    with pytest.raises(nph.ValidationError, match=r"^deep\.a: <raw \w+> stayed in the process that composed") as caught:
+        built(sent)
+    assert str(caught.value).endswith("make it a run.Config, or name a function that makes it")
+    assert "\n" not in str(caught.value)
+    assert "deep.a" in [item.path for item in nph.paths(sent) if item.set]
+    assert built(sent.deep.b).c == 3
+    sent.deep.a = 4
+    assert built(sent).a == 4
+    assert built(config).a is STUCK[name], "here it is what it was"
+    assert built(copy.deepcopy(config)).a is STUCK[name]
+
+
+def test_an_object_that_can_be_sent_is_one_object_there() -> None:
+    cloudpickle = pytest.importorskip("cloudpickle")
+    shared = t.Plain()
+    config = nph.to_config(run.Partial(t.untyped, a=nph.raw(shared), b=nph.raw(shared), c=nph.raw(lambda: 5)))
+    for dumps in (pickle.dumps, cloudpickle.dumps):
+        found = built(pickle.loads(dumps(config)))
+        assert found.a is found.b
+        assert found.c() == 5
 
 
 # Parts, references, other apps ---------------------------------------------------------------------------------------
