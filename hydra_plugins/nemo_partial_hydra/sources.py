@@ -194,8 +194,13 @@ class RecipeLibraries(ConfigSource):
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         app = _session().current()
-        if app is not None and app.helps and not config_path.strip("/"):
-            return []  # the help of an app lists its own groups, and counts those of libraries after them
+        if app is not None and not config_path.strip("/"):
+            from nemo_partial_hydra.listing import completion
+
+            # The help of an app lists its own groups, and counts those of libraries after them; a shell that asks for
+            # any word gets the app's own, and those of libraries for a word that begins like one.
+            if app.helps or (app.completes and completion.asks_for_any_word()):
+                return []
         groups, options = _workspace().catalog.below(config_path)
         if results_filter is None:
             return sorted({*groups, *options})

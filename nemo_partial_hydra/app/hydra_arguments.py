@@ -36,10 +36,6 @@ def for_hydra(line: CommandLine, app: Session) -> CommandLine:
             session.add_library(app, flag.value or "", LIBRARY)
     overrides = [_typed_search_path(text, app) for text in line.overrides]
     refuse_below_references(overrides)
-    if line.multirun:
-        from nemo_partial_hydra.composition.sweep import left_to_jobs
-
-        overrides = left_to_jobs(overrides)
     libraries = session.workspace().catalog
     keys = {text.partition("=")[0] for text in overrides}
     groups = keys.intersection(libraries.below("")[0]) if keys else ()

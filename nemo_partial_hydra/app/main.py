@@ -182,7 +182,12 @@ class App:
             path = self._config_folder(path)
         name = line.value(CONFIG_NAME) or self.config_name
         with opened(path, job_name=_job_name(), version_base=self.version_base):
-            yield compose_run(name, line.overrides, multirun=line.multirun)
+            config = compose_run(name, line.overrides, multirun=line.multirun)
+            if line.multirun:
+                from nemo_partial_hydra.composition.fixed_overrides import LeftToJobs
+
+                self.settings.workspace.of(LeftToJobs).put_back(config)
+            yield config
 
     def _config_folder(self, path: str) -> str:
         """Return a config directory in full; a relative path counts from the decorated function's file."""

@@ -1,4 +1,4 @@
-"""Overrides that Hydra takes in a config without types, and not in a typed one: it gets them spelled otherwise.
+"""Overrides that Hydra gets spelled otherwise: those that it takes in a config without types, and not in a typed one.
 
 ``+path=value`` for a parameter that no file sets: in the file it is not there. In the composed config it is, with its
 type and its default, and Hydra refuses to add what is there. It gets ``++path=value``.
@@ -6,7 +6,10 @@ type and its default, and Hydra refuses to add what is there. It gets ``++path=v
 ``path={...}`` or ``path=[...]`` where a file has a reference: before 2.4 OmegaConf takes the reference for a container
 to merge into (see ``nodes.Reference``), and ends with an AssertionError. It gets ``path=null`` before it.
 
-Both only when Hydra has refused the line. May import: Hydra and OmegaConf, when there was such an error.
+``-m group=a,b group.key=1`` where the sweep's own config, without the choices of its jobs, has no such key: it gets the
+rest of the line, and the jobs get it all (see ``fixed_overrides``).
+
+All only when Hydra has refused the line. May import: Hydra and OmegaConf, when there was such an error.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from nemo_partial_hydra.composition.error_text import marked, merged_into_reference
+from nemo_partial_hydra.runtime import session
 
 from .command_line import CommandLine
 
@@ -44,7 +48,15 @@ def _spelled_otherwise(line: CommandLine, compose: Compose, error: Exception) ->
         return _respelled(line, compose, lambda text: _added(text) in there, _unset, lambda text: [f"+{text}"])
     if merged_into_reference(error):
         return _respelled(line, compose, _puts_container, _refers, lambda text: [f"{_path(text)}=null", text])
-    return None
+    return _left_to_jobs(line) if line.multirun else None
+
+
+def _left_to_jobs(line: CommandLine) -> CommandLine | None:
+    """Return the line without what only the jobs of its sweep can take; None if there is no such override."""
+    from nemo_partial_hydra.composition.fixed_overrides import LeftToJobs
+
+    kept = session.workspace().of(LeftToJobs).leave(line.overrides)
+    return line.only(lambda text: text in kept) if len(kept) < len(line.overrides) else None
 
 
 def _respelled(

@@ -7,6 +7,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | what differs between versions, what has no public API | ``compat`` |
 | how are interpolations resolved within bounds | ``budget`` |
 | what is a parameter's node in a config | ``nodes`` |
+| what of a live object goes to another process | ``live_objects`` |
 | what do nodes of lists and dicts say about themselves | ``flags`` |
 | tree to config | ``encode`` |
 | composed config to tree | ``decode`` |
@@ -21,6 +22,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | what is checked before anything is created | ``checks`` |
 | what is refused in all files of a composition | ``refusals`` |
 | how are the jobs of a sweep composed | ``job_configs`` |
+| which overrides of a sweep can only its jobs take | ``fixed_overrides`` |
 | the sweeper ``recipe`` | ``sweep`` |
 | how is an exception worded | ``error_text`` |
 | how is a name that is not there worded | ``unknown_names`` |

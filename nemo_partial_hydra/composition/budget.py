@@ -17,7 +17,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from nemo_partial_hydra.recipes.keys import MISSING
 
-from .compat import content, own_key, own_node
+from .compat import content, own_key, own_node, raise_at
 
 NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
 CHAIN = 20  # references from one to the next; OmegaConf takes some twenty calls for each
@@ -61,7 +61,7 @@ class Resolution:
         self._shorten(box, key)
         failed = self._failed.get(id(own_node(box, key)))
         if failed is not None:
-            raise failed.with_traceback(None)
+            raise_at(parent, key, failed)
         return self._original(box[key])
 
     def select(self, config: Container, path: str) -> Any:

@@ -26,6 +26,7 @@ from . import error_text
 from .budget import Resolution
 from .compat import content, forget_check, full_key, is_absent, is_missing, own_node, texts
 from .decode import recipe_data, recipe_key
+from .fixed_overrides import LeftToJobs
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
 
@@ -47,6 +48,9 @@ class CheckRecipe(Callback):
         """Put the recipe sweeper in the place of the basic one."""
         forget_check(config)
         session.restore_arguments()
+        left = session.workspace().of(LeftToJobs)
+        left.put_back(config)
+        left.begun = True
         _say_what_is_beside(config)
         target = str(config.hydra.sweeper.get("_target_"))
         if config.hydra.runtime.choices.get("hydra/sweeper") == "basic" and target.endswith(".BasicSweeper"):

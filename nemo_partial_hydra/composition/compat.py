@@ -7,9 +7,10 @@ functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from omegaconf import Container, DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 C = TypeVar("C", bound=Container)
 NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
@@ -85,6 +86,13 @@ def own_key(parent: Any, key: Any) -> Any:
 def place_of(node: Any) -> tuple[Any, Any]:
     """Return the container in which a node stands, and its key there."""
     return node._get_parent(), node._key()
+
+
+def raise_at(parent: Container, key: Any, error: OmegaConfBaseException) -> NoReturn:
+    """Raise an error of OmegaConf as what reading a key of a container raises, with the names of that place."""
+    said, _, _ = str(error).partition("\n    full_key:")
+    parent._format_and_raise(key=key, value=None, cause=type(error)(said))
+    raise error
 
 
 def put_child(parent: DictConfig | ListConfig, key: Any, node: Any) -> None:

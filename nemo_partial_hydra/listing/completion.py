@@ -33,6 +33,12 @@ def typed_words() -> tuple[list[str], list[str]]:
     return words[:skip], words[skip:]
 
 
+def asks_for_any_word() -> bool:
+    """Whether nothing of the word that is completed has been typed yet, but maybe what adds or deletes: ``+``."""
+    words = typed_words()[1]
+    return not words or not words[-1].lstrip("+~")
+
+
 def retype(words: list[str]) -> None:
     """Have Hydra see other words than those that have been typed."""
     os.environ["COMP_LINE"] = " ".join(words)

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemo_partial_hydra.app.command_line import CommandLine, Flag
-from nemo_partial_hydra.app.hydra_arguments import for_hydra
 from nemo_partial_hydra.app.known_flags import (
     CONFIG_DIR,
     CONFIG_NAME,
@@ -28,7 +27,6 @@ from nemo_partial_hydra.app.known_flags import (
     named,
 )
 from nemo_partial_hydra.errors import UsageError
-from nemo_partial_hydra.runtime.session import Session
 from tests.support.apps import App
 
 
@@ -267,9 +265,24 @@ def test_completion_reads_its_own_arguments_and_what_was_typed(
     assert read == [["-sc", "query=bash"], ["optimizers.1.mode=S"]]
 
 
-@pytest.mark.parametrize("flag", ["-m", "--multirun"])
-def test_an_override_below_a_swept_group_is_left_to_the_jobs(flag: str) -> None:
-    words = ("opt=sgd,adam", flag, "opt.lr=1", "steps=2")
-    assert for_hydra(parse(*words), Session()).arguments() == ["opt=sgd,adam", flag, "opt.lr=choice(1)", "steps=2"]
-    once = ("opt=sgd", "opt.lr=1")
-    assert for_hydra(parse(*once), Session()).arguments() == list(once)
+@pytest.mark.parametrize(
+    ("typed", "own", "of_libraries"),
+    [
+        ("", ["experiment=", "model.", "opt=", "optimizers.", "hydra"], False),
+        ("+", ["+experiment=", "+opt="], False),
+        ("~", [], False),
+        ("-m ratio=1 ", ["experiment=", "opt="], False),
+        ("o", ["opt=", "optimizers."], False),
+        ("pre", [], True),
+        ("+pre", [], True),
+        ("pretrain", [], True),
+    ],
+)
+def test_an_apps_own_words_complete_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, own: list[str], of_libraries: bool
+) -> None:
+    monkeypatch.setenv("COMP_LINE", f"python app.py {typed}")
+    found = App(tmp_path).inline("-sc", "query=bash").out.split()
+    assert set(own) <= set(found)
+    pretrain = [word for word in found if word.lstrip("+~").startswith("pretrain")]
+    assert bool(pretrain) == of_libraries

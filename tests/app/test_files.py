@@ -12,7 +12,6 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from nemo_partial_hydra.composition.compat import follows_references
-from nemo_partial_hydra.composition.sweep import left_to_jobs
 from tests.support.apps import CONF, SCRIPT, App
 
 pytestmark = pytest.mark.matrix
@@ -245,10 +244,6 @@ def test_a_sweep_of_dicts_over_a_reference_works_or_is_refused_by_name(tmp_path:
     else:
         assert done.code == 2
         assert "recipe.opt: a file has a reference here" in done.err
-
-
-def test_a_fixed_null_below_a_swept_group_stays_as_it_is() -> None:
-    assert left_to_jobs(["opt=a,b", "opt.lr=null", "opt.n=1"]) == ["opt=a,b", "opt.lr=null", "opt.n=choice(1)"]
 
 
 def test_a_parameter_of_the_recipe_that_is_looked_for_beside_it(tmp_path: Path) -> None:

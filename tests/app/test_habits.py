@@ -8,10 +8,14 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import hydra
 import pytest
 import yaml
+from hydra.core.plugins import Plugins
+from omegaconf import DictConfig
 
 from tests.support.apps import ROOT, App, Done
 
@@ -334,3 +338,48 @@ def test_a_parameter_that_a_file_sets_takes_no_plus(app: App) -> None:
     assert done.code == 2
     assert "An item is already at 'opt.lr'" in done.err
     assert "ratio" not in done.err
+
+
+FIXED = ["opt.lr=0.75", "++opt.lr=0.75", "opt.mode=SLOW", "+opt.x=1", "opt.mode=null", "opt.kind='a, b'", "~opt.act"]
+
+
+@pytest.mark.parametrize("fixed", FIXED)
+@pytest.mark.parametrize("swept", ["opt=adam,adam", "opt.lr=1,2"])
+def test_what_is_fixed_below_what_is_swept_is_fixed_for_any_sweeper(
+    app: App, monkeypatch: pytest.MonkeyPatch, swept: str, fixed: str
+) -> None:
+    got: list[tuple[list[str], str]] = []
+
+    def sweeper(self: Plugins, *, config: DictConfig, **others: Any) -> SimpleNamespace:
+        folder = str(config.hydra.sweep.dir)
+        return SimpleNamespace(sweep=lambda arguments: got.append((list(arguments), folder)))
+
+    monkeypatch.setattr(Plugins, "instantiate_sweeper", sweeper)
+    done = app.inline("-m", "steps=4", "hydra.sweep.dir=out/${opt.lr}", swept, fixed, "name=x")
+    assert [arguments for arguments, _ in got] == [["steps=4", swept, fixed, "name=x"]], done.err
+    # What the sweep's own config takes it has, as under hydra.main.
+    assert got[0][1] == ("out/0.75" if "0.75" in fixed else "out/0.25")
+
+
+@pytest.mark.parametrize(
+    ("words", "jobs"),
+    [
+        (("opt=sgd,adam", "opt.lr=0.125"), ["SGD(lr=0.125", "Adam(lr=0.125"]),
+        (("opt=adam,adam", "opt.mode=SLOW", "opt.lr=1,2"), ["mode=<Mode.SLOW"] * 4),
+        (("opt.mode=SLOW", "opt=adam,adam"), ["mode=<Mode.SLOW"] * 2),
+        (("opt=adam,adam", "opt.act=null"), ["act=None"] * 2),
+    ],
+    ids=str,
+)
+def test_what_only_the_jobs_of_a_sweep_can_take(app: App, words: tuple[str, ...], jobs: list[str]) -> None:
+    done = app.inline("-m", *words)
+    assert done.code == 0, done.err
+    found = done.out.split("RESULT")[1:]
+    assert [part in text for part, text in zip(jobs, found, strict=True)] == [True] * len(jobs)
+
+
+def test_what_no_job_can_take_is_refused_once(app: App) -> None:
+    done = app.inline("-m", "opt=sgd,adam", "opt.nope=1")
+    assert done.code == 2
+    assert "opt.nope: SGD has no parameter 'nope'\n  in opt=sgd opt.nope=1" in done.err
+    assert "RESULT" not in done.out

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 import nemo_partial_hydra as nph
-from nemo_partial_hydra.composition.budget import CHARACTERS, EACH, NESTED, Resolution
+from nemo_partial_hydra.composition.budget import CHAIN, CHARACTERS, EACH, NESTED, Resolution
 from nemo_partial_hydra.composition.compat import child_nodes
 from tests.support.apps import App
 
@@ -44,6 +44,38 @@ def test_what_is_found_is_what_omegaconf_finds() -> None:
     assert resolution.select(config, "a.b.1.c") == 1
     assert resolution.select(config, "no.thing") is None
     assert resolution.select(config, "none") is None
+
+
+ENDS = {
+    "a key that is not there": "${nope}",
+    "a key below a value": "${value.nope}",
+    "a key below what is not there": "${nope.nope}",
+    "a missing value": "${missing}",
+    "a resolver that nobody knows": "${unknown:1}",
+    "a variable that is not set": "${oc.env:NPH_NOT_SET}",
+    "text around it": "a ${nope} b",
+}
+
+
+@pytest.mark.parametrize("length", [1, CHAIN, CHAIN + 5])
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("place", ["", "deep", "deep.0"])
+def test_a_chain_that_leads_nowhere_fails_as_in_omegaconf(end: str, length: int, place: str) -> None:
+    above = f"{place}." if place else ""
+    links = {f"k{index}": f"${{{above}k{index + 1}}}" for index in range(length)}
+    chain = {**links, f"k{length}": end}
+    places: dict[str, dict[str, Any]] = {"": chain, "deep": {"deep": chain}, "deep.0": {"deep": [chain]}}
+    config = OmegaConf.create({"value": 1, "missing": "???", **places[place]})
+    box = OmegaConf.select(config, place) if place else config
+    resolution = Resolution()
+    for key in ("k0", "k1", "k0"):  # what was found out for one is told of the other in its own name
+        with pytest.raises(OmegaConfBaseException) as plain:
+            _ = box[key]
+        with pytest.raises(type(plain.value)) as found:
+            resolution.get(box, key)
+        for name in ("msg", "full_key", "key", "object_type"):
+            assert getattr(found.value, name) == getattr(plain.value, name)
+        assert str(found.value) == str(plain.value)
 
 
 def test_the_config_stays_as_it_is() -> None:
