@@ -133,6 +133,17 @@ def test_all_that_is_printed_goes_through_it() -> None:
 # What every file of a store may say.
 
 
+def test_a_command_that_a_message_gives_is_quoted() -> None:
+    """A directory's name may be a command to the shell into which the line is pasted."""
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        text = re.sub(r'"\s*\n\s*f?"', "", path.read_text(encoding="utf-8"))  # one text over several lines
+        quoted = {match.group(1) for match in re.finditer(r"(\w+) = shlex\.quote\(", text)}
+        named = re.findall(r"nemo-hydra [a-z]+ (?:--[a-z]+ )*\{([^{}]+)\}|nemo-hydra [a-z]+ \" \+ (\S+)", text)
+        found += [(path.name, a or b) for a, b in named if "quote(" not in (a or b) and a not in quoted]
+    assert not found
+
+
 @pytest.fixture
 def evil(tmp_path: Path) -> Sweep:
     """A sweep of three jobs that have ended badly, in which everything that can be a text is evil."""

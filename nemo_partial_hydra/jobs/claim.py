@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from nemo_partial_hydra.errors import JobError, RefusedError
@@ -150,7 +151,7 @@ def take(paths: JobPaths, attempt: int, me: Holder) -> None:
     who = "another process" if now_holds is None else now_holds.spell()
     raise RefusedError(
         f"{paths.directory}: attempt {attempt} is or was run by {who}; if that one is dead, try again with "
-        f"nemo-hydra retry {paths.directory}"
+        f"nemo-hydra retry {quote(str(paths.directory))}"
     )
 
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from nemo_partial_hydra.dialect.yaml import MAX_BYTES, dump, load
@@ -231,7 +232,7 @@ def refuse_other(paths: JobPaths, found: str, digest: str | None) -> None:
         raise RefusedError(
             f"{paths.job}: is another file than the one that was to run: its digest is {found}, that of the one which "
             f"was checked before {digest}; freeze the job again, or send this one if it is meant: nemo-hydra retry "
-            f"--force {paths.directory}"
+            f"--force {quote(str(paths.directory))}"
         )
 
 

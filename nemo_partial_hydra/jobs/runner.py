@@ -15,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from shlex import quote
 from typing import Any
 
 from nemo_partial_hydra.dialect.reader import from_data
@@ -164,7 +165,7 @@ def next_attempt(paths: JobPaths, force: bool) -> int:
     if status.state == SUBMITTED and not force:
         raise RefusedError(
             f"{paths.directory}: the job waits in a queue{_job_of(status)}; cancel it there first "
-            f"(nemo-hydra cancel {paths.directory}), or run it here with --force"
+            f"(nemo-hydra cancel {quote(str(paths.directory))}), or run it here with --force"
         )
     held = claim.holder(paths, attempt)
     if held is None:
@@ -173,7 +174,7 @@ def next_attempt(paths: JobPaths, force: bool) -> int:
     if not ended and held.alive() is not False:
         raise RefusedError(
             f"{paths.directory}: attempt {attempt} is run by {held.spell()}; if that one is dead, try again with "
-            f"nemo-hydra retry {paths.directory}"
+            f"nemo-hydra retry {quote(str(paths.directory))}"
         )
     return attempt + 1
 

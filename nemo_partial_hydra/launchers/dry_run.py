@@ -51,7 +51,7 @@ def text(
     for index, job in enumerate(jobs):
         said = shlex.join(overrides[index]) if index < len(overrides) else ""
         attempt = (attempts or {}).get(job, 1)
-        lines += [f"# job {index}{': ' if said else ''}{said}"]
+        lines += _comment(f"job {index}{': ' if said else ''}{said}")
         lines += [shlex.join(command_of(settings, job, attempt, sweep.directory)), ""]
     return "\n".join(lines)
 
@@ -61,4 +61,9 @@ def _variables(settings: Settings) -> list[str]:
     given = command.variables(settings.container, {})
     lines = [f"{name}={shlex.quote(value)}" for name, value in given.items()]
     lines += [f"{name}=(as it is at submission; not written into any file)" for name in settings.secrets]
-    return [f"#   {line}" for entry in lines for line in entry.splitlines()]
+    return [line for entry in lines for line in _comment(f"  {entry}")]
+
+
+def _comment(text: str) -> list[str]:
+    """Return the lines of a comment: a line break in an override or value does not end it."""
+    return [f"# {line}" for line in text.splitlines()]

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from nemo_partial_hydra.errors import JobError, RefusedError
@@ -199,7 +200,7 @@ def read_settings(paths: SubmissionPaths, digest: str | None = None) -> Settings
     if digest is not None and found != digest:
         raise RefusedError(
             f"{paths.settings}: are other settings than those that were submitted: their digest is {found}, that of "
-            f"those which were sent {digest}; send the jobs again: nemo-hydra retry {paths.root}"
+            f"those which were sent {digest}; send the jobs again: nemo-hydra retry {quote(str(paths.root))}"
         )
     return _settings(paths, data)
 

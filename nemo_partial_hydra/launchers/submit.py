@@ -16,6 +16,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 from nemo_partial_hydra.errors import ClusterError, JobError, RefusedError
 from nemo_partial_hydra.jobs import files, folders, seal
@@ -304,7 +305,7 @@ def taken_by(job: JobPaths, attempt: int, before: states.Status) -> str:
     """Say why an attempt cannot be submitted."""
     ran = holder(job, attempt)
     if before.state in states.RETRIED:
-        return f"attempt {attempt} is {before.state}; to try again: nemo-hydra retry {job.directory}"
+        return f"attempt {attempt} is {before.state}; to try again: nemo-hydra retry {quote(str(job.directory))}"
     where = f" as {before.job_id}" if before.job_id else (f" by {ran.spell()}" if ran else "")
     return f"is {before.state} already{where}; nothing is submitted twice"
 

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
@@ -181,5 +182,5 @@ def launch_frozen(
     made = freeze_sweep(config, loader, task_function, overrides, first)
     where = os.path.relpath(made.paths.directory)
     many = f"{len(made.jobs)} jobs are" if len(made.jobs) != 1 else "1 job is"
-    log.info(escaped(f"{many} frozen in {where}: nemo-hydra run {where}"))
+    log.info(escaped(f"{many} frozen in {where}: nemo-hydra run {quote(where)}"))
     return made.returns()

@@ -6,6 +6,7 @@ May import: the standard library, and from here ``rules`` and below.
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -73,7 +74,8 @@ def _detour(parts: list[str], *, ours: bool) -> str | None:
 
 
 def allowing(line: str) -> str:
-    return f"; to allow it: nph.main(allow=['{line}']), or --allow {line}"
+    plain = all(part.isidentifier() for part in line.split("."))  # other keys may be a command to a shell
+    return f"; to allow it: nph.main(allow=[{line!r}]), or --allow {line if plain else shlex.quote(line)}"
 
 
 def shown(target: Any) -> str:

@@ -23,7 +23,7 @@ from nemo_partial_hydra.launchers.container.command import Container
 from nemo_partial_hydra.launchers.preflight import report as preflight
 from nemo_partial_hydra.launchers.preflight.values import mistakes
 from nemo_partial_hydra.launchers.settings import Settings, from_config, from_record
-from tests.support.sweeps import ROOT, STRANGE, Sweep
+from tests.support.sweeps import ALLOW, ROOT, STRANGE, Sweep
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VALUES = {
@@ -284,11 +284,29 @@ def test_the_script_is_one_that_a_shell_takes_and_its_command_is_intact(name: st
     assert command[-1] == str(sweep.paths.submission(1).directory / "submitit")
 
 
+@pytest.mark.parametrize("value", ["1\ntouch mark\n", "1'\ntouch mark #", "1\r\ntouch mark", "$(touch mark)", "0.5"])
+def test_an_override_of_a_strangers_job_stays_in_its_comment(value: str, tmp_path: Path) -> None:
+    """What a dry run prints may be given to a shell, the batch script and the commands as they are."""
+    sweep = Sweep(tmp_path)
+    sweep.add("pass")
+    given = dry_run.text(sweep.paths, sweep.jobs, Settings(cluster="local"), overrides=[[f"lr={value}"]])
+    without = dry_run.text(sweep.paths, sweep.jobs, Settings(cluster="local"))
+    left = [line for line in given.split("\n") if not line.startswith("#")]
+    assert left == [line for line in without.split("\n") if not line.startswith("#")]
+    assert value.split(maxsplit=1)[0].strip("'") in given
+
+
 def test_submit_dry_run_prints_what_the_settings_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = Sweep(tmp_path / STRANGE)
     sweep.add("report")
     line = ["submit", str(sweep.paths.directory), "hydra/launcher=submitit_apptainer", "--dry-run"]
-    more = ["hydra.launcher.apptainer.image=/x.sif", "hydra.launcher.timeout_min=7", "hydra.launcher.name=mine"]
+    more = [
+        "--allow",
+        *ALLOW,
+        "hydra.launcher.apptainer.image=/x.sif",
+        "hydra.launcher.timeout_min=7",
+        "hydra.launcher.name=mine",
+    ]
     assert cli.main([*line, *more, "+hydra.launcher.apptainer.env.A_TOKEN=hidden"]) == 0
     shown = capsys.readouterr().out
     assert "#SBATCH --time=7\n" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import sys
 import time
 import tracemalloc
@@ -86,6 +87,13 @@ FINE = (
     "PYTHONHASHSEED PYTHONUNBUFFERED PYTORCH_CUDA_ALLOC_CONF SLURM_CPU_BIND TMPDIR TOKENIZERS_PARALLELISM WANDB_MODE "
     "OUR_PATH MY_LD_PRELOAD"
 ).split()
+
+
+def test_the_line_that_allows_a_key_is_no_command_to_a_shell() -> None:
+    key = "LD_$(touch mark);'x"
+    with pytest.raises(PolicyError) as info:
+        WORKSPACE.policy.check_file({"hydra": {"job": {"env_set": {key: "x"}}}})
+    assert shlex.split(str(info.value).rpartition("--allow ")[2]) == [f"hydra.job.env_set.{key}"]
 
 
 @pytest.mark.parametrize("form", ["hydra: {job: {env_set: {'%s': x}}}", "%s: x"], ids=["root", "package"])

@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from types import FrameType
 from typing import Any
 
@@ -69,7 +70,7 @@ class JobTask:
             if self.digest is None or self.settings is None:
                 raise RefusedError(
                     f"{paths.job}: was sent by a version that did not say which file is to run; send it again: "
-                    f"nemo-hydra retry {paths.directory}"
+                    f"nemo-hydra retry {quote(str(paths.directory))}"
                 )
             run.settings = read_settings(sent, self.settings)
         except (JobError, RefusedError) as error:

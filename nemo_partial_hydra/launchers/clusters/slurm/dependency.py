@@ -6,6 +6,7 @@ May import: the standard library only. Ids become an option of ``sbatch``: only 
 from __future__ import annotations
 
 from collections import defaultdict
+from shlex import quote
 
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs import status as states
@@ -39,7 +40,7 @@ def dependency(directory: str) -> str | None:
             recorded, whose = status.job_id, origin
         given = recorded or status.job_id
         if status.state in states.RETRIED:
-            why = "try it again first: nemo-hydra retry " + str(directory)
+            why = "try it again first: nemo-hydra retry " + quote(str(directory))
             problems.add((), f"{job.directory} is {status.state}: {why}")
         elif status.state == states.FROZEN or given is None or given.cluster != SLURM:
             problems.add((), f"{job.directory} was not submitted to SLURM: nothing can wait for it")
