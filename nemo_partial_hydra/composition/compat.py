@@ -170,8 +170,11 @@ def _hydra_version() -> tuple[int, int]:
 
 
 CALLBACK = "nemo_partial_hydra"
-CHECK = f"+hydra.callbacks.{CALLBACK}={{_target_:nemo_partial_hydra.composition.checks.CheckRecipe}}"
-"""The override that has Hydra check a run before anything is made: a callback has no other public way in."""
+CHECK = f"+hydra.callbacks.{CALLBACK}._target_=nemo_partial_hydra.composition.checks.CheckRecipe"
+"""The override that has Hydra check a run before anything is made: a callback has no other public way in.
+
+It is no dict: under ``python -O`` Hydra cannot read one.
+"""
 
 
 def forget_check(config: DictConfig) -> None:

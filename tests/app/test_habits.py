@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,10 +17,12 @@ from typing import Any
 import hydra
 import pytest
 import yaml
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from tests.support.apps import ROOT, App, Done
+import nemo_partial_hydra as nph
+from tests.support.apps import ROOT, VERSION_BASE, App, Done
 
 pytestmark = pytest.mark.matrix
 
@@ -383,3 +388,72 @@ def test_what_no_job_can_take_is_refused_once(app: App) -> None:
     assert done.code == 2
     assert "opt.nope: SGD has no parameter 'nope'\n  in opt=sgd opt.nope=1" in done.err
     assert "RESULT" not in done.out
+
+
+FLAT = {"config": "defaults: [_self_, db: a]\nsteps: 3\n", "db/a": "lr: 0.25\n"}
+STARTED = """
+import sys
+sys.path.insert(0, sys.argv.pop())  # which -I leaves out
+import nemo_partial_hydra as nph
+
+@nph.main(config_path="conf", config_name="config")
+def main(cfg):
+    print("RESULT", cfg.steps, cfg.db.lr)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("flags", ["-W error", "-X dev", "-O", "-OO", "-I", "-s -E"])
+def test_the_interpreter_may_be_started_in_any_way(tmp_path: Path, flags: str) -> None:
+    app = App(tmp_path, FLAT, script=STARTED)
+    command = [sys.executable, *flags.split(), "app.py", "-m", "steps=1,2", str(ROOT)]
+    done = subprocess.run(
+        command, cwd=app.folder, env=app.environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if line.startswith("RESULT")] == [
+        "RESULT 1 0.25",
+        "RESULT 2 0.25",
+    ]
+
+
+def shown(main: Any, *words: str) -> tuple[Any, list[str]]:
+    """Return how an app ends, and what it prints, without the entries that ours has besides."""
+    out, code = io.StringIO(), 0
+    before = sys.argv
+    sys.argv = ["app.py", *words]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            main(lambda cfg: None)()
+    except SystemExit as end:
+        code = end.code or 0  # type: ignore[assignment]
+    finally:
+        sys.argv = before
+        GlobalHydra.instance().clear()
+    lines = out.getvalue().replace("nph-file://", "file://").splitlines()
+    ours = ("nph://", "nph-library://", "nph_signature/", "hydra_plugins.nemo_partial_hydra")
+    lines = [
+        re.sub(r"[\d.]+ \|$|[\s-]+", " ", line).strip() for line in lines if not any(word in line for word in ours)
+    ]
+    return code, [line for line in lines if line]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--info", what) for what in ("all", "plugins", "searchpath", "defaults", "defaults-tree", "config", "nope")),
+        ("--info",),
+        ("--hydra-help",),
+        ("--version",),
+    ],
+    ids=" ".join,
+)
+def test_what_hydra_shows_of_itself_is_the_same(tmp_path: Path, words: tuple[str, ...]) -> None:
+    app = App(tmp_path, FLAT)
+    with app.here():
+        plain = shown(hydra.main(str(app.conf), "config", **VERSION_BASE), *words)
+        ours = shown(nph.main(str(app.conf), "config"), *words)
+    assert ours[0] == plain[0] == (2 if "nope" in words else 0)
+    assert sorted(ours[1]) == sorted(plain[1])
