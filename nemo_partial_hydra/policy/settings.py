@@ -37,11 +37,16 @@ def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
                     yield (*here, key), Argument(str(key), "hydra.job.env_set", risk)
         elif isinstance(node, str) and node.startswith("ext://") and not node.startswith("ext://sys.std"):
             yield here, node.removeprefix("ext://")
-        elif _refers(node) and here[:1] == (HYDRA,) and (len(here) < 2 or (_below(here, _LOGGING) and len(here) < 5)):
+        elif _refers(node) and here[:1] == (HYDRA,) and _written_out(here):
             yield here, Argument(str(here[-1]), ".".join(map(str, here[:-1])) or HYDRA, _WRITE_OUT)
 
 
-_WRITE_OUT = "is a reference to what is called, which has to be written out here"
+_WRITE_OUT = "is a reference to what is called or set, which has to be written out here"
+
+
+def _written_out(here: Path) -> bool:
+    """Whether a container stands at a place of Hydra's settings of which each part is looked at here."""
+    return len(here) < 2 or here[1:] in (("job",), ("job", "env_set")) or (_below(here, _LOGGING) and len(here) < 5)
 
 
 def _refers(node: Any) -> bool:

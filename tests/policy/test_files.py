@@ -90,6 +90,14 @@ FINE = (
 ).split()
 
 
+@pytest.mark.parametrize("value", ["${hydra.env}", "${oc.create:{LD_PRELOAD: x}}", "${..env}"])
+def test_the_environment_is_written_out(value: str) -> None:
+    for hydra in ({"job": {"env_set": value}}, {"job": value}):
+        with pytest.raises(PolicyError, match="has to be written out here"):
+            WORKSPACE.policy.check_file({"hydra": hydra})
+    WORKSPACE.policy.check_file({"hydra": {"job": {"env_set": {"OURS": value}, "name": value}}})
+
+
 def test_the_line_that_allows_a_key_is_no_command_to_a_shell() -> None:
     key = "LD_$(touch mark);'x"
     with pytest.raises(PolicyError) as info:
