@@ -308,12 +308,25 @@ def test_submit_dry_run_prints_what_the_settings_say(tmp_path: Path, capsys: pyt
         "hydra.launcher.name=mine",
     ]
     assert cli.main([*line, *more, "+hydra.launcher.apptainer.env.A_TOKEN=hidden"]) == 0
-    shown = capsys.readouterr().out
+    shown, noted = capsys.readouterr()
+    assert "nothing would be submitted" not in noted
     assert "#SBATCH --time=7\n" in shown
     assert "#SBATCH --job-name=mine\n" in shown
     assert "hidden" not in shown
     assert shlex.quote(str(sweep.jobs[0].directory)) in shown
     assert sorted(path.name for path in sweep.jobs[0].directory.iterdir()) == ["job.yaml"]
+
+
+@pytest.mark.parametrize("dry", ["--dry-run", "hydra.launcher.dry_run=true"])
+def test_a_dry_run_notes_what_would_be_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], dry: str, fresh_workspace: None
+) -> None:
+    sweep = Sweep(tmp_path)
+    sweep.add("report")
+    assert cli.main(["submit", str(tmp_path), "hydra/launcher=submitit_apptainer", dry]) == 0
+    shown, noted = capsys.readouterr()
+    assert "#SBATCH" in shown
+    assert f"Note: as it is nothing would be submitted: {sweep.jobs[0].job}: 'tests.support.payloads" in noted
 
 
 @pytest.mark.parametrize(

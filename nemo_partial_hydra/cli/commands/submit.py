@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 
 from nemo_partial_hydra.cli import signers
 from nemo_partial_hydra.messages import say
@@ -62,7 +63,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
     needs = cluster.dependency(options.after) if options.after else None
     # All of it before a copy is made: one that nobody may run would stand in the way of its successor.
-    fresh = jobs if options.to is not None or options.dry_run else send.ready(jobs)
+    shown = options.dry_run or config.get("dry_run")
+    fresh = jobs if options.to is not None or shown else send.ready(jobs)
     known = {made: (job, head) for made, job, head in zip(jobs, sources, found, strict=True)}
     problem, digests = None, {}
     try:
@@ -72,10 +74,10 @@ def run(options: argparse.Namespace) -> int:
         send.verify_image(found, settings)
     except RecipeError as error:
         problem = error
-    if options.dry_run or config.get("dry_run"):
-        if problem is not None:
-            raise problem
+    if shown:
         say(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
+        if problem is not None:
+            say(f"Note: as it is nothing would be submitted: {problem}", file=sys.stderr)
         return ExitCode.DONE
     report = submit.check(sweep, settings, needs)
     report.recipe = problem
