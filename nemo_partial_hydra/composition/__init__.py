@@ -11,6 +11,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | what do nodes of lists and dicts say about themselves | ``flags`` |
 | tree to config | ``encode`` |
 | composed config to tree | ``decode`` |
+| where do the new nodes of edits stand | ``edit_places`` |
 | what does a composed config make, by whose permissions | ``building`` |
 | how does a YAML file get its types | ``typed`` |
 | how are YAML files with defaults lists served | ``yaml_files`` |

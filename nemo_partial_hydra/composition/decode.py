@@ -28,6 +28,7 @@ from nemo_partial_hydra.signatures.signature import Signature
 
 from .budget import Resolution, leads_nowhere
 from .compat import child_nodes, content, flag, is_absent, is_missing, own_node
+from .edit_places import absolute, standing
 from .flags import EXACT, UNSET, hidden, kind_of
 from .live_objects import refuse_unsent
 from .nodes import DEFAULT, NOTHING, RAW_TEXT, UNTOUCHED, Leaf, RecipeNode, is_part, keeps_parts, shows
@@ -226,7 +227,7 @@ class _Reader:
         self.index(root, (), visit)
 
     def index(self, node: Any, path: Path, visit: Visit | None) -> None:
-        self.inside[id(node)] = path
+        self.inside[id(node)] = standing(self.root, path)[0]
         if visit is not None:
             visit(node, path)
         for key, child in self.children(node, path):
@@ -326,13 +327,15 @@ class _Reader:
     def interpolation(self, text: str, parent: Any, key: Any, path: Path) -> Any:
         if self.loose and unescape_interpolation(text) is None:
             self.follows[path] = text
-        if self.names_set_leaf(text, path):
+        final, _ = standing(self.root, path)
+        if self.names_set_leaf(text, path) or self.names_set_leaf(text, final):
             return text  # the reader of the dialect follows it: two places may share one Path object
         if self.before_run and "${hydra:" in text:
             return Kept(Opaque(text))
         known = self.resolution.open
         try:
-            value = self.resolution.get(parent, key)
+            moved = absolute(self.root, text, path)
+            value = self.resolution.get(parent, key) if moved is None else self.resolution.get(moved, "value")
         except OmegaConfBaseException as error:
             if self.loose or (self.before_run and self.resolution.open > known):
                 return Kept(Opaque(text))
@@ -340,7 +343,7 @@ class _Reader:
         if isinstance(value, (DictConfig, ListConfig)):
             first = self.inside.get(id(value))
             if first is not None:
-                return relative(path, first)
-            self.inside[id(value)] = path
+                return relative(final, first)
+            self.inside[id(value)] = final
             return self.container(value, path)
         return escape_interpolation(value) if isinstance(value, str) else value

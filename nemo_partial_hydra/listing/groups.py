@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.yaml_files import SKELETON
 from nemo_partial_hydra.runtime import session
 
@@ -90,7 +91,7 @@ class _Options:
         self.more: dict[str, Any] = {}
         if OmegaConf.select(config, "hydra.searchpath"):
             # Entries of the config's own search path are known only to a repository that has read it.
-            overrides = [str(text) for part in ("hydra", "task") for text in config.hydra.overrides[part]]
+            overrides = [text for part in ("hydra", "task") for text in texts(config.hydra.overrides[part])]
             self.more = {"config_name": config.hydra.job.config_name, "overrides": overrides}
 
     def of(self, group: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.yaml_files import SKELETON
 from nemo_partial_hydra.dialect.yaml import load_marked, read_text
 from nemo_partial_hydra.libraries.library import package_folder
@@ -116,7 +117,7 @@ def claims(config: DictConfig, *, hydra: bool = False) -> Claims:
     from hydra.types import RunMode
 
     found = Claims()
-    overrides = [str(text) for part in ("hydra", "task") for text in config.hydra.overrides[part]]
+    overrides = [text for part in ("hydra", "task") for text in texts(config.hydra.overrides[part])]
     loader = GlobalHydra.instance().config_loader()
     name = config.hydra.job.config_name
     with session.headers_only():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import importlib
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+import nemo_partial_hydra as nph
 from nemo_partial_hydra.composition.compat import follows_references
 from tests.support.apps import CONF, SCRIPT, App
 
@@ -315,3 +318,40 @@ def test_the_directories_of_jobs_take_every_resolver(tmp_path: Path, launcher: s
     year = datetime.date.today().year
     found = {path.name for path in (app.folder / "out").iterdir() if path.is_dir()}
     assert found == {f"2_app_0_0_{year}_e", f"4_app_1_1_{year}_e"}
+
+
+EDITED = """
+_target_: shop.train
+_partial_: true
+steps: 5
+opt: {_target_: shop.SGD, lr: 0.25}
+optimizers: [{_target_: shop.SGD, lr: 3}]
+model: {_target_: shop.Model, config: {_target_: shop.Net, layers: 4}}
+"""
+NEW = "_target_: shop.SGD, lr"
+EDITS = (
+    f"_replace_: {{model.opt: {{{NEW}: '${{..config.layers}}'}}}}",
+    f"_replace_: {{model: {{opt: {{{NEW}: '${{...steps}}', momentum: '${{.lr}}'}}}}}}",
+    "_replace_: {opt: '${.steps}'}",
+    "_replace_: {model.opt: '${.config}'}",
+    "_replace_: {model: {config: {layers: 9}, opt: '${.config.layers}'}}",
+    "_replace_: {optimizers.0: '${..opt}'}",
+    f"_append_: {{optimizers: [{{{NEW}: '${{..0.lr}}', momentum: '${{...steps}}'}}]}}",
+    "_append_: {optimizers: ['${.0}', '${..opt}']}",
+    "_append_: {optimizers: '${..opt}'}",
+    f"_append_: {{optimizers: [{{{NEW}: 1, momentum: '${{...model.config.layers}}'}}, {{{NEW}: '${{..0.lr}}'}}]}}",
+)
+
+
+@pytest.mark.parametrize("place", ["", "job"])
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_relative_reference_of_an_edit_counts_from_where_its_node_will_stand(
+    tmp_path: Path, edit: str, place: str
+) -> None:
+    text = f"{EDITED}{edit}\n"
+    app = App(tmp_path, {"config": text if not place else "job:\n" + textwrap.indent(text, "  ")})
+    with app.here():
+        importlib.import_module("shop")
+        expected = nph.run(nph.to_config(nph.from_yaml(text, allow=["shop"])), allow=["shop"])
+        for config in (app.compose(), app.compose().job if place else app.compose()):
+            assert repr(nph.run(config, allow=["shop"])) == repr(expected)

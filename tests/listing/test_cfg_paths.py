@@ -470,3 +470,10 @@ def test_values_complete(tmp_path: Path, word: str, expected: list[str]) -> None
     assert done.out.split() == expected, done.err
     assert app.run("-sc", "query=fish", script="registered.py", env={"COMP_LINE": line}).out.split() == expected
     assert not app.left()
+
+
+def test_interpolations_of_a_command_line_are_listed_as_they_were_typed(tmp_path: Path) -> None:
+    words = ("name=a-${ratio}", "+_replace_.model.opt={_target_: shop.SGD, lr: '${..config.hidden}'}")
+    done = App(tmp_path).inline(*words, "--cfg-paths", "--set-only", "--filter", "name")
+    assert done.code == 0, done.err
+    assert "override name=a-${ratio}" in done.out
