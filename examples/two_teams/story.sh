@@ -28,7 +28,7 @@ try sed -n '/^recipe:/,/^signatures:/p' jobs/0/job.yaml
 try nemo-hydra diff jobs/0 jobs/1 --allow recipes
 
 say "Team B: first what would happen, then for real. One of the two files is not there yet."
-try nemo-hydra submit jobs "${settings[@]}" --dry-run --allow recipes | grep -v '^#\|^$\|^set\|^export\|^srun'
+try nemo-hydra submit jobs "${settings[@]}" --dry-run --allow recipes | grep -v '^#\|^$\|^set\|^export\|^srun\|^ln'
 mkdir -p data
 echo "all the news that fits" > data/news.txt
 try nemo-hydra submit jobs "${settings[@]}" hydra.launcher.detach=false --allow recipes

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 SLURM, LOCAL = "slurm", "local"
@@ -58,12 +58,15 @@ class JobId:
     task : its number in the array; None for a job that is none of an array.
     pid : the process that runs it, on a machine without a queue.
     cluster : the cluster's name.
+    cluster_name : which of several such clusters has it, by its own name; None where that is not known. It is kept with
+        the submission, not with each id.
     """
 
     job: str = ""
     task: int | None = None
     pid: int | None = None
     cluster: str = SLURM
+    cluster_name: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """The id as it is shown: ``123``, ``123_4``; empty for a process."""

@@ -24,7 +24,9 @@ FORMAT = 1
 MAX_BYTES = 1 << 20
 FROZEN, SUBMITTED, RUNNING = "frozen", "submitted", "running"
 DONE, FAILED, CANCELLED, TIMEOUT, LOST = "done", "failed", "cancelled", "timeout", "lost"
-STATES = (FROZEN, SUBMITTED, RUNNING, DONE, FAILED, CANCELLED, TIMEOUT, LOST)
+UNKNOWN = "unknown"
+"""Of a job that left the queue without a word of its own, where nobody keeps accounts: it may be done, or dead."""
+STATES = (FROZEN, SUBMITTED, RUNNING, DONE, FAILED, CANCELLED, TIMEOUT, LOST, UNKNOWN)
 RETRIED = (FAILED, CANCELLED, TIMEOUT, LOST)
 """The states from which a job may be tried again."""
 

@@ -9,7 +9,8 @@ functions.
 | how is one config frozen, how a sweep | ``freeze``, ``sweep`` |
 | what do Hydra's launchers call, and ``nemo-hydra submit`` | ``launch``, ``send`` |
 | what can go wrong before a submission | ``preflight`` |
-| how are jobs submitted to any cluster, and recorded | ``submit``, ``records`` |
+| how are jobs claimed, submitted to any cluster, and recorded | ``claims``, ``submit``, ``records`` |
+| what became of a submission that was cut off | ``adoption`` |
 | what would be submitted | ``dry_run`` |
 | what is a cluster, and which are there | ``clusters`` |
 | how does a job run in its container | ``container`` |
@@ -17,7 +18,7 @@ functions.
 | how do jobs go, how is that shown | ``status`` |
 | wait for their ends, read their output | ``wait``, ``logs``, ``log_tail`` |
 | which directories of code go with frozen jobs | ``code`` |
-| cancel, retry | ``cancel``, ``retry`` |
+| cancel, retry, and which jobs may be tried again | ``cancel``, ``retry``, ``eligible`` |
 | which attempt is the next one | ``attempts`` |
 | an export that runs in an image | ``export_job`` |
 | work on many jobs at once | ``parallel`` |

@@ -11,7 +11,7 @@ from nemo_partial_hydra.errors import RefusedError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
 
-from .submit import taken_by
+from .claims import taken_by
 
 CLAIM_SECONDS = 2.0  # from taking an attempt to saying so in status.json are milliseconds
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 
+from .claims import next_number
 from .clusters.registry import CLUSTERS, Clusters
 from .container import command
 from .preflight.values import mistakes
 from .settings import Settings
-from .submit import next_number, parts, script
+from .submit import parts, script
 from .worker.payload import command_of
 
 

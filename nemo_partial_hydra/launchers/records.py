@@ -6,7 +6,10 @@ only of what this user wrote in this place. What a submission pins is in it as d
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +25,8 @@ from nemo_partial_hydra.jobs.seal import MINE, Origin
 from .settings import Settings, from_record
 
 FORMAT = 1
+Batch = tuple[str, int]
+"""An array's token, and how many jobs are in it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,12 @@ class SentJob:
         """The id as it is shown; an empty text on this machine."""
         return str(self.id or "")
 
+    def on(self, cluster_name: str) -> SentJob:
+        """Return the same with the name of the cluster that has it."""
+        if self.id is None:
+            return self
+        return dataclasses.replace(self, id=dataclasses.replace(self.id, cluster_name=cluster_name))
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -62,6 +73,11 @@ class Submission:
     directory, folder : where the sweep, and submitit's files of it, were then; the sweep may have been moved since.
     pid : the process that submitted it, and on this machine runs it.
     settings : the digest of its settings; None in records of older versions.
+    cluster_name : the cluster that it was sent to, by that cluster's own name; None where there is none, and in records
+        of older versions.
+    batches : the token of each array and how many of the jobs are in it, in their order; written before the cluster
+        hears of any, so that an array whose id nobody has written down is found by it. None where there are no tokens.
+    claiming : whether its jobs are still being claimed for it: it says nothing about them yet.
     origin : whether the record is known to be this user's own word.
     """
 
@@ -77,12 +93,20 @@ class Submission:
     folder: str | None = None
     pid: int | None = None
     settings: str | None = None
+    cluster_name: str | None = None
+    batches: Sequence[Batch] = ()
+    claiming: bool = False
     origin: Origin = field(default=MINE, compare=False)
 
     @property
     def arrays(self) -> list[str]:
         """The ids of the arrays and single jobs in the cluster's queue, in their order."""
         return list(dict.fromkeys(job.id.job for job in self.jobs if job.id and job.id.pid is None))
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether it has not come to its end: jobs are being claimed, or an array was sent whose id is not known."""
+        return self.claiming or (bool(self.batches) and any(job.id is None for job in self.jobs))
 
 
 def write_submission(paths: SubmissionPaths, submission: Submission) -> None:
@@ -106,6 +130,12 @@ def read_submission(paths: SubmissionPaths) -> Submission:
         known = {name: data[name] for name in _KINDS if name in data}
         for name, value in known.items():
             _expect(name, value, _KINDS[name])
+        cluster = known.get("cluster_name")
+        if cluster is not None:
+            if not _CLUSTER_NAME.fullmatch(cluster):
+                raise ValueError(f"cluster_name cannot be {cluster!r}")
+            jobs = tuple(job.on(cluster) for job in jobs)
+        known["batches"] = tuple(map(_batch, data.get("batches") or ()))
         return Submission(**{**known, "number": int(paths.directory.name)}, jobs=jobs, origin=origin)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise JobError(f"{paths.record}: the file is damaged: {error}") from None
@@ -114,8 +144,23 @@ def read_submission(paths: SubmissionPaths) -> Submission:
 _TEXT, _NUMBER = (str, type(None)), (int, type(None))
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "cluster": (str,), "name": (str,), "created": (str,), "user": (str,), "host": (str,), "after": _TEXT,
-    "directory": _TEXT, "folder": _TEXT, "pid": _NUMBER, "settings": _TEXT,
+    "directory": _TEXT, "folder": _TEXT, "pid": _NUMBER, "settings": _TEXT, "cluster_name": _TEXT, "claiming": (bool,),
 }  # fmt: skip
+# Both become arguments of the cluster's commands.
+_CLUSTER_NAME = re.compile(r"\w[\w.,-]{0,199}", re.ASCII)
+TOKEN = re.compile(r"nph-[0-9a-f]{16}")
+
+
+def new_token() -> str:
+    """Return a token that no other array has."""
+    return f"nph-{secrets.token_hex(8)}"
+
+
+def _batch(data: Any) -> Batch:
+    token, count = data
+    if not (isinstance(token, str) and TOKEN.fullmatch(token) and type(count) is int and count > 0):
+        raise ValueError(f"batches cannot have {data!r}")
+    return token, count
 
 
 def _sent_job(data: Mapping[str, Any]) -> SentJob:

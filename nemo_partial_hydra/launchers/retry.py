@@ -13,23 +13,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_partial_hydra.errors import ClusterError, RefusedError, UsageError
+from nemo_partial_hydra.errors import RefusedError, UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 from nemo_partial_hydra.jobs.ownership import NO_TRUST, Trust
 from nemo_partial_hydra.jobs.signers import Signers
 from nemo_partial_hydra.jobs.signing import signed
-from nemo_partial_hydra.messages import Problems, one_of, say
+from nemo_partial_hydra.messages import Problems, say
 
 from . import code
 from . import send as sending
 from .arguments import composed
 from .attempts import next_attempt
 from .clusters.registry import CLUSTERS, Clusters
+from .eligible import chosen
 from .records import Submission, own_settings
 from .settings import Settings, from_config, stamp
-from .status.entries import Entry, Overview
+from .status.entries import Entry
 from .status.look import Watch
 from .submit import refuse_foreign
 
@@ -80,7 +81,7 @@ def prepare(
     numbers : which of its jobs; none for all that failed, were lost, timed out or were cancelled.
     arguments : ``hydra.launcher.*=...`` on top of the kept settings; with ``hydra/launcher=...`` instead of them.
     allow : dotted names that recipes may name, besides those that were allowed before.
-    force : send also where the image or a job.yaml was replaced since.
+    force : send also where the image or a job.yaml was replaced since, and named jobs of which nobody knows the end.
     trust : directories whose code is trusted, besides those that were trusted before.
     signers : whose signatures the jobs must have.
     clusters : where the jobs' clusters are looked up.
@@ -99,7 +100,7 @@ def prepare(
     # Before they are looked at: whoever tries them again meanwhile takes the very attempt that is chosen here.
     taken = {paths: states.last_attempt(paths) for paths in watch.jobs}
     found = watch.look()
-    entries = _eligible(found, numbers, clusters)
+    entries = chosen(found, numbers, clusters, force=force)
     found.refuse_problems()
     attempts = {entry.paths: next_attempt(entry.paths, entry.own.attempt, taken[entry.paths]) for entry in entries}
     refuse_foreign(watch.sweep, [entry.paths for entry in entries])
@@ -153,51 +154,6 @@ def send(retry: Retry) -> list[JobPaths]:
         if sending.waited_for(group.settings, retry.clusters):
             waited += group.jobs
     return waited
-
-
-def _eligible(found: Overview, numbers: Sequence[int], clusters: Clusters) -> list[Entry]:
-    """Return the jobs that are tried again."""
-
-    def asked(entries: Sequence[Entry]) -> str:
-        return f"{found.directory}: {' and '.join(dict.fromkeys(clusters.named(e.cluster).title for e in entries))}"
-
-    wanted = found.chosen(numbers)
-    unsure = [each for each in wanted if each.merged.unsure and (numbers or each.merged.state in states.RETRIED)]
-    if unsure:
-        raise ClusterError(
-            f"{asked(unsure)} cannot be asked whether these jobs still run ({'; '.join(found.unasked)}), so "
-            f"they are not tried again: {one_of(each.name for each in unsure)}"
-        )
-    told = [e for e in wanted if e.state in (states.CANCELLED, states.TIMEOUT) and e.id and e.queue_failed]
-    if told:
-        raise ClusterError(
-            f"{asked(told)} cannot be asked whether it has requeued {one_of(each.name for each in told)}: "
-            + "; ".join(found.unasked)
-        )
-    chosen = [entry for entry in wanted if entry.state in states.RETRIED and not entry.merged.active]
-    others = [entry for entry in wanted if entry not in chosen]
-    if others and numbers:
-        said = "; ".join(f"job {entry.name} {_why_not(entry)}" for entry in others)
-        raise RefusedError(f"{found.directory}: nothing was submitted: {said}")
-    ending = [entry for entry in others if entry.state in states.RETRIED]
-    if not chosen and ending:
-        said = "; ".join(f"job {entry.name} {_why_not(entry)}" for entry in ending[:5])
-        raise RefusedError(f"{found.directory}: nothing was submitted: {said}")
-    if not chosen:
-        counts = ", ".join(f"{number} {state}" for state, number in found.counts.items())
-        raise RefusedError(f"{found.directory}: there is nothing to try again: {counts}")
-    return chosen
-
-
-def _why_not(entry: Entry) -> str:
-    as_what = f" as {entry.id}" if entry.id else ""
-    if entry.state == states.DONE:
-        return "is done; to run it all the same: nemo-hydra run --force"
-    if entry.state == states.FROZEN:
-        return "was never submitted: nemo-hydra submit"
-    if entry.state in states.RETRIED:
-        return f"is {entry.state} and still ends{as_what}: try again in a moment"
-    return f"is {entry.state}{as_what}: nothing runs twice; nemo-hydra cancel ends it"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ POLL_S = 1.5
 FILE_S, FILE_DONE_S = 1.5, 30.0
 """How long a status.json may come after the cluster says that the job has ended, and has ended well: file systems of
 clusters are lazy, but who waits is to hear of a failure within 5 s."""
-OVER = (*FINAL, states.CANCELLED, states.TIMEOUT, states.LOST)
+OVER = (*FINAL, states.CANCELLED, states.TIMEOUT, states.LOST, states.UNKNOWN)
 
 
 def attend(

@@ -9,7 +9,7 @@ import pytest
 from nemo_partial_hydra.errors import RefusedError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
-from nemo_partial_hydra.launchers import submit
+from nemo_partial_hydra.launchers import claims
 from nemo_partial_hydra.launchers.attempts import next_attempt
 from tests.support.sweeps import Sweep
 
@@ -17,7 +17,7 @@ from tests.support.sweeps import Sweep
 @pytest.fixture
 def failed(tmp_path: Path) -> JobPaths:
     job = Sweep(tmp_path).add("fail")
-    submit.claim(job, 1)
+    claims.claim(job, 1)
     states.write_status(job, states.Status(states.FAILED, 1))
     return job
 
@@ -28,9 +28,9 @@ def test_it_is_the_one_after_the_last(failed: JobPaths) -> None:
 
 def test_who_chose_before_another_took_it_does_not_get_it(failed: JobPaths) -> None:
     mine = next_attempt(failed, 1, states.last_attempt(failed))
-    submit.claim(failed, 2)
+    claims.claim(failed, 2)
     with pytest.raises(RefusedError, match="is submitted already"):
-        submit.claim(failed, mine)
+        claims.claim(failed, mine)
 
 
 def test_who_chooses_while_another_takes_it_is_refused(failed: JobPaths, monkeypatch: pytest.MonkeyPatch) -> None:

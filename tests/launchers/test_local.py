@@ -23,7 +23,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import LOCAL
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.outcome import read_result
-from nemo_partial_hydra.launchers import records, submit
+from nemo_partial_hydra.launchers import claims, records
 from nemo_partial_hydra.launchers import send as launchers
 from nemo_partial_hydra.launchers.clusters.local import run
 from nemo_partial_hydra.launchers.container.command import Container
@@ -271,7 +271,7 @@ def test_the_reason_is_what_was_said_and_not_how_the_container_cleans_up(
 def test_what_was_not_sent_is_given_back(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("report")
-    with contextlib.suppress(ZeroDivisionError), submit.claimed(sweep.paths, [(job, 1)], SETTINGS, None):
+    with contextlib.suppress(ZeroDivisionError), claims.claimed(sweep.paths, [(job, 1)], SETTINGS, None):
         assert states.read_status(job).state == states.SUBMITTED
         raise ZeroDivisionError
     assert sorted(path.name for path in job.directory.iterdir()) == ["job.yaml"]

@@ -42,6 +42,9 @@ def views(draw: st.DrawFn) -> Views:
         queue_asked and draw(st.booleans()),
         draw(st.booleans()),
         None if slurm else draw(st.sampled_from([True, False, None])),
+        accounts_off=slurm and not accounts_asked and draw(st.booleans()),
+        young=slurm and draw(st.booleans()),
+        elsewhere="another cluster" if slurm and not queue_asked and draw(st.booleans()) else "",
     )
 
 
@@ -83,7 +86,8 @@ def test_only_what_could_not_be_asked_is_unsure(own: str, known: Views) -> None:
         assert not (known.queue_asked and known.accounts_asked)
     if known.queued and not known.queue_asked and not known.accounts_asked:
         assert found.state == own
-        assert found.unsure == (own in (states.SUBMITTED, states.RUNNING))
+        open_ = (states.SUBMITTED, states.RUNNING, states.UNKNOWN, *([states.LOST] if known.elsewhere else []))
+        assert found.unsure == (own in open_)
 
 
 @given(st.sampled_from([states.SUBMITTED, states.RUNNING]), views())
@@ -92,9 +96,23 @@ def test_lost_is_what_nobody_has_any_more_or_has_ended_without_a_result(own: str
     found = merge(own, known)
     if known.queued and known.queue_asked and known.queue is None and known.accounts is None:
         never = known.array_known and not known.begun
-        assert found.state == (states.CANCELLED if never else states.LOST)
-    if found.state == states.LOST:
+        end = states.LOST if known.accounts_asked else states.UNKNOWN
+        assert found.state == (states.CANCELLED if never else own if known.young else end)
+    if found.state in (states.LOST, states.UNKNOWN):
         assert found.reason, "which is said"
+
+
+@given(st.sampled_from([states.SUBMITTED, states.RUNNING, states.UNKNOWN]), views())
+def test_nothing_is_lost_of_which_not_everybody_was_asked(own: str, known: Views) -> None:
+    """The right cluster's queue, its accounting, and some time after the submission; else an end that SLURM names."""
+    found = merge(own, known)
+    if known.queued and found.state == states.LOST and (found.record is None or found.record.end is None):
+        assert known.queue_asked
+        assert known.accounts_asked
+        assert not known.young
+        assert not known.elsewhere
+    if found.state == states.UNKNOWN and found.active:
+        assert found.unsure
 
 
 @pytest.mark.parametrize(
@@ -116,7 +134,12 @@ def test_lost_is_what_nobody_has_any_more_or_has_ended_without_a_result(own: str
         (states.RUNNING, Views(True, None, Known("RUNNING"), True, True), "lost", "accounting has it as RUNNING"),
         (states.RUNNING, Views(True, None, Known("RUNNING"), False, True), "running", "accounting"),
         (states.RUNNING, Views(True, None, Known("TIMEOUT"), False, True), "timeout", "time limit"),
-        (states.RUNNING, Views(True, None, None, True, False), "lost", "cannot be asked how"),
+        (states.RUNNING, Views(True, None, None, True, False), "unknown", "accounting cannot be asked now"),
+        (states.RUNNING, Views(True, None, None, True, False, accounts_off=True), "unknown", "keeps no accounts"),
+        (states.UNKNOWN, Views(True, None, Known("COMPLETED"), True, True), "lost", "without writing"),
+        (states.UNKNOWN, Views(True, Known("RUNNING"), None, True, False), "running", "it starts"),
+        (states.RUNNING, Views(True, None, None, True, True, young=True), "running", "does not show it yet"),
+        (states.RUNNING, Views(True, elsewhere="another"), "running", "another"),
         (states.SUBMITTED, Views(True, None, None, False, False), "submitted", ""),
         (states.SUBMITTED, Views(True, None, Known("PENDING"), True, True, True, False), "cancelled", "has its array"),
         (states.SUBMITTED, Views(True, None, Known("PENDING"), True, True, True, True), "lost", "has it as PENDING"),

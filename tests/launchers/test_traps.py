@@ -20,7 +20,7 @@ from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.errors import JobError, RecipeError, RefusedError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import find_jobs
-from nemo_partial_hydra.launchers import cancel, retry, submit
+from nemo_partial_hydra.launchers import cancel, claims, retry, submit
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.settings import Settings
 from tests.support.sent import Slurm, look, says, swept, with_slurm
@@ -138,8 +138,8 @@ def test_what_acts_goes_through_no_trap(
     for act in (
         lambda: retry.prepare(str(trapped.folder), [1], clusters=clusters),
         lambda: cancel.cancel(str(trapped.folder), clusters=clusters),
-        lambda: submit.claim(trapped.sweep.jobs[1], 2),
-        lambda: submit.new_directory(trapped.sweep.paths),
+        lambda: claims.claim(trapped.sweep.jobs[1], 2),
+        lambda: claims.new_directory(trapped.sweep.paths),
         lambda: cli.main(["diff", str(trapped.job), str(trapped.folder / "2"), "--allow", ALLOW[0]]),
         lambda: kind == "sparse" or cli.main(["logs", str(trapped.folder), "1"]),  # a log may be as long as it is
     ):
@@ -245,7 +245,7 @@ class TestOwners:
 def test_what_a_submission_runs_is_writable_by_nobody_else(trapped: Trapped) -> None:
     before = os.umask(0)
     try:
-        with submit.claimed(trapped.sweep.paths, [(trapped.sweep.jobs[1], 2)], Settings(), None) as (paths, _):
+        with claims.claimed(trapped.sweep.paths, [(trapped.sweep.jobs[1], 2)], Settings(), None) as (paths, _):
             for folder in (paths.directory, paths.directory / "submitit"):
                 assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     finally:

@@ -16,7 +16,7 @@ from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
 from nemo_partial_hydra.launchers.clusters.slurm.queue import SEPARATOR
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.settings import Settings
-from tests.support.sent import with_slurm
+from tests.support.sent import EARLIER, with_slurm
 from tests.support.sweeps import Sweep
 
 DOWN = Answer(1, "", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n")
@@ -32,7 +32,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def sent(sweep: Sweep, array: str = "7") -> Submission:
     """Say that all jobs of a sweep were submitted as one array, and record it."""
     jobs = tuple(SentJob(str(task), 1, JobId(array, task)) for task in range(len(sweep.jobs)))
-    made = Submission(1, "slurm", "app", states.now(), "me", "here", jobs)
+    made = Submission(1, "slurm", "app", EARLIER, "me", "here", jobs)
     sweep.paths.submission(1).directory.mkdir(parents=True)
     records.write_submission(sweep.paths.submission(1), made)
     records.write_settings(sweep.paths.submission(1), Settings())
@@ -138,11 +138,15 @@ def test_what_slurm_has_forgotten_the_accounting_knows(tmp_path: Path) -> None:
     assert found.state == states.CANCELLED
 
 
-def test_what_nobody_knows_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("account", "state"), [(Answer(0, "", ""), states.LOST), (DOWN, states.UNKNOWN)])
+def test_what_nobody_has_any_more_is_lost_and_unknown_without_accounts(
+    tmp_path: Path, account: Answer, state: str
+) -> None:
     sweep = Sweep(tmp_path)
     sweep.add("report")
-    (found,) = waited(sweep, GONE)
-    assert found.state == states.LOST
+    (found,) = waited(sweep, GONE, account=account)
+    assert found.state == state
+    assert states.read_status(sweep.jobs[0]).state == state, "it is written"
 
 
 def test_of_several_tasks_the_first_one_s_status_is_not_the_end(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import JobId
@@ -25,17 +26,33 @@ NO_ACCOUNTS = Answer(1, "", "sacct: error: Problem talking to the database: Conn
 KEPT = Settings(name="app", allow=ALLOW, detach=True, resources={"timeout_min": 7})
 
 
+UNREACHED = (
+    "{0}: error: '{2}' can't be reached now, or it is an invalid entry for --cluster.  "
+    "Use 'sacctmgr list clusters' to see available clusters.\n"
+)
+EARLIER = "2026-11-24T20:00:00.000Z"
+"""When what was sent was sent, by its record: so long ago that SLURM would know it."""
+
+
 class Slurm:
-    """SLURM's commands with given answers; it notes what it was asked."""
+    """SLURM's commands with given answers; it notes what it was asked.
+
+    ``name`` is the cluster that answers, ``others`` those that it reaches by ``-M``.
+    """
 
     def __init__(self, queue: dict[str, str] | Answer, accounts: dict[str, str] | Answer | None = None) -> None:
         self.queue, self.accounts = queue, accounts if accounts is not None else {}
         self.folder = ""
         self.asked: list[Sequence[str]] = []
         self.cancel = Answer(0, "", "")
+        self.name, self.others = "here", tuple[str, ...]()
 
     def __call__(self, command: Sequence[str], text: str | None = None) -> Answer:
         self.asked.append(command)
+        if command[0] == "scontrol":
+            return Answer(0, f"MaxArraySize = 1001\nClusterName             = {self.name}\n", "")
+        if "-M" in command and command[command.index("-M") + 1] not in self.others:
+            return Answer(1, "", UNREACHED.format(*command))
         if command[0] == "scancel":
             return self.cancel
         given = self.queue if command[0] == "squeue" else self.accounts
@@ -54,15 +71,17 @@ class Slurm:
 
 def with_slurm(ask: Ask) -> Clusters:
     """Return the clusters that there are, with a SLURM whose commands a function answers."""
-    return Clusters({"slurm": Cluster(ask, ask), "local": Local()})
+    return Clusters({"slurm": Cluster(ask, ask, ask, lambda: ""), "local": Local()})
 
 
-def sent(sweep: Sweep, number: int = 1, array: str = "7", attempt: int = 1, settings: Settings = KEPT) -> None:
+def sent(
+    sweep: Sweep, number: int = 1, array: str = "7", attempt: int = 1, settings: Settings = KEPT, **more: Any
+) -> None:
     """Record that all jobs of a sweep were sent as one array."""
     folder = str(sweep.paths.submission(number).directory / "submitit")
     jobs = tuple(SentJob(str(task), attempt, JobId(array, task)) for task in range(len(sweep.jobs)))
     made = Submission(
-        number, "slurm", "app", states.now(), "me", "here", jobs, None, str(sweep.paths.directory), folder
+        number, "slurm", "app", EARLIER, "me", "here", jobs, None, str(sweep.paths.directory), folder, **more
     )
     sweep.paths.submission(number).directory.mkdir(parents=True)
     records.write_submission(sweep.paths.submission(number), made)

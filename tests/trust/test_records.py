@@ -585,27 +585,28 @@ def test_a_status_of_others_that_is_written_again_brings_no_ids_along(one: Sent)
 
 
 def test_what_was_not_sent_gets_its_old_status_back_with_the_seal_that_it_had(one: Sent) -> None:
-    from nemo_partial_hydra.launchers import submit
+    from nemo_partial_hydra.launchers import claims
 
     job = one.fail().sweep.jobs[1]
     for text in (job.status.read_text(), '{"state": "failed", "attempt": 1}'):
         job.status.write_text(text)
-        with pytest.raises(ZeroDivisionError), submit.claimed(one.sweep.paths, [(job, 2)], KEPT, None):
+        with pytest.raises(ZeroDivisionError), claims.claimed(one.sweep.paths, [(job, 2)], KEPT, None):
             raise ZeroDivisionError
         assert job.status.read_text() == text
 
 
 def test_two_submissions_at_once_have_each_its_own_seal(one: Sent) -> None:
-    from nemo_partial_hydra.launchers import submit
+
+    from nemo_partial_hydra.launchers import claims
 
     jobs = one.fail().sweep.jobs
     with (
-        submit.claimed(one.sweep.paths, [(jobs[0], 2)], KEPT, None) as (first, _),
-        submit.claimed(one.sweep.paths, [(jobs[1], 2)], KEPT, None) as (second, _),
+        claims.claimed(one.sweep.paths, [(jobs[0], 2)], KEPT, None) as (first, _),
+        claims.claimed(one.sweep.paths, [(jobs[1], 2)], KEPT, None) as (second, _),
     ):
         assert first.directory != second.directory
         assert all(records.read_submission(each).origin.mine for each in (first, second))
         shutil.copy(first.record, second.record)
         assert "copied or moved" in records.read_submission(second).origin.why
         with pytest.raises(RefusedError, match="submitted already"):
-            submit.claim(jobs[0], 2)
+            claims.claim(jobs[0], 2)

@@ -24,7 +24,10 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words", nargs="*", metavar="N | key=value", help="numbers of jobs; hydra.launcher.*=... to change settings"
     )
-    parser.add_argument("--force", action="store_true", help="also where the image or job.yaml was replaced since")
+    parser.add_argument(
+        "--force", action="store_true",
+        help="also where the image or job.yaml was replaced since; with N, also where nobody knows how the job ended",
+    )  # fmt: skip
     parser.add_argument("--dry-run", action="store_true", help="print the batch script and the commands, send nothing")
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a config directory with launchers of your own")
     signers.add_option(parser)

@@ -35,6 +35,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Show how the jobs go; return the exit code."""
     from nemo_partial_hydra.errors import ExitCode, UsageError
+    from nemo_partial_hydra.jobs import status as states
     from nemo_partial_hydra.launchers.status import entries, live, look, table
 
     if options.watch and options.json:
@@ -56,6 +57,6 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(table.lines(found, colour=colour)))  # all in it is escaped, and the colours are ours
     else:
         say(table.summary(found))
-    if found.unsure:
+    if found.unsure or any(entry.state == states.UNKNOWN for entry in found.entries):
         return ExitCode.CLUSTER
     return ExitCode.FAILED if entries.failures(found.entries) else ExitCode.DONE

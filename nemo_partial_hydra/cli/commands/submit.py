@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 
 from nemo_partial_hydra.cli import signers
 from nemo_partial_hydra.messages import say
@@ -42,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.jobs.layout import find_jobs, sweep_paths
     from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.jobs.signing import signed
-    from nemo_partial_hydra.launchers import code, dry_run, send, submit
+    from nemo_partial_hydra.launchers import adoption, code, dry_run, send, submit
     from nemo_partial_hydra.launchers.arguments import composed
     from nemo_partial_hydra.launchers.settings import from_config
 
@@ -61,10 +60,11 @@ def run(options: argparse.Namespace) -> int:
     settings, secrets = from_config(config, cluster.name, **trusted, allow=options.allow)
     if options.after and send.within(jobs, options.after):
         raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
-    needs = cluster.dependency(options.after) if options.after else None
+    needs = cluster.dependency(options.after, settings) if options.after else None
     # All of it before a copy is made: one that nobody may run would stand in the way of its successor.
-    shown = options.dry_run or config.get("dry_run")
-    fresh = jobs if options.to is not None or shown else send.ready(jobs)
+    if options.to is None and not options.dry_run:
+        adoption.settle_and_say(sweep)
+    fresh = jobs if options.to is not None or options.dry_run else send.ready(jobs)
     known = {made: (job, head) for made, job, head in zip(jobs, sources, found, strict=True)}
     problem, digests = None, {}
     try:
@@ -74,10 +74,10 @@ def run(options: argparse.Namespace) -> int:
         send.verify_image(found, settings)
     except RecipeError as error:
         problem = error
-    if shown:
-        say(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
+    if options.dry_run or config.get("dry_run"):
         if problem is not None:
-            say(f"Note: as it is nothing would be submitted: {problem}", file=sys.stderr)
+            raise problem
+        say(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
         return ExitCode.DONE
     report = submit.check(sweep, settings, needs)
     report.recipe = problem

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from nemo_partial_hydra.errors import ClusterError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths
@@ -39,6 +40,8 @@ class Array:
     after : what the jobs wait for, as ``Cluster.dependency`` returned it.
     behind : a job that has to end first, however it ends.
     secrets : variables for the jobs whose values are written into no file.
+    token : what the array can be found by, where the cluster has tokens.
+    cluster_name, plain : what the preflight has found: which cluster takes it, and whether that forbids comments.
     """
 
     settings: Settings
@@ -48,6 +51,33 @@ class Array:
     after: str | None = None
     behind: JobId | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+    cluster_name: str | None = None
+    plain: bool = False
+
+
+class Unsettled(ClusterError):
+    """Nobody knows whether the cluster took an array; its token tells later."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Arrays that a cluster was asked for by their tokens.
+
+    Attributes
+    ----------
+    ids : the id of each that it has.
+    why : why it is not known whether it has the others; empty where it has not.
+    notes : what was done about them that somebody has to know.
+    """
+
+    ids: Mapping[str, JobId]
+    why: str = ""
+    notes: Sequence[str] = ()
+
+
+Find = Callable[[Sequence[str], "str | None", str], Found]
+"""Finds arrays by their tokens, the name of their cluster, and the time when they were sent."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +108,8 @@ class Record:
     reason : why it waits; empty where there is none.
     node : where it runs or ran.
     exit_code, exit_signal : what its script ended with; a queue may not say.
-    name, command : what tells that it is ours: its name, and the line or script that it was submitted with.
+    name, command, comment : what tells that it is ours: its name, the line or script that it was submitted with, and
+        its comment.
     """
 
     state: str
@@ -95,6 +126,7 @@ class Record:
     exit_signal: int | None = None
     name: str = ""
     command: str = ""
+    comment: str = ""
 
     @property
     def runs(self) -> bool:
@@ -115,6 +147,10 @@ class Views:
     begun : whether a process has ever taken it.
     alive : whether its process, or the one that will start it, exists on this machine; None where that is not known.
     cluster : what the cluster is called in messages.
+    accounts_off : whether the cluster keeps no accounts at all.
+    young : whether it was sent so lately that the cluster may not show it yet.
+    elsewhere : why whoever was asked knows nothing of this job: it is another cluster; empty where that is not so.
+    sending : what is known of the sending of a job that has no id yet; empty where it has one.
     """
 
     queued: bool = False
@@ -126,6 +162,10 @@ class Views:
     begun: bool = True
     alive: bool | None = None
     cluster: str = "the cluster"
+    accounts_off: bool = False
+    young: bool = False
+    elsewhere: str = ""
+    sending: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,8 +252,12 @@ class Cluster(Protocol):
         report : holds what was found before; ``report.max_array`` is set to how many jobs an array may have.
         """
 
-    def dependency(self, directory: str) -> str | None:
-        """Return what jobs wait for that start when all jobs of a sweep are done; None if they are.
+    @property
+    def find(self) -> Find | None:
+        """What finds arrays by their tokens; None for a cluster that keeps none."""
+
+    def dependency(self, directory: str, settings: Settings) -> str | None:
+        """Return what jobs with these settings wait for that start when all jobs of a sweep are done; None if they are.
 
         Raises
         ------
@@ -230,7 +274,7 @@ class Cluster(Protocol):
         Raises
         ------
         ClusterError
-            If the cluster does not take them.
+            If the cluster does not take them; ``Unsettled`` if that is not known.
         """
 
     def query(self, ids: Sequence[JobId], *, brief: bool = False) -> Answers:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nemo_partial_hydra.launchers.settings import Settings
 
-__all__ = ("VERSION", "LocalExecutor", "SlurmExecutor", "host_python", "variables")
+__all__ = ("VERSION", "DelayedSubmission", "JobPaths", "LocalExecutor", "SlurmExecutor", "host_python", "variables")
 
 # submitit configures logging when it is imported, and that closes every handler of the process: the log file of who
 # uses this package as a library, or a stream that absl writes to. With this variable it does not.
@@ -23,6 +23,7 @@ _before = os.environ.get("SUBMITIT_LOG_LEVEL")
 os.environ["SUBMITIT_LOG_LEVEL"] = "NOCONFIG"
 try:
     import submitit
+    from submitit.core.utils import DelayedSubmission, JobPaths
     from submitit.local.local import LocalExecutor
     from submitit.slurm.slurm import SlurmExecutor
 finally:

@@ -20,6 +20,10 @@ class Report:
     recipe: RecipeError | None = None
     max_array: int = 1001
     """How many jobs an array may have: SLURM's own default, where the cluster does not say."""
+    cluster_name: str | None = None
+    """The name of the cluster that takes the jobs, where it has one."""
+    plain: bool = False
+    """Whether the cluster takes no comments, in which arrays are marked elsewhere."""
 
     def check(self) -> None:
         """Raise everything that was found as one error.

@@ -148,6 +148,7 @@ class Overview:
     entries : the jobs, by their numbers.
     unasked : what of the clusters could not be asked, and why, a text each.
     problems : which records of submissions cannot be read, and why, a text each.
+    notes : what was done about submissions that had been cut off, and what else is to be known, a text each.
     """
 
     directory: str
@@ -156,6 +157,7 @@ class Overview:
     entries: Sequence[Entry]
     unasked: Sequence[str] = field(default=())
     problems: Sequence[str] = field(default=())
+    notes: Sequence[str] = field(default=())
 
     def refuse_problems(self) -> None:
         """Refuse to act on jobs of which it is not known as what they were sent.
@@ -207,6 +209,7 @@ def records(found: Overview) -> dict[str, Any]:
         "counts": found.counts,
         "unasked": list(found.unasked),
         "problems": list(found.problems),
+        "notes": list(found.notes),
         "jobs": [_record(entry, found.time) for entry in found.entries],
     }
 

@@ -24,7 +24,9 @@ from .merge import Merged
 
 ROWS = 12
 """How many jobs the live table shows at most: those that run, then those that failed, then those that wait."""
-_FIRST = (states.RUNNING, states.FAILED, states.LOST, states.TIMEOUT, states.CANCELLED, states.SUBMITTED)
+_FIRST = (
+    states.RUNNING, states.FAILED, states.LOST, states.UNKNOWN, states.TIMEOUT, states.CANCELLED, states.SUBMITTED,
+)  # fmt: skip
 
 
 class Board:
@@ -119,7 +121,7 @@ def shown(rows: Sequence[Sequence[str]], heads: Sequence[str], notes: Sequence[s
         made.add_row(*cells)
     counts = Counter(state for state, _ in found)
     counted = {state: counts[state] for state in states.STATES if counts[state]}
-    over = sum(number for state, number in counted.items() if state in (states.DONE, *states.RETRIED))
+    over = sum(number for state, number in counted.items() if state in (states.DONE, *states.RETRIED, states.UNKNOWN))
     line = Table.grid(padding=(0, 1))
     line.add_row(ProgressBar(total=max(1, len(rows)), completed=over, width=40), Text(table.counted(counted)))
     hidden = len(urgent) - ROWS

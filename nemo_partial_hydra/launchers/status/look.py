@@ -20,6 +20,7 @@ from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.jobs.placeholders import sweep_of
 from nemo_partial_hydra.jobs.seal import Origin, Seals
+from nemo_partial_hydra.launchers import adoption
 from nemo_partial_hydra.launchers.clusters.base import Answers, Subject, Views
 from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS, Clusters
 from nemo_partial_hydra.launchers.records import SentJob, Submission, submissions
@@ -94,6 +95,9 @@ class Watch:
         brief : ask the clusters only what may be asked every other second.
         """
         sent = SentJobs(self.sweep)
+        settled = adoption.settle(self.sweep, sent.submissions, self.clusters)
+        if settled.lines:
+            sent = SentJobs(self.sweep)
         before = {paths: _subject(paths, sent, lambda own: not (every or _open(own))) for paths in self.jobs}
         asked = [each.id for each, _ in before.values() if every or _open(each.own)]
         answers = self._ask([each for each in asked if each is not None], brief)
@@ -104,10 +108,13 @@ class Watch:
             name = job.cluster if job is not None else LOCAL
             if name not in answers:
                 answers[name] = self._query(name, [], brief)
-            merged = merge.merge(subject.own.state, answers[name].views(subject))
-            entries.append(Entry(paths, self.heads[paths], merged, subject, answers[name].queue_failed, origin))
+            views = _sending(answers[name].views(subject), subject, settled)
+            merged = merge.merge(subject.own.state, views)
+            failed = answers[name].queue_failed or bool(views.elsewhere)
+            entries.append(Entry(paths, self.heads[paths], merged, subject, failed, origin))
         unasked = tuple(text for each in answers.values() for text in each.unasked)
-        found = Overview(self.directory, self.sweep, states.now(), entries, unasked, tuple(sent.problems))
+        notes = (*settled.lines, *(text for each in answers.values() for text in getattr(each, "notes", ())))
+        found = Overview(self.directory, self.sweep, states.now(), entries, unasked, tuple(sent.problems), notes)
         return dataclasses.replace(found, entries=found.chosen(self.only)) if self.only else found
 
     def _ask(self, ids: Iterable[JobId], brief: bool) -> dict[str, Answers]:
@@ -123,6 +130,19 @@ class Watch:
         except UsageError as error:
             return _NoAnswers((str(error),), name)
         return cluster.query(ids, brief=brief)
+
+
+def _sending(views: Views, subject: Subject, settled: adoption.Settled) -> Views:
+    """Add what is known of a job without an id, which its submission may or may not have sent."""
+    if subject.id is not None or subject.submission is None:
+        return views
+    number = subject.submission.number
+    if number in settled.sending:
+        return dataclasses.replace(views, sending=settled.sending[number])
+    if number in settled.unsure:
+        text = f"it is not known whether it was sent: {settled.unsure[number]}"
+        return dataclasses.replace(views, sending=text, elsewhere=text)
+    return views
 
 
 @dataclass(frozen=True)
@@ -145,7 +165,8 @@ class SentJobs:
         self._jobs: dict[tuple[str, int], tuple[SentJob, Submission]] = {}
         self._last: dict[str, int] = {}
         self.problems: list[str] = []
-        found = submissions(sweep, self.problems)
+        self.submissions = submissions(sweep, self.problems)
+        found = [each for each in self.submissions if not each.claiming]  # else nobody has its jobs yet
         mine = {job.subdir for each in found if each.origin.mine for job in each.jobs}
         for submission in found:
             for job in submission.jobs:
@@ -178,6 +199,7 @@ def _subject(
         origin = known
     elif own.job_id is not None and (not job.spelled or (origin.mine and not known.mine)):  # cut off, or of others
         job, known = dataclasses.replace(job, id=own.job_id), origin
+        job = job if submission.cluster_name is None else job.on(submission.cluster_name)
     return Subject(paths, own, job, submission, known), origin
 
 
@@ -186,7 +208,7 @@ def _open(own: states.Status) -> bool:
     if own.state in merge.TOLD:
         ago = states.seconds_between(own.ended, states.now())
         return ago is None or ago < ASK_AGAIN_S
-    return own.state in (states.SUBMITTED, states.RUNNING, states.LOST)
+    return own.state in (states.SUBMITTED, states.RUNNING, states.LOST, states.UNKNOWN)
 
 
 def head(paths: JobPaths) -> Head:

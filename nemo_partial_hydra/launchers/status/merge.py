@@ -49,6 +49,8 @@ def merge(own: str, views: Views) -> Merged:
     """
     queue, record = views.queue, views.queue or views.accounts
     lives = queue is not None and queue.end is None  # a state that is not known is no end
+    if views.sending and own not in FINAL:
+        return Merged(own, views.sending, active=True, unsure=bool(views.elsewhere))
     if own in FINAL or own == states.FROZEN:
         return Merged(own, record=record, queued=lives)
     if own in TOLD:
@@ -64,9 +66,11 @@ def merge(own: str, views: Views) -> Merged:
             states.RUNNING, "" if own == states.RUNNING else "it starts", active=True, record=queue, queued=True
         )
     if own == states.LOST:
-        return Merged(own, record=record)
+        return Merged(own, views.elsewhere, unsure=bool(views.elsewhere), record=record)
     if views.queued:
         return _gone(own, views)
+    if own == states.UNKNOWN:
+        return Merged(own)
     if views.alive is False:
         return Merged(states.LOST, _LOST_HERE[own], record=record)
     return Merged(own, active=True)
@@ -92,16 +96,20 @@ def _gone(own: str, views: Views) -> Merged:
     if not views.queue_asked:
         known = views.accounts
         if known is None:
-            return Merged(own, active=True, unsure=True)
+            return Merged(own, views.elsewhere, active=True, unsure=True)
         state = states.SUBMITTED if known.waits else states.RUNNING
         return Merged(state, f"by {cluster}'s accounting", active=True, unsure=True, record=known)
     if views.array_known and not views.begun:
         # Of single tasks that are cancelled before they start neither queue nor accounting keeps a record of its own.
         return Merged(states.CANCELLED, f"cancelled before it started: {cluster} has its array, and it no more")
+    if views.young:
+        text = f"{cluster} does not show it yet: it was sent a moment ago"
+        return Merged(own, text, active=own != states.UNKNOWN)
     if views.accounts is not None:
         text = f"{cluster}'s controller does not know it any more, though accounting has it as {views.accounts.state}"
         return Merged(states.LOST, text, record=views.accounts)
     if views.accounts_asked:
         return Merged(states.LOST, f"{cluster} does not know it any more, and it wrote nothing")
-    text = f"{cluster}'s queue does not have it any more, it wrote nothing, and accounting cannot be asked how it ended"
-    return Merged(states.LOST, text, unsure=True)
+    why = "this cluster keeps no accounts" if views.accounts_off else "accounting cannot be asked now"
+    text = f"{cluster}'s queue does not have it any more, it wrote nothing, and how it ended nobody knows: {why}"
+    return Merged(states.UNKNOWN, text)

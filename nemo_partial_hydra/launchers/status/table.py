@@ -20,7 +20,7 @@ from .entries import Entry, Overview, failures
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 COLOURS = {
     states.DONE: "green", states.RUNNING: "cyan", states.SUBMITTED: "blue", states.FAILED: "red", states.LOST: "red",
-    states.TIMEOUT: "yellow", states.CANCELLED: "yellow", states.FROZEN: "dim",
+    states.TIMEOUT: "yellow", states.CANCELLED: "yellow", states.FROZEN: "dim", states.UNKNOWN: "magenta",
 }  # fmt: skip
 DETAILS = 20
 """Of so many jobs that failed the last lines of their logs are shown."""
@@ -119,8 +119,8 @@ def counted(counts: Mapping[str, int]) -> str:
 
 def notes(found: Overview) -> Iterator[str]:
     """Yield what could not be asked, and what that means for the states."""
-    for problem in found.problems:
-        yield one_line(problem)
+    for text in (*found.notes, *found.problems):
+        yield one_line(text)
     for why in found.unasked:
         yield f"Could not be asked: {one_line(why)}"
     unsure = [entry.name for entry in found.unsure]

@@ -60,12 +60,13 @@ class Pbs:
     """The scheduler."""
 
     name, launcher, title, programs, run = "pbs", "fake_pbs", "PBS", ("qsub", "qdel"), None
+    find = None
 
     def preflight(self, settings: Settings, directory: str, script: Callable[[], str], report: Report) -> None:
         if settings.resource("nodes", 1) > 1:
             report.faults([("nodes", "PBS has one node")])
 
-    def dependency(self, directory: str) -> str | None:
+    def dependency(self, directory: str, settings: Settings) -> str | None:
         raise UsageError("--after: this PBS has no dependencies")
 
     def script(self, array: Array) -> str:

@@ -46,6 +46,7 @@ class Local:
     launcher = "submitit_apptainer_local"
     title = "this machine"
     programs = ("", "kill")
+    find = None
 
     def run(self, running: Running, ended: Ended, look: Callable[[], None]) -> Submission:
         """Run the jobs of a submission and wait for them."""
@@ -58,7 +59,7 @@ class Local:
         if settings.resource("nodes", 1) > 1:
             report.settings([("nodes", "this machine is one node; use hydra/launcher=submitit_apptainer")])
 
-    def dependency(self, directory: str) -> str | None:
+    def dependency(self, directory: str, settings: Settings) -> str | None:
         """Refuse: there is no queue in which a job could wait for others."""
         raise UsageError("--after: jobs on this machine are not in SLURM's queue; use submitit_apptainer")
 

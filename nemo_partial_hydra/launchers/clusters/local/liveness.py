@@ -23,7 +23,7 @@ def alive(paths: JobPaths, own: states.Status, job: SentJob | None, submission: 
         running = found.alive() if found is not None else None
         return True if running is False and _controller(job, submission) else running
     if own.state == states.SUBMITTED and submission is not None and submission.host == socket.gethostname():
-        return _controller(job, submission) or _launcher(submission)
+        return _controller(job, submission) or launcher(submission)
     return None
 
 
@@ -41,8 +41,8 @@ def _controller(job: SentJob | None, submission: Submission | None) -> bool:
     return submission.folder.encode() in command_line(number)
 
 
-def _launcher(submission: Submission) -> bool:
-    """Whether the process exists that starts the jobs of a submission one after the other."""
+def launcher(submission: Submission) -> bool:
+    """Whether the process exists that sends the jobs of a submission, or starts them one after the other."""
     if submission.pid is None:
         return True  # an old record: nothing says that it is gone
     begun = _begun(submission.pid)

@@ -8,7 +8,9 @@ May import: what the launchers may; submitit, inside functions.
 | SLURM's commands, and what they print | ``commands`` |
 | what is checked before a submission | ``preflight`` |
 | can the cluster ever run what is asked for | ``resources`` |
-| how is an array submitted | ``executor`` |
-| what do the queue and the accounting say of jobs | ``queue`` |
+| which cluster is asked | ``identity`` |
+| how is an array made, how is it sent once | ``executor``, ``sending`` |
+| which arrays have which tokens | ``tokens`` |
+| what do the queue and the accounting say of jobs | ``answers``, ``queue`` |
 | jobs that wait for another sweep | ``dependency`` |
 """

@@ -6,17 +6,22 @@ May import: the standard library; submitit, inside functions.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nemo_partial_hydra.errors import ClusterError
+from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import SLURM, JobId, folded
-from nemo_partial_hydra.launchers.clusters.base import Array, Refusal, Subject
+from nemo_partial_hydra.launchers.clusters.base import Array, Found, Refusal, Subject
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.settings import Settings
+from nemo_partial_hydra.messages import say
 
-from . import commands, queue
+from . import answers, commands, identity, queue, sending, tokens
 from .commands import Ask
 
 if TYPE_CHECKING:
@@ -33,10 +38,17 @@ class Slurm:
     ----------
     ask : runs one of SLURM's commands.
     ask_soon : the same for somebody who wants to see something now.
+    sbatch : runs ``sbatch``, in the environment that the jobs get.
+    configuration : reads slurm.conf.
+    sleep, waits : how it is waited, and how long, before an array is sent once more.
     """
 
     ask: Ask = commands.ask
-    ask_soon: Ask = queue.ask_soon
+    ask_soon: Ask = answers.ask_soon
+    sbatch: Ask = commands.call
+    configuration: Callable[[], str] = identity.configuration
+    sleep: Callable[[float], None] = time.sleep
+    waits: Sequence[float] = sending.WAITS_S
 
     name = SLURM
     launcher = "submitit_apptainer"
@@ -50,24 +62,42 @@ class Slurm:
 
         preflight.preflight(settings, directory, script, report, self.ask)
 
-    def dependency(self, directory: str) -> str | None:
+    def dependency(self, directory: str, settings: Settings) -> str | None:
         """Return ``afterok`` on all that is not done in a sweep."""
         from . import dependency
 
-        return dependency.dependency(directory)
+        return dependency.dependency(directory, lambda: identity.given(settings) or self._here())
 
     def script(self, array: Array) -> str:
         """Return the batch script that submitit writes."""
-        return self._executor(array).script(array.count)
+        return self._executor(array).script(array.count, array.token or tokens.PLACEHOLDER)
 
     def submit(self, array: Array) -> list[JobId]:
-        """Send an array by submitit."""
+        """Send an array by submitit's script."""
         from nemo_partial_hydra.launchers.clusters.executor import variables
 
-        from . import executor
+        executor = self._executor(array)
+        script = executor.write(array.tasks, array.token)
+        sent = states.now()
 
-        with executor.refusals(), variables(array.secrets):
-            return executor.send_array(self._executor(array), array.tasks)
+        def find() -> Found:
+            return self.find([array.token], array.cluster_name, sent)
+
+        with variables(array.secrets):
+            call = sending.Call(self.sbatch, find, self.sleep, self.waits)
+            made = sending.send(["sbatch", str(script)], call, lambda text: say(text, file=sys.stderr))
+        executor.named(script, made.job)
+        name = made.cluster_name or array.cluster_name
+        numbers = range(array.count) if array.count > 1 else [None]
+        return [JobId(made.job, number, cluster_name=name) for number in numbers]
+
+    def find(self, wanted: Sequence[str], cluster_name: str | None, since: str) -> Found:
+        """Ask the queue and the accounting for arrays by their tokens."""
+        own = self._here() if cluster_name is not None else None
+        return tokens.find(wanted, cluster_name, since, self.ask, own)
+
+    def _here(self) -> str | None:
+        return identity.here(self.ask_soon, self.configuration)
 
     def _executor(self, array: Array) -> ScriptExecutor:
         from . import executor
@@ -76,24 +106,51 @@ class Slurm:
         after = ",".join(filter(None, [array.after, behind]))
         # A dependency that can never be met ends the jobs instead of hanging.
         more = {"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}
-        return executor.slurm(array.settings, array.folder, more)
+        token = array.token or tokens.PLACEHOLDER
+        return executor.slurm(array.settings, array.folder, token, more, plain=array.plain)
 
-    def query(self, ids: Sequence[JobId], *, brief: bool = False) -> queue.SlurmAnswers:
-        """Ask ``squeue``, and ``sacct`` unless it is to be brief."""
+    def query(self, ids: Sequence[JobId], *, brief: bool = False) -> answers.Answers:
+        """Ask ``squeue``, and ``sacct`` unless it is to be brief, of each cluster that has some of the jobs."""
         if not ids:
-            return queue.SlurmAnswers()
-        arrays = list(dict.fromkeys(each.job for each in ids))
-        return queue.ask_queue(arrays, self.ask_soon) if brief else queue.ask_all(arrays, self.ask_soon)
+            return answers.SlurmAnswers()
+        arrays: Mapping[str | None, dict[str, None]] = defaultdict(dict)
+        for each in ids:
+            arrays[each.cluster_name][each.job] = None
+        own = self._here() if set(arrays) - {None} else None
+        found = {}
+        for name, jobs in arrays.items():
+            at = answers.At(name, own)
+            found[name] = (answers.ask_queue if brief else answers.ask_all)(list(jobs), self.ask_soon, at)
+        return next(iter(found.values())) if len(found) == 1 else answers.ManyAnswers(found)
 
     def cancel(self, subjects: Sequence[Subject]) -> list[Refusal | None]:
-        """Cancel jobs by one call of ``scancel``."""
+        """Cancel jobs by one call of ``scancel`` for each cluster that has some of them."""
+        names = {each.id.cluster_name if each.id else None for each in subjects}
+        own = self._here() if names - {None} else None
+        found: dict[int, Refusal | None] = {}
+        for name in names:
+            some = [each for each in subjects if (each.id.cluster_name if each.id else None) == name]
+            try:
+                refusals = self._cancel(some, name, own)
+            except ClusterError as error:
+                if len(names) == 1:
+                    raise
+                refusals = [Refusal(str(error)) for _ in some]  # those of other clusters may have been told
+            found.update({id(each): refusal for each, refusal in zip(some, refusals, strict=True)})
+        return [found[id(each)] for each in subjects]
+
+    def _cancel(self, subjects: Sequence[Subject], name: str | None, own: str | None) -> list[Refusal | None]:
         ids = [str(each.id) for each in subjects]
         names = folded(ids)
-        answer = self.ask(["scancel", *names])
-        if answer.code == 127 or answer.no_controller:
+        reach = identity.reach(name, own)
+        answer = self.ask(["scancel", *reach, *names])
+        by_hand = f"scancel {' '.join(names)}"
+        if reach and identity.unreached(answer):
             raise ClusterError(
-                f"the jobs go on, SLURM could not be told: {answer.complaint}; try again: scancel {' '.join(names)}"
+                f"the jobs go on: {identity.another(str(name), own)}; cancel them from a host of {name}: {by_hand}"
             )
+        if answer.code == 127 or answer.no_controller:
+            raise ClusterError(f"the jobs go on, SLURM could not be told: {answer.complaint}; try again: {by_hand}")
         refused = _refused(answer.err)
         return [_refusal(refused.get(each) or refused.get(each.partition("_")[0])) for each in ids]
 

@@ -5,8 +5,11 @@ May import: the standard library only. The parsers are pure; ``ask`` is the only
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +23,8 @@ NO_CONTROLLER = ("Unable to contact slurm controller", "Unable to establish cont
                  "Communication connection failure", "Protocol authentication error", "auth_g_", "munge",
                  "Unable to process configuration file", "Could not establish a configuration source")  # fmt: skip
 TIMEOUT_S = 60
+SBATCH_S = 300.0
+"""So long ``sbatch`` may take: SLURM's own patience with a busy controller is some minutes, and wrappers are slow."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,31 @@ def ask(command: Sequence[str], text: str | None = None, seconds: float = TIMEOU
     except subprocess.TimeoutExpired:
         return Answer(124, "", f"{command[0]}: Socket timed out: no answer in {seconds:g} s")
     return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def call(command: Sequence[str], text: str | None = None, seconds: float = SBATCH_S) -> Answer:
+    """Run ``sbatch`` or what a site has put in its place: in this very environment, which is the jobs' own.
+
+    Nothing of it is left running when it takes too long, or when this process is interrupted: what a wrapper has
+    started would submit later.
+    """
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
+            errors="replace", start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        return Answer(127, "", f"{command[0]}: {'is not on PATH' if error.errno == errno.ENOENT else error.strerror}")
+    with process:
+        try:
+            out, err = process.communicate(text, timeout=seconds)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            return Answer(124, "", f"{command[0]}: Socket timed out: no answer in {seconds:g} s")
+    return Answer(process.returncode, out, err)
 
 
 def refusal(complaint: str) -> str:

@@ -5,7 +5,10 @@ May import: the standard library only. Ids become an option of ``sbatch``: only 
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections import defaultdict
+from collections.abc import Callable
 from shlex import quote
 
 from nemo_partial_hydra.errors import UsageError
@@ -17,8 +20,13 @@ from nemo_partial_hydra.launchers.records import submissions
 from nemo_partial_hydra.messages import Problems
 
 
-def dependency(directory: str) -> str | None:
+def dependency(directory: str, target: Callable[[], str | None] = lambda: None) -> str | None:
     """Return the dependency on all jobs of a sweep; None if they are all done.
+
+    Parameters
+    ----------
+    directory : of the sweep.
+    target : finds the name of the cluster that the dependent jobs are sent to; None where it is not known.
 
     Raises
     ------
@@ -29,6 +37,7 @@ def dependency(directory: str) -> str | None:
     """
     sweep = sweep_paths(directory)
     problems = Problems()
+    to = functools.cache(target)
     sizes, known = _sent(sweep)
     wanted: dict[str, set[int | None]] = defaultdict(set)
     for job in find_jobs(directory):
@@ -37,9 +46,12 @@ def dependency(directory: str) -> str | None:
             continue
         recorded, whose = known.get(str(job.directory), (None, origin))
         if origin.mine and status.job_id is not None:
-            recorded, whose = status.job_id, origin
+            name = recorded.cluster_name if recorded is not None else None
+            recorded, whose = dataclasses.replace(status.job_id, cluster_name=name), origin
         given = recorded or status.job_id
-        if status.state in states.RETRIED:
+        if status.state == states.UNKNOWN:
+            problems.add((), f"{job.directory} left the queue, and nobody knows how it ended: see nemo-hydra status")
+        elif status.state in states.RETRIED:
             why = "try it again first: nemo-hydra retry " + quote(str(directory))
             problems.add((), f"{job.directory} is {status.state}: {why}")
         elif status.state == states.FROZEN or given is None or given.cluster != SLURM:
@@ -48,6 +60,12 @@ def dependency(directory: str) -> str | None:
             by_hand = f"hydra.launcher.additional_parameters={{dependency: afterok:{given}}}"
             text = f"the record that names the id of {job.directory} is not known to be yours ({whose.why})"
             problems.add((), f"{text}; if you trust it: '{by_hand}'")
+        elif given.cluster_name is not None and to() not in (None, given.cluster_name):
+            problems.add(
+                (),
+                f"{job.directory} was sent to another cluster ({given.cluster_name}; these jobs go to {to()}): nothing "
+                f"can wait for it there; submit from a host of {given.cluster_name}, or when it is done",
+            )
         else:
             wanted[given.job].add(given.task)
     if problems.messages:

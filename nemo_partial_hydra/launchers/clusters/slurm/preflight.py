@@ -13,7 +13,7 @@ from nemo_partial_hydra.launchers.preflight import host
 from nemo_partial_hydra.launchers.preflight.report import Report, spell_setting
 from nemo_partial_hydra.launchers.settings import Settings
 
-from . import commands, resources
+from . import commands, identity, resources
 from .commands import Ask
 
 _NOT_NOW = "Requested node configuration is not available"
@@ -23,7 +23,10 @@ _NOT_NOW = "Requested node configuration is not available"
 def preflight(settings: Settings, directory: str, script: Callable[[], str], report: Report, ask: Ask) -> None:
     """Ask the cluster for all that would make the jobs fail or wait for ever; see ``Cluster.preflight``."""
     report.settings(script_path_mistakes([directory]))
-    shown = ask(["scontrol", "-o", "show", "partition"])
+    given = identity.given(settings)
+    # Of several clusters SLURM chooses one when it takes the jobs.
+    reach = ["-M", given] if given is not None and "," not in given else []
+    shown = ask(["scontrol", *reach, "-o", "show", "partition"])
     if shown.code == 127:
         report.faults([("", "scontrol is not on PATH: submit from a host of the cluster, or run the jobs on this "
                         "machine with hydra/launcher=submitit_apptainer_local")])  # fmt: skip
@@ -31,9 +34,13 @@ def preflight(settings: Settings, directory: str, script: Callable[[], str], rep
     if shown.code != 0:
         report.faults([("", _unreachable(shown))])
         return
-    nodes = commands.nodes(ask(["scontrol", "-o", "show", "node"]).out)
+    nodes = commands.nodes(ask(["scontrol", *reach, "-o", "show", "node"]).out)
     partitions = commands.partitions(shown.out)
-    report.max_array = commands.max_array_size(ask(["scontrol", "show", "config"]).out)
+    config = ask(["scontrol", *reach, "show", "config"]).out
+    report.max_array = commands.max_array_size(config)
+    report.cluster_name = given or identity.read_name(config)
+    if given is not None and not reach:
+        return
     impossible, waits = resources.mistakes(settings, partitions, nodes)
     report.faults(impossible)
     report.notes += waits
@@ -41,7 +48,7 @@ def preflight(settings: Settings, directory: str, script: Callable[[], str], rep
     _look_from_nodes(settings, directory, [node for node in nodes if names & {*node.partitions}], report)
     if impossible or report.usage:
         return  # sbatch would say the same in other words, or stumble over the same mistake
-    answer = ask(["sbatch", "--test-only"], script())
+    answer = _tested(settings, script(), report, ask)
     if answer.code == 127:
         report.faults([("", "sbatch is not on PATH: submit from a host of the cluster")])
     elif answer.no_controller:
@@ -50,6 +57,19 @@ def preflight(settings: Settings, directory: str, script: Callable[[], str], rep
         report.settings([("additional_parameters", answer.complaint)])
     elif answer.code != 0 and not (waits and _NOT_NOW in answer.complaint):
         report.faults([("", f"SLURM would not take the job: {commands.refusal(answer.complaint)}")])
+
+
+def _tested(settings: Settings, text: str, report: Report, ask: Ask) -> commands.Answer:
+    """Let SLURM read the script; where it forbids the comment that is ours, note so and have it read without."""
+    answer = ask(["sbatch", "--test-only"], text)
+    extra = settings.resources.get("additional_parameters") or {}
+    own = settings.resources.get("comment") is not None or "comment" in extra
+    if answer.code == 0 or own or "comment" not in answer.complaint.lower():
+        return answer
+    lines = [line for line in text.splitlines(keepends=True) if not line.startswith("#SBATCH --comment=")]
+    again = ask(["sbatch", "--test-only"], "".join(lines))
+    report.plain = again.code == 0 or "comment" not in again.complaint.lower()
+    return again if report.plain else answer
 
 
 def script_path_mistakes(paths: Iterable[str]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What SLURM says about jobs that were sent: one call of ``squeue`` and one of ``sacct``, whatever their number.
+"""What SLURM's queue and accounting print about jobs: their records, and which of them are ours.
 
 May import: the standard library only. The readers of SLURM's texts are pure. Columns are parted by a control character,
 since names and paths may hold any other one.
@@ -7,27 +7,22 @@ since names and paths may hold any other one.
 from __future__ import annotations
 
 import datetime
-import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.claim import holder
 from nemo_partial_hydra.jobs.status import seconds_between
-from nemo_partial_hydra.launchers.clusters.base import Record, Subject, Views
+from nemo_partial_hydra.launchers.clusters.base import Record
 from nemo_partial_hydra.launchers.records import SentJob, Submission
-
-from . import commands
-from .commands import Ask
 
 TITLE = "SLURM"
 SEPARATOR = "\x1f"
-QUEUE = SEPARATOR.join(["%i", "%T", "%V", "%S", "%e", "%r", "%N", "%j", "%o"])
-ACCOUNTS = ("JobID", "State", "Submit", "Start", "End", "ExitCode", "NodeList", "JobName", "SubmitLine")
+QUEUE = SEPARATOR.join(["%i", "%T", "%V", "%S", "%e", "%r", "%N", "%j", "%o", "%k"])
+ACCOUNTS = ("JobID", "State", "Submit", "Start", "End", "ExitCode", "NodeList", "JobName", "SubmitLine",
+            "Comment")  # fmt: skip
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "CONFIGURING")
 RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
 ENDS = {
@@ -44,8 +39,6 @@ ENDS = {
 }
 """What SLURM's ends mean for a job that says nothing itself; a state that is not known here is no end."""
 LINGERING = ("COMPLETED", "PREEMPTED")
-PATIENCE_S = 15.0
-"""So long an answer is waited for: SLURM's own patience with a controller that is down is up to a minute."""
 SKEW_S = 600.0
 """How far the clocks of the submit host and of the controller may be apart."""
 _SIGKILL = 9
@@ -87,98 +80,14 @@ Table = Mapping[str, Sequence[Record]]
 """Records by SLURM's spelling of the job; several where the job was requeued, or its number given out again."""
 
 
-@dataclass(frozen=True)
-class SlurmAnswers:
-    """What was asked, and what came of it.
-
-    Attributes
-    ----------
-    queue, accounts : the records; None where SLURM could not be asked, or was not.
-    unasked : why not, a text for people each.
-    queue_failed : whether ``squeue`` is among them.
-    """
-
-    queue: Table | None = None
-    accounts: Table | None = None
-    unasked: Sequence[str] = field(default=())
-    queue_failed: bool = False
-
-    @functools.cached_property
-    def _arrays(self) -> Table:
-        return arrays(self.queue, self.accounts)
-
-    @functools.cached_property
-    def _queued_arrays(self) -> Table:
-        return arrays(self.queue)
-
-    def views(self, subject: Subject) -> Views:
-        """Return what is known of a job."""
-        job, own = subject.sent, subject.own
-        asked = (self.queue is not None, self.accounts is not None)
-        if job is None:
-            return Views(True, None, None, *asked, cluster=TITLE)
-        sender = Sender.of(subject.submission, own.submitted)
-        queue, accounts = record_of(self.queue, job, sender), record_of(self.accounts, job, sender)
-        if queue is None and accounts is None:
-            queue, accounts = (never_started(table, job, sender) for table in (self.queue, self.accounts))
-        stale = (
-            accounts is not None and accounts.waits
-        )  # accounting does not hear of tasks that are cancelled in an array
-        if queue is not None or own.state != states.SUBMITTED or (accounts is not None and not stale):
-            return Views(True, queue, accounts, *asked, cluster=TITLE)
-        known = array_known(self._queued_arrays if stale else self._arrays, job, sender)
-        begun = holder(subject.paths, own.attempt) is not None
-        return Views(True, None, accounts, *asked, known, begun, cluster=TITLE)
-
-
-def ask_soon(command: Sequence[str]) -> commands.Answer:
-    """Run one of SLURM's commands for somebody who waits for it."""
-    return commands.ask(command, seconds=PATIENCE_S)
-
-
-def ask_all(ids: Sequence[str], ask: Ask = ask_soon) -> SlurmAnswers:
-    """Ask the queue and the accounting about arrays and jobs, both at once."""
-    with ThreadPoolExecutor(2) as pool:
-        queued = pool.submit(_queue, ids, ask)
-        accounted = pool.submit(_accounts, ids, ask)
-        queue, accounts = queued.result(), accounted.result()
-    unasked = [why for why in (queue, accounts) if isinstance(why, str)]
-    return SlurmAnswers(
-        None if isinstance(queue, str) else queue,
-        None if isinstance(accounts, str) else accounts,
-        tuple(unasked),
-        isinstance(queue, str),
-    )
-
-
-def ask_queue(ids: Sequence[str], ask: Ask = ask_soon) -> SlurmAnswers:
-    """Ask the queue alone: accounting is for those who ask now and then."""
-    queue = _queue(ids, ask)
-    return SlurmAnswers(unasked=(queue,), queue_failed=True) if isinstance(queue, str) else SlurmAnswers(queue)
-
-
-def _queue(ids: Sequence[str], ask: Ask) -> Table | str:
-    answer = ask(["squeue", "-h", "-r", "-t", "all", "-j", ",".join(ids), "-o", QUEUE])
-    if answer.code == 0 or "Invalid job id" in answer.err:
-        return queue_records(answer.out)
-    return f"squeue: {answer.complaint}"
-
-
-def _accounts(ids: Sequence[str], ask: Ask) -> Table | str:
-    line = ["sacct", "-n", "-P", "-X", "-D", f"--delimiter={SEPARATOR}", "-j", ",".join(ids), "-o"]
-    answer = ask([*line, ",".join(ACCOUNTS)])
-    if answer.code != 0 and "Invalid field" in answer.err + answer.out:  # SLURM before 21.08 keeps no SubmitLine
-        answer = ask([*line, ",".join(ACCOUNTS[:-1])])
-    return account_records(answer.out) if answer.code == 0 else f"sacct: {answer.complaint}"
-
-
 def queue_records(text: str) -> dict[str, list[Record]]:
     """Read what ``squeue -o QUEUE`` prints."""
     found: dict[str, list[Record]] = defaultdict(list)
-    for job, state, submitted, started, ended, reason, node, name, command in _rows(text, 9):
+    for job, state, submitted, started, ended, reason, node, name, command, comment in _rows(text, 10):
         made = record(
             state, submitted=utc(submitted), started=utc(started), ended=utc(ended),
             reason="" if reason in _EMPTY else reason, node="" if node in _EMPTY else node, name=name, command=command,
+            comment=comment,
         )  # fmt: skip
         for each in tasks(job):
             found[each].append(made)
@@ -186,15 +95,15 @@ def queue_records(text: str) -> dict[str, list[Record]]:
 
 
 def account_records(text: str) -> dict[str, list[Record]]:
-    """Read what ``sacct -o ACCOUNTS`` prints, also without the last column."""
+    """Read what ``sacct -o ACCOUNTS`` prints, also without the last columns."""
     found: dict[str, list[Record]] = defaultdict(list)
-    for job, state, submitted, started, ended, exits, node, name, command in _rows(text, 9):
+    for job, state, submitted, started, ended, exits, node, name, command, comment in _rows(text, 10):
         code, _, number = exits.partition(":")
         made = record(
             state.partition(" ")[0],  # "CANCELLED by 1000"
             submitted=utc(submitted), started=utc(started), ended=utc(ended), node="" if node in _EMPTY else node,
             exit_code=int(code) if code.isdigit() else None, exit_signal=int(number) if number.isdigit() else None,
-            name=name, command=command,
+            name=name, command=command, comment=comment,
         )  # fmt: skip
         for each in tasks(job):
             found[each].append(made)
@@ -252,18 +161,21 @@ def array_known(table: Table, job: SentJob, sender: Sender) -> bool:
 
 @dataclass(frozen=True)
 class Sender:
-    """What a record of SLURM's has to agree with: when, in which directory and by which name a job was submitted."""
+    """What a record of SLURM's has to agree with: when, in which directory, by which name and with which tokens a job
+    was submitted."""
 
     since: str | None = None
     folder: str | None = None
     name: str | None = None
+    tokens: Sequence[str] = ()
 
     @staticmethod
     def of(submission: Submission | None, submitted: str | None = None) -> Sender:
         """Return what is known of a submission; without its record there is the job's own status."""
         if submission is None:
             return Sender(submitted)
-        return Sender(submission.created, submission.folder, submission.name)
+        tokens = [token for token, _ in submission.batches]
+        return Sender(submission.created, submission.folder, submission.name, tokens)
 
 
 def record_of(table: Table | None, job: SentJob, sender: Sender) -> Record | None:
@@ -291,6 +203,9 @@ def ours(known: Record, sender: Sender) -> bool:
 
     SLURM gives numbers out again after its controller has lost its state, and when they have run out.
     """
+    # Also where a wrapper has sent another script, or under another name.
+    if any(token in each for token in sender.tokens for each in (known.comment, known.name, known.command)):
+        return True
     if sender.folder and known.command not in _EMPTY:
         return f"{sender.folder}/" in known.command
     # Accounting calls "allocation" what it has not heard of in full.

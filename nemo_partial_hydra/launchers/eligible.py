@@ -1,0 +1,87 @@
+"""Which jobs may be tried again: never one that may still run, for all that is known.
+
+May import: the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nemo_partial_hydra.errors import ClusterError, RefusedError
+from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.messages import one_of
+
+from .clusters.registry import Clusters
+from .status.entries import Entry, Overview
+
+
+def chosen(found: Overview, numbers: Sequence[int], clusters: Clusters, *, force: bool = False) -> list[Entry]:
+    """Return the jobs that are tried again.
+
+    Parameters
+    ----------
+    numbers : which; none for all that ended badly.
+    force : also those that are named of which nobody knows how they ended.
+
+    Raises
+    ------
+    ClusterError
+        If it cannot be known whether a job still runs.
+    RefusedError
+        If a named job is none that may be tried again, or if there is none.
+    """
+
+    def asked(entries: Sequence[Entry]) -> str:
+        return f"{found.directory}: {' and '.join(dict.fromkeys(clusters.named(e.cluster).title for e in entries))}"
+
+    wanted = found.chosen(numbers)
+    unsure = [each for each in wanted if each.merged.unsure and (numbers or each.merged.state in states.RETRIED)]
+    if unsure:
+        raise ClusterError(
+            f"{asked(unsure)} cannot be asked whether these jobs still run ({'; '.join(found.unasked)}), so "
+            f"they are not tried again: {one_of(each.name for each in unsure)}"
+        )
+    told = [e for e in wanted if e.state in (states.CANCELLED, states.TIMEOUT) and e.id and e.queue_failed]
+    if told:
+        raise ClusterError(
+            f"{asked(told)} cannot be asked whether it has requeued {one_of(each.name for each in told)}: "
+            + "; ".join(found.unasked)
+        )
+    again = (*states.RETRIED, states.UNKNOWN) if force and numbers else states.RETRIED
+    chosen = [entry for entry in wanted if entry.state in again and not entry.merged.active]
+    others = [entry for entry in wanted if entry not in chosen]
+    if others and numbers:
+        said = "; ".join(f"job {entry.name} {_why_not(entry)}" for entry in others)
+        raise RefusedError(f"{found.directory}: nothing was submitted: {said}")
+    ending = [entry for entry in others if entry.state in states.RETRIED]
+    if not chosen and ending:
+        said = "; ".join(f"job {entry.name} {_why_not(entry)}" for entry in ending[:5])
+        raise RefusedError(f"{found.directory}: nothing was submitted: {said}")
+    doubted = [entry for entry in others if entry.merged.unsure]
+    if not chosen and doubted:
+        raise ClusterError(
+            f"{asked(doubted)} cannot be asked how these jobs are ({'; '.join(found.unasked)}): "
+            f"{one_of(each.name for each in doubted)}"
+        )
+    if not chosen:
+        counts = ", ".join(f"{number} {state}" for state, number in found.counts.items())
+        names = [entry for entry in others if entry.state == states.UNKNOWN]
+        more = f"; job {names[0].name} {_why_not(names[0])}" if names else ""
+        raise RefusedError(f"{found.directory}: there is nothing to try again: {counts}{more}")
+    return chosen
+
+
+def _why_not(entry: Entry) -> str:
+    as_what = f" as {entry.id}" if entry.id else ""
+    if entry.state == states.DONE:
+        return "is done; to run it all the same: nemo-hydra run --force"
+    if entry.state == states.FROZEN:
+        return "was never submitted: nemo-hydra submit"
+    if entry.state == states.UNKNOWN:
+        return (
+            f"is unknown: it left the queue{as_what} without a word, and nobody keeps accounts; make sure that it does "
+            f"not run, then name it: nemo-hydra retry DIR {entry.head.num} --force"
+        )
+    if entry.state in states.RETRIED:
+        return f"is {entry.state} and still ends{as_what}: try again in a moment"
+    return f"is {entry.state}{as_what}: nothing runs twice; nemo-hydra cancel ends it"
