@@ -21,6 +21,7 @@ from nemo_partial_hydra.jobs.layout import JobPaths, find_jobs
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.launchers import records, submit, wait
 from nemo_partial_hydra.launchers import send as launchers
+from nemo_partial_hydra.launchers.clusters.slurm import tokens
 from nemo_partial_hydra.launchers.container.command import Container
 from nemo_partial_hydra.launchers.settings import Settings
 from tests.cluster.host import run
@@ -332,8 +333,11 @@ def test_a_dry_run_is_what_is_sent(settings: Settings, tmp_path: Path) -> None:
     sweep.add("report", again=True)
     shown = submit.script(sweep.paths, settings, 2)
     send(sweep, settings)
-    assert sweep.paths.submission(1).script.read_text() == shown
     (sent,) = records.submissions(sweep.paths)
+    ((token, count),) = sent.batches
+    shown = shown.replace(tokens.PLACEHOLDER, token)
+    assert count == 2
+    assert sweep.paths.submission(1).script.read_text() == shown
     folder = sweep.paths.submission(1).directory / "submitit"
     assert (folder / f"{sent.arrays[0]}_submission.sh").read_text() == shown
 

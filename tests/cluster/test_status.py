@@ -228,9 +228,8 @@ def test_a_job_that_slurm_lost_is_lost(
 ) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("report")
-    states.write_status(
-        job, states.Status(states.RUNNING, slurm={"job": "99999", "task": None}, submitted=states.now())
-    )
+    earlier = "2026-01-01T00:00:00Z"
+    states.write_status(job, states.Status(states.RUNNING, slurm={"job": "99999", "task": None}, submitted=earlier))
     found = status(tmp_path, capsys, 1)["jobs"][0]
     assert (found["state"], found["reason"]) == ("lost", "SLURM does not know it any more, and it wrote nothing")
 
