@@ -117,7 +117,7 @@ class Gate:
             for function, rest in itertools.product(functions, filter(None, given)):
                 tried += 1
                 if tried > _MOST_PASSED:
-                    yield path, Argument("_args_", next(iter(real_names(fn)), ""), CODE)
+                    yield path, Argument(ARGS, next(iter(real_names(fn)), ""), CODE)
                     return
                 yield from self._passed(function, rest, path)
                 if isinstance(function, functools.partial):

@@ -38,7 +38,7 @@ def schedule(job: str, script: str) -> None:
 def qstat(*jobs: str) -> None:
     """Print ``task state number`` of all tasks of arrays, also of those that have ended."""
     for task in (task for job in jobs for task in (ROOT / job).iterdir()):
-        print(f"{task.parent.name}[{task.name}]", task.read_text())
+        print(f"{task.parent.name}[{task.name}]", task.read_text() or "R 0")  # empty while it is written
 
 
 def qdel(*tasks: str) -> None:
