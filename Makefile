@@ -5,7 +5,7 @@
 #   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS   passed on
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test lint matrix bench library clean
+.PHONY: help run quick test lint matrix environment bench library clean
 
 PYTHON ?=
 PYTEST_ARGS ?=
@@ -55,6 +55,10 @@ lint:  ## ruff, its formatter, and mypy --strict
 	.venvs/lint/bin/ruff check $(LINTED) setup.py
 	.venvs/lint/bin/ruff format --check $(LINTED) setup.py
 	.venvs/lint/bin/mypy $(LINTED)
+
+environment:  ## the NeMo environment of make run, test, bench and library, made beforehand
+	$(boot)
+	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
 
 bench:  ## the benchmarks, in the NeMo environment
 	$(boot)
