@@ -271,6 +271,7 @@ def test_without_accounting_nobody_says_that_a_job_is_lost(lab: Lab, tmp_path: P
         for file in (lab.state / "slurmctld").glob("job_state*"):
             file.unlink()
         lab.start("slurmctld")
+        assert int(sbatch("--hold", "--wrap=true", cwd=tmp_path)) >= first  # only with a job does it keep the number
         young = seen(drill)
         assert (young.counts, "does not show it yet" in young.entries[0].reason) == ({"submitted": 2}, True)
         (submission,) = records.submissions(drill.paths)
