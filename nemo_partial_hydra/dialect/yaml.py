@@ -29,7 +29,7 @@ MAX_NUMBER = 4300  # characters of a decimal number: what Python reads
 MAX_SEXAGESIMAL = 64  # characters of one like 1:30:00, which takes time in the square of its length
 
 _EVENTS: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_INT, _FLOAT, _STR = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:str"
 
 
 def _scalar_tags() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -54,20 +54,30 @@ class _Loader(Composer, SafeConstructor, Resolver):
         Resolver.__init__(self)
         self.depth = 0
         self.nodes, self.most = 0, most
+        self.aliases = True  # whether there may be any
+        self.mappings: list[Any] = []  # inner ones first
         self.references = References()
         self.events: Any = None
         self.at: Any = None  # the node that is being constructed, for messages
 
     def root(self, text: str) -> Any:
         """Return the node of the document in a text; None if there is none."""
-        self.events = _EVENTS(text)
+        self.events, self.aliases = _EVENTS(text), "*" in text
         self.check_event, self.get_event = self.events.check_event, self.events.get_event
         self.peek_event = self.events.peek_event
         return self.get_single_node()
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
+        if node.tag == _STR and isinstance(node, yaml.ScalarNode):  # most of what there is
+            return node.value
         self.at = node
         return super().construct_object(node, deep=deep)
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        """Do nothing: no tag here depends on a path."""
+
+    def ascend_resolver(self) -> None:
+        """Do nothing."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self.nodes += 1
@@ -78,6 +88,11 @@ class _Loader(Composer, SafeConstructor, Resolver):
         self.depth += 1
         node = Composer.compose_node(self, parent, index)
         self.depth -= 1
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = Composer.compose_mapping_node(self, anchor)
+        self.mappings.append(node)
         return node
 
     def compose_scalar_node(self, anchor: Any) -> Any:
@@ -204,6 +219,10 @@ def _explain(problem: str) -> str:
 
 def _bounded(loader: Any, root: Any) -> None:
     """Refuse loops, duplicate keys and alias expansion before anything is constructed."""
+    if not loader.aliases:  # no loop then, and its nodes are counted
+        for mapping in loader.mappings:
+            _distinct(loader, mapping)
+        return
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()
 

@@ -145,8 +145,11 @@ def _read(paths: JobPaths) -> tuple[Status, dict[str, Any] | None, int | None, P
     if why:
         number = last_attempt(paths) if attempt else 1
         return Status(LOST, number, reason=f"{file.name} {why}"), None, -1, file
-    known = {name: data[name] for name in _KINDS if name in data and isinstance(data[name], _KINDS[name])}
-    known = {name: value for name, value in known.items() if not (isinstance(value, bool))}
+    known = {
+        name: value
+        for name, value in data.items()
+        if name in _KINDS and isinstance(value, _KINDS[name]) and not isinstance(value, bool)
+    }
     if "error" in known:
         known["error"] = error_of(known["error"])
     status = Status(**known)

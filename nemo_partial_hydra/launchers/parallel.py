@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,6 +25,8 @@ def together(work: Callable[[T], object], items: Sequence[T]) -> None:
         for item in items:
             work(item)
         return
+    from concurrent.futures import ThreadPoolExecutor  # looking how jobs go is quicker without it
+
     with ThreadPoolExecutor(min(WRITERS, len(items))) as pool:
         # Each in a copy of this context: what belongs to a session is found through it.
         futures = [pool.submit(contextvars.copy_context().run, work, item) for item in items]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,7 +153,7 @@ TOKEN = re.compile(r"nph-[0-9a-f]{16}")
 
 def new_token() -> str:
     """Return a token that no other array has."""
-    return f"nph-{secrets.token_hex(8)}"
+    return f"nph-{os.urandom(8).hex()}"
 
 
 def _batch(data: Any) -> Batch:
