@@ -105,11 +105,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_cluster(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have SLURM's commands answer at once outside of the cluster's tests, which may have stopped its controller."""
+def _no_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have SLURM's commands fail at once outside of the cluster's tests, which may have stopped its controller."""
     before = os.environ.get("SLURM_CONF")
     if request.node.get_closest_marker("cluster") is None:
-        os.environ["SLURM_CONF"] = "/nonexistent/slurm.conf"
+        empty = tmp_path_factory.getbasetemp() / "no-slurm.conf"  # for a file that is not there they wait a minute
+        empty.touch()
+        os.environ["SLURM_CONF"] = str(empty)
     yield
     if before is None:
         os.environ.pop("SLURM_CONF", None)
