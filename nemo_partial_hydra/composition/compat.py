@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
-from omegaconf import Container, DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf import Container, DictConfig, ListConfig, Node, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 C = TypeVar("C", bound=Container)
@@ -86,6 +86,15 @@ def own_key(parent: Any, key: Any) -> Any:
 def place_of(node: Any) -> tuple[Any, Any]:
     """Return the container in which a node stands, and its key there."""
     return node._get_parent(), node._key()
+
+
+def path_of(node: Any) -> tuple[Any, ...]:
+    """Return the keys that lead to a node from the root of its config."""
+    keys: list[Any] = []
+    while isinstance(node, Node) and node._get_parent() is not None:
+        keys.append(node._key())
+        node = node._get_parent()
+    return tuple(reversed([key for key in keys if key is not None]))
 
 
 def raise_at(parent: Container, key: Any, error: OmegaConfBaseException) -> NoReturn:

@@ -27,11 +27,11 @@ from nemo_partial_hydra.signatures.convert import same
 from nemo_partial_hydra.signatures.signature import Signature
 
 from .budget import Resolution, leads_nowhere
-from .compat import child_nodes, content, flag, is_absent, is_missing, own_node
+from .compat import child_nodes, content, flag, is_absent, is_missing, own_node, path_of
 from .edit_places import absolute, standing
 from .flags import EXACT, UNSET, hidden, kind_of
 from .live_objects import refuse_unsent
-from .nodes import DEFAULT, NOTHING, RAW_TEXT, UNTOUCHED, Leaf, RecipeNode, is_part, keeps_parts, shows
+from .nodes import DEFAULT, NOTHING, UNTOUCHED, Leaf, RecipeNode, is_part, keeps_parts, refuse_shown, shows
 
 
 def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
@@ -107,7 +107,7 @@ def recipe_data(
     cfg = as_config(cfg)
     resolution = resolution or Resolution()
     key = recipe_key(cfg, name or _wanted(), resolution)
-    place: Path = tuple(key.split(".")) if key else ()
+    place: Path = (*path_of(cfg), *(key.split(".") if key else ()))
     node = resolution.select(cfg, key) if key else cfg
     data = _Reader(node, place, before_run, resolution=resolution).mapping(node, ())
     return apply_edits(data, place), place
@@ -290,11 +290,8 @@ class _Reader:
             return Kept(node.exact)
         if isinstance(held, str) and "${" in held:
             return self.interpolation(held, parent, key, path)
-        if not self.loose and not isinstance(node, Leaf) and isinstance(held, str) and RAW_TEXT.match(held):
-            what = (
-                f"{held} stands for an object that only the config itself held, before it was made text or plain data"
-            )
-            raise ValidationError(placed((*self.place, *path), what))
+        if not self.loose and not isinstance(node, Leaf) and isinstance(held, str):
+            refuse_shown(held, (*self.place, *path))
         if self.loose:
             return self.leaf(held)
         return held
@@ -340,6 +337,8 @@ class _Reader:
             if self.loose or (self.before_run and self.resolution.open > known):
                 return Kept(Opaque(text))
             raise ValidationError(placed((*self.place, *path), leads_nowhere(text, error))) from None
+        if not self.loose and isinstance(value, str):
+            refuse_shown(value, (*self.place, *path), self.root, text)
         if isinstance(value, (DictConfig, ListConfig)):
             first = self.inside.get(id(value))
             if first is not None:

@@ -18,15 +18,16 @@ from omegaconf import AnyNode, Container, DictConfig, ListConfig, Node
 from omegaconf.errors import ValidationError as OmegaValidationError
 
 from nemo_partial_hydra.dialect.writer import restores, short_form
-from nemo_partial_hydra.errors import RecipeError
+from nemo_partial_hydra.errors import RecipeError, ValidationError
+from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.keys import MISSING, TARGET
-from nemo_partial_hydra.recipes.tree import SCALARS, Map, Opaque, Ref, Seq, Tree
+from nemo_partial_hydra.recipes.tree import SCALARS, Map, Opaque, Path, Ref, Seq, Tree
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
-from .compat import child_nodes, content, flag, own_node
+from .compat import child_nodes, content, flag, is_absent, own_node
 from .flags import PART_OF, UNSET
 from .live_objects import to_send
 
@@ -38,7 +39,7 @@ class _Nothing(enum.Enum):
 
 
 NOTHING: Any = _Nothing.NOTHING
-RAW_TEXT = re.compile(r"<raw \w+>$")  # what a config shows for an object as a whole
+RAW_TEXT = re.compile(r"<raw \w+>")  # what a config shows for an object as a whole
 DEFAULT, PART, RECIPE, OVERRIDE = "default", "part", "recipe", "override"
 UNTOUCHED = (DEFAULT, PART)
 
@@ -121,6 +122,33 @@ class Leaf(AnyNode):
                     return
                 self._set_value(held)
                 self.state = RECIPE if self.state in UNTOUCHED else self.state
+
+
+def refuse_shown(value: str, path: Path, root: Any = None, text: str = "") -> None:
+    """Refuse a text that only shows an object, where the object itself is wanted.
+
+    Parameters
+    ----------
+    value, path : the text, and where it stands.
+    root, text : the recipe's node and the reference that led to the value, where one did.
+
+    Raises
+    ------
+    ValidationError
+        With the path.
+    """
+    if root is None and RAW_TEXT.fullmatch(value):
+        what = f"{value} stands for an object that only the config itself held, before it was made text or plain data"
+        raise ValidationError(placed(path, what))
+    shown = set(RAW_TEXT.findall(value))
+    stack = [root._get_root()] if shown and root is not None else []
+    while stack:
+        for _, child in child_nodes(stack.pop()):
+            if isinstance(child, Leaf) and isinstance(child.exact, Opaque) and content(child) in shown:
+                what = f"{text} makes a text of {content(child)}, an object that has none; refer to it as a whole, and"
+                raise ValidationError(placed(path, f"{what} from its own recipe only, or make it a run.Config"))
+            if isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
+                stack.append(child)
 
 
 class DefaultNode(DictConfig):

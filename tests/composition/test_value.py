@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -258,6 +259,41 @@ def test_an_object_as_a_whole_is_not_its_text() -> None:
     with pytest.raises(nph.ValidationError, match="a: <raw object> stands for an object that only the config"):
         built(OmegaConf.to_container(config))
     assert type(built(copy.deepcopy(config)).a) is object
+
+
+@pytest.mark.parametrize("text", ["a ${one.a}", "${one.a}", "${.c}", "${oc.decode:'\"${one.a}\"'}"])
+def test_a_reference_makes_no_text_of_an_object(text: str) -> None:
+    """Within its recipe a whole reference is the object; anywhere else it would silently be what a config shows."""
+    config = OmegaConf.create({
+        "one": nph.to_config(run.Partial(t.untyped, a=nph.raw(object()), b=3)),
+        "two": nph.to_config(run.Partial(t.untyped, a=4, c="")),
+    })  # fmt: skip
+    config.two.c = "${one.a}"
+    config.two.b = text
+    with pytest.raises(nph.ValidationError, match=r"^two\.[bc]: \S.* makes a text of <raw object>, an object that has"):
+        nph.build(config.two)
+    config.one.b = "${.a}"
+    made = built(config.one)
+    assert made.b is made.a
+    config.two.b = config.two.c = "<raw object>"
+    assert built(config.two).b == "<raw object>", "a text that is only alike"
+
+
+def test_errors_about_a_part_of_a_config_name_the_path_from_its_root() -> None:
+    targets = "tests.support.targets"
+    inner = {"_target_": f"{targets}.keywords", "x": "many"}
+    wrong: dict[str, tuple[str, Any]] = {
+        "an unknown name": ("nope", 1),
+        "a type": ("b", inner),
+        "a reference": ("a", "${gone}"),
+        "a target that is not allowed": ("c", {"_target_": "shop.Net"}),
+    }
+    for what, (key, value) in wrong.items():
+        config = OmegaConf.create({"apps": [{"it": {"_target_": f"{targets}.untyped", key: value}}]})
+        below = {"a type": ".x"}.get(what, "")
+        for call in (nph.build, nph.run):
+            with pytest.raises(nph.RecipeError, match=rf"^apps\.0\.it\.{key}{re.escape(below)}: "):
+                call(config.apps[0].it, allow=["tests"])
 
 
 def reduced(error: Exception) -> Any:
