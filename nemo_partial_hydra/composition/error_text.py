@@ -160,7 +160,13 @@ def _foreign(error: BaseException) -> str:
         text = word(match) if match else None
         if text is not None:
             return text
+    if isinstance(error, AssertionError) and re.match("assert |$", str(error)):  # pytest writes the check itself
+        return _own_check(error)
     name = "" if isinstance(error, (ValueError, TypeError, RuntimeError)) else f"{type(error).__name__}: "
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "_create_defaults_list" and isinstance(frame.f_locals.get("config_path"), str):
+            said = re.sub(r"^In \S*: | in defaults (?=:)", "", str(error))
+            return f"{frame.f_locals['config_path'].removesuffix('.yaml')}.yaml: defaults: {said}"
     given = shlex.join(sys.argv[1:])
     return f"{name}{error}" + (f" (command line: {given})" if given else "")
 
@@ -201,6 +207,21 @@ def merged_into_reference(error: BaseException) -> bool:
     found = find(error, AssertionError)
     frames = traceback.extract_tb(found.__traceback__) if found is not None else []
     return bool(frames) and frames[-1].name == "update" and "omegaconf" in frames[-1].filename
+
+
+def _own_check(error: AssertionError) -> str:
+    """Word a check inside of Hydra or OmegaConf, which says nothing: of which config it was, as far as can be seen."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    parents = [found for frame in frames if hasattr(found := frame.f_locals.get("parent"), "get_config_path")]
+    where = f"in {parents[-1].get_config_path()}: " if parents else ""
+    for frame in reversed(frames):
+        early, late = (frame.f_locals.get(name) for name in ("last_override_seen", "d"))
+        if frame.f_code.co_name == "_update_overrides" and early is not None and late is not None:
+            what = f"'override {early.get_override_key()}' stands before '{late.get_override_key()}'"
+            return f"{where}{what} in the defaults list; overrides must be at its end"
+    last = frames[-1].f_code
+    what = f"a check inside of {os.path.basename(last.co_filename)} ({last.co_name}) failed"
+    return f"{where}{what}, which says no more; what it reads is often a defaults list that is not in order"
 
 
 def _over_reference() -> str | None:

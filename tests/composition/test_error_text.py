@@ -175,6 +175,14 @@ FILES: list[tuple[str, str, str, list[str]]] = [
     ("no mapping either", "config", "3\n", ["config.yaml: a config file is a mapping or a list, got 3"]),
     ("control character", "config", f"{TRAIN}name: \0\n", ["config.yaml", "unacceptable character"]),
     ("bad defaults", "config", f"defaults: 3\n{TRAIN}", ["config", "defaults"]),
+    ("a number for a default", "config", f"defaults: [3]\n{TRAIN}", ["config.yaml: defaults: Unsupported type: int"]),
+    ("two keys", "config", f"defaults: [{{a: b, c: d}}]\n{TRAIN}", ["config.yaml: defaults: Too many keys in default"]),
+    (
+        "override before a list",
+        "config",
+        f"defaults: [{{override opt: [sgd]}}, {{opt: [sgd, adam]}}, _self_]\n{TRAIN}",
+        ["in config: 'override opt' stands before 'opt' in the defaults list; overrides must be at its end"],
+    ),
     ("unknown default", "config", f"defaults: [_self_, {{opt: nope}}]\n{TRAIN}", ["'opt/nope'", "adam", "sgd"]),
 ]
 
