@@ -113,8 +113,10 @@ def explain(error: BaseException) -> str | None:
     through = _through_reference(error, inner)
     if through is not None:
         return through
-    given = re.search(r"To append to your config use \+[^=]*=(.*)", str(error))
-    text = _place(inner, given.group(1) if given else None)
+    given = re.search(r"To append to your config use (\+[^=]*)=(.*)", str(error))
+    text = _place(inner, given.group(2) if given else None)
+    if given and given.group(2).startswith("{") and "; to add it: +" in text:  # what lies below is part of the value
+        text = f"{text.partition('; to add it: +')[0]}; to add it: {given.group(1)}={given.group(2)}"
     head = str(error).strip().splitlines()[0] if error is not inner and str(error).strip() else ""
     if head.startswith("In '"):
         return f"{head.partition(':')[0]}: {text}"
@@ -191,6 +193,14 @@ def _deleted_element(match: re.Match[str]) -> str | None:
     return None
 
 
+def _dict_over_null(match: re.Match[str]) -> str | None:
+    """Word a dict over the null of a dataclass, which Hydra takes from 1.4 on."""
+    words = [word.lstrip("+").partition("=")[0] for word in sys.argv[1:] if "=" in word]
+    path = match.group(1) or next((word.rpartition(".")[0] for word in words if "." in word), "")
+    text = "it is null in a dataclass of the config, where this Hydra puts no dict; say it in a file, or have it {} there"
+    return f"{path}: {text}" if path else None
+
+
 def _no_choice(match: re.Match[str]) -> str | None:
     """Word a value for a config group that is no name of an option."""
     for key, _, value in (argument.lstrip("+").partition("=") for argument in sys.argv[1:]):
@@ -237,6 +247,7 @@ _FOREIGN: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (r"^Index '(.*)' \(str\) is not an int|^invalid literal for int\(\) with base 10: '(.*)'", _in_list),
     (r"^list indices must be integers", _deleted_element),
     (r"^Config group override must be", _no_choice),
+    (r"^'NoneType' object has no attribute 'get'\n +full_key: (\S+)|^Unexpected type for root: NoneType", _dict_over_null),
     (r"^Expecting one subcommand", lambda match: "--shell-completion takes install=, uninstall= or query= and a shell"),
     (r"^Error parsing line ''|^COMP_LINE$|^'COMP_LINE'$", lambda match: "query= is for shells: COMP_LINE is not set"),
     (r"^Only one of --run.*$", lambda match: match.group().replace("shell_completion", "shell-completion")),
