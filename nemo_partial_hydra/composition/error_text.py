@@ -222,7 +222,8 @@ def merged_into_reference(error: BaseException) -> bool:
 def _own_check(error: AssertionError) -> str:
     """Word a check inside of Hydra or OmegaConf, which says nothing: of which config it was, as far as can be seen."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    parents = [found for frame in frames if hasattr(found := frame.f_locals.get("parent"), "get_config_path")]
+    locals_: list[Any] = [frame.f_locals.get("parent") for frame in frames]
+    parents = [found for found in locals_ if hasattr(found, "get_config_path")]
     where = f"in {parents[-1].get_config_path()}: " if parents else ""
     for frame in reversed(frames):
         early, late = (frame.f_locals.get(name) for name in ("last_override_seen", "d"))
