@@ -197,7 +197,7 @@ def _dict_over_null(match: re.Match[str]) -> str | None:
     """Word a dict over the null of a dataclass, which Hydra takes from 1.4 on."""
     words = [word.lstrip("+").partition("=")[0] for word in sys.argv[1:] if "=" in word]
     path = match.group(1) or next((word.rpartition(".")[0] for word in words if "." in word), "")
-    text = "it is null in a dataclass of the config, where this Hydra puts no dict; say it in a file, or have it {} there"
+    text = "it is null in a dataclass of the config, where this Hydra puts no dict; make it {} or set it in a file"
     return f"{path}: {text}" if path else None
 
 
@@ -248,7 +248,7 @@ _FOREIGN: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (r"^Index '(.*)' \(str\) is not an int|^invalid literal for int\(\) with base 10: '(.*)'", _in_list),
     (r"^list indices must be integers", _deleted_element),
     (r"^Config group override must be", _no_choice),
-    (r"^'NoneType' object has no attribute 'get'\n +full_key: (\S+)|^Unexpected type for root: NoneType", _dict_over_null),
+    (r"^'NoneType' object has no attribute 'get'\n +full_key: (\S+)|^Unexpected type for root: None", _dict_over_null),
     (r"^Expecting one subcommand", lambda match: "--shell-completion takes install=, uninstall= or query= and a shell"),
     (r"^Error parsing line ''|^COMP_LINE$|^'COMP_LINE'$", lambda match: "query= is for shells: COMP_LINE is not set"),
     (r"^Only one of --run.*$", lambda match: match.group().replace("shell_completion", "shell-completion")),

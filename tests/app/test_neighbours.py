@@ -1,4 +1,4 @@
-"""Other packages for Hydra beside this one: configs that hydra-zen makes, logs that hydra-colorlog colours."""
+"""Other packages beside this one: configs of hydra-zen, logs of hydra-colorlog, processes that Lightning starts."""
 
 from __future__ import annotations
 
@@ -111,3 +111,57 @@ def test_logs_are_coloured_by_hydra_colorlog(app: App) -> None:
     assert "\x1b[32mINFO" in coloured.out
     assert "\x1b" not in plain.out
     assert "it runs" in plain.out
+
+
+WORK = """
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+
+class Model(LightningModule):
+    def __init__(self, lr: float = 0.1):
+        super().__init__()
+        self.layer, self.lr = torch.nn.Linear(2, 1), lr
+
+    def training_step(self, batch: Any, index: int) -> Any:
+        return self.layer(batch[0]).sum()
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=self.lr)
+
+def fit(model: Model, trainer: Trainer, note: str = "") -> None:
+    data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(8, 2)), batch_size=2)
+    trainer.fit(model, data)
+    print(f"RANK {trainer.global_rank} of {trainer.world_size}: {model.lr} {note}", flush=True)
+"""
+DDP = """
+import nemo_run as run
+from lightning import Trainer
+
+import nemo_partial_hydra as nph
+import work
+
+SETTINGS = dict(accelerator="cpu", max_steps=2, logger=False, enable_checkpointing=False, enable_progress_bar=False)
+trainer = run.Config(Trainer, strategy="ddp", devices=2, **SETTINGS)
+nph.store(run.Partial(work.fit, model=run.Config(work.Model), trainer=trainer), group="fit", name="ddp")
+
+
+@nph.main(config_path=None, allow=["work"])
+def main(cfg):
+    nph.run(cfg.fit)
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.nemo
+def test_the_processes_that_lightning_starts_have_the_same_recipe(tmp_path: Path) -> None:
+    app = App(tmp_path / "app", {}, script=DDP, modules={"work": WORK})
+    done = app.run("+fit=ddp", "fit.model.lr=0.5", "fit.note='it\\'s \\${x}, a \"b\"'")
+    assert done.code == 0, done.err
+    found = sorted(line for line in done.out.splitlines() if line.startswith("RANK"))
+    assert found == [f'RANK {rank} of 2: 0.5 it\'s ${{x}}, a "b"' for rank in range(2)]
+    assert len(list(app.folder.rglob("overrides.yaml"))) == 1
