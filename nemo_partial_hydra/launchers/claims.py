@@ -78,6 +78,7 @@ def claimed(
     progress: Progress | None = None,
     cluster_name: str | None = None,
     batches: Sequence[Batch] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[SubmissionPaths, Submission]]:
     """Claim jobs for a new submission and say that they are submitted; give them back if they could not be sent.
 
@@ -85,7 +86,8 @@ def claimed(
     ----------
     pinned : the digests of the jobs' files, for the record.
     progress : which jobs the cluster has, or may have; the others are given back.
-    cluster_name, batches : where the jobs are sent, and what their arrays are marked with; for the record.
+    cluster_name, batches, environment : where the jobs are sent, what their arrays are marked with, and what variables
+        of the shell have added; for the record.
     """
     progress = progress or Progress()
     taken: dict[JobPaths, Taken] = {}
@@ -98,7 +100,7 @@ def claimed(
         jobs = [SentJob(subdir_of(sweep, job), attempt, digest=(pinned or {}).get(job)) for job, attempt in chosen]
         submission = dataclasses.replace(
             _intended(sweep, paths, settings), jobs=tuple(jobs), after=after, cluster_name=cluster_name,
-            batches=tuple(batches),
+            batches=tuple(batches), environment=environment or {},
         )  # fmt: skip
         write_submission(paths, submission)
         # Of two submissions at once the one that has the first job goes on: else each could take some and both give up.

@@ -42,12 +42,15 @@ def text(
     if wrong:
         raise UsageError("\n".join(wrong))
     lines: list[str] = []
-    number, program = next_number(sweep), clusters.named(settings.cluster).programs[0]
+    cluster = clusters.named(settings.cluster)
+    number, program, shown = next_number(sweep), cluster.programs[0], ""
     for part in parts(len(jobs), max_array):
         shown = script(sweep, settings, len(part), number=number, after=after, clusters=clusters)
         if shown:
             of = f" of jobs {part.start} to {part.stop - 1}" if len(part) > 1 else ""
             lines += [f"# {program} script{of}", shown]
+    if shown and cluster.surroundings is not None:
+        lines += _surroundings(*cluster.surroundings(shown), program)
     lines += ["# variables of each task, besides those of the host and of SLURM", *_variables(settings), ""]
     for index, job in enumerate(jobs):
         said = shlex.join(overrides[index]) if index < len(overrides) else ""
@@ -55,6 +58,13 @@ def text(
         lines += _comment(f"job {index}{': ' if said else ''}{said}")
         lines += [shlex.join(command_of(settings, job, attempt, sweep.directory)), ""]
     return "\n".join(lines)
+
+
+def _surroundings(added: Mapping[str, str], against: Mapping[str, str], program: str) -> list[str]:
+    """Return what the variables of this shell add, and which of them the program does not get."""
+    lines = [f"# from this shell's environment: {name} adds {option}" for name, option in added.items()]
+    lines += [f"# not given to {program}: {name} ({option}), against the settings" for name, option in against.items()]
+    return [*lines, ""] if lines else []
 
 
 def _variables(settings: Settings) -> list[str]:

@@ -77,6 +77,7 @@ class Submission:
         of older versions.
     batches : the token of each array and how many of the jobs are in it, in their order; written before the cluster
         hears of any, so that an array whose id nobody has written down is found by it. None where there are no tokens.
+    environment : the variables of the shell that added to what the settings ask for, and the option of each.
     claiming : whether its jobs are still being claimed for it: it says nothing about them yet.
     origin : whether the record is known to be this user's own word.
     """
@@ -95,6 +96,7 @@ class Submission:
     settings: str | None = None
     cluster_name: str | None = None
     batches: Sequence[Batch] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     claiming: bool = False
     origin: Origin = field(default=MINE, compare=False)
 
@@ -145,6 +147,7 @@ _TEXT, _NUMBER = (str, type(None)), (int, type(None))
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "cluster": (str,), "name": (str,), "created": (str,), "user": (str,), "host": (str,), "after": _TEXT,
     "directory": _TEXT, "folder": _TEXT, "pid": _NUMBER, "settings": _TEXT, "cluster_name": _TEXT, "claiming": (bool,),
+    "environment": (dict,),
 }  # fmt: skip
 # Both become arguments of the cluster's commands.
 _CLUSTER_NAME = re.compile(r"\w[\w.,-]{0,199}", re.ASCII)

@@ -84,7 +84,8 @@ def submit(
     batches = [(new_token(), size) for size in sizes] if cluster.find is not None else []
     progress, name = Progress(), report.cluster_name
     with claimed(
-        sweep, chosen, settings, after, pinned, progress=progress, cluster_name=name, batches=batches
+        sweep, chosen, settings, after, pinned, progress=progress, cluster_name=name, batches=batches,
+        environment=report.environment,
     ) as (paths, submission):  # fmt: skip
         if cluster.run is not None:
             return submission

@@ -7,6 +7,7 @@ May import: what the launchers may. Outside of this folder nothing knows which c
 | what is a cluster | ``base`` |
 | which clusters are there | ``registry`` |
 | what do submitit's executors have in common | ``executor`` |
+| which job is this process inside of; what do started programs get | ``allocation``, ``variables`` |
 | SLURM | ``slurm`` |
 | this machine | ``local`` |
 """

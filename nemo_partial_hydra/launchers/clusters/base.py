@@ -80,6 +80,11 @@ Find = Callable[[Sequence[str], "str | None", str], Found]
 """Finds arrays by their tokens, the name of their cluster, and the time when they were sent."""
 
 
+Surroundings = Callable[[str], tuple[Mapping[str, str], Mapping[str, str]]]
+"""Returns the variables that add to what a script asks for, and those that would contradict it, which are kept from the
+program that sends it; each with the option that it stands for."""
+
+
 @dataclass(frozen=True)
 class Running:
     """A submission whose jobs this process runs itself; ``tasks`` are called in processes of their own."""
@@ -267,6 +272,10 @@ class Cluster(Protocol):
 
     def script(self, array: Array) -> str:
         """Return the batch script of an array, exactly as it is sent; empty where there is none."""
+
+    @property
+    def surroundings(self) -> Surroundings | None:
+        """What tells which variables of this process count, of those that its program for submitting reads."""
 
     def submit(self, array: Array) -> list[JobId]:
         """Send jobs; return their ids in the same order.

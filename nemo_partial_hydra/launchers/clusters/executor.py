@@ -9,13 +9,11 @@ import os
 import shlex
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from nemo_partial_hydra.launchers.settings import Settings
 
-__all__ = ("VERSION", "DelayedSubmission", "JobPaths", "LocalExecutor", "SlurmExecutor", "host_python", "variables")
+__all__ = ("VERSION", "DelayedSubmission", "JobPaths", "LocalExecutor", "SlurmExecutor", "host_python")
 
 # submitit configures logging when it is imported, and that closes every handler of the process: the log file of who
 # uses this package as a library, or a stream that absl writes to. With this variable it does not.
@@ -44,18 +42,3 @@ def host_python(settings: Settings) -> str:
     # A source tree: the job's process must find it too, wherever the launching one had it from.
     known = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     return shlex.join(["env", f"PYTHONPATH={os.pathsep.join(dict.fromkeys([root, *known]))}", python])
-
-
-@contextmanager
-def variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of this process, which is how ``sbatch`` hands them to the jobs."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

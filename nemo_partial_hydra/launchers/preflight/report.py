@@ -5,6 +5,7 @@ May import: the standard library only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nemo_partial_hydra.errors import ClusterError, RecipeError, UsageError
@@ -24,6 +25,9 @@ class Report:
     """The name of the cluster that takes the jobs, where it has one."""
     plain: bool = False
     """Whether the cluster takes no comments, in which arrays are marked elsewhere."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The variables of this process that add to what the settings ask for, and the option that each stands for."""
 
     def check(self) -> None:
         """Raise everything that was found as one error.

@@ -60,7 +60,7 @@ class Pbs:
     """The scheduler."""
 
     name, launcher, title, programs, run = "pbs", "fake_pbs", "PBS", ("qsub", "qdel"), None
-    find = None
+    find = surroundings = None
 
     def preflight(self, settings: Settings, directory: str, script: Callable[[], str], report: Report) -> None:
         if settings.resource("nodes", 1) > 1:

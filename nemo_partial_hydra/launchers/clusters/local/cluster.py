@@ -46,7 +46,7 @@ class Local:
     launcher = "submitit_apptainer_local"
     title = "this machine"
     programs = ("", "kill")
-    find = None
+    find = surroundings = None
 
     def run(self, running: Running, ended: Ended, look: Callable[[], None]) -> Submission:
         """Run the jobs of a submission and wait for them."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import signal
 import threading
 import time
@@ -18,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
 from nemo_partial_hydra.jobs.layout import JobPaths
+from nemo_partial_hydra.launchers.clusters import allocation
 from nemo_partial_hydra.launchers.clusters.base import Ended, Running
+from nemo_partial_hydra.launchers.clusters.variables import variables
 from nemo_partial_hydra.launchers.records import Submission, write_submission
 from nemo_partial_hydra.launchers.settings import Settings
 
@@ -37,13 +40,12 @@ def run(given: Running, ended: Ended, look: Callable[[], None]) -> Submission:
     ended : called for every job that has ended.
     look : called between the looks at the processes.
     """
-    from nemo_partial_hydra.launchers.clusters.executor import variables
-
     sent = given.submission
     executor = _executor(given.settings, Path(str(sent.folder)))
     chosen = [(paths, job.attempt) for paths, job in zip(given.jobs, sent.jobs, strict=True)]
     waiting, running = list(range(len(chosen))), dict[int, Any]()
-    with variables(given.secrets), _terminable():
+    outer = allocation.outer(os.environ, within=True)
+    with variables({**dict.fromkeys(outer), **given.secrets}), _terminable():
         try:
             while waiting or running:
                 while waiting and len(running) < given.settings.resource("array_parallelism", 1):

@@ -5,6 +5,7 @@ May import: the standard library; submitit, inside functions.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -17,11 +18,12 @@ from nemo_partial_hydra.errors import ClusterError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import SLURM, JobId, folded
 from nemo_partial_hydra.launchers.clusters.base import Array, Found, Refusal, Subject
+from nemo_partial_hydra.launchers.clusters.variables import variables
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.messages import say
 
-from . import answers, commands, identity, queue, sending, tokens
+from . import answers, commands, environment, identity, queue, sending, tokens
 from .commands import Ask
 
 if TYPE_CHECKING:
@@ -72,10 +74,13 @@ class Slurm:
         """Return the batch script that submitit writes."""
         return self._executor(array).script(array.count, array.token or tokens.PLACEHOLDER)
 
+    def surroundings(self, script: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Tell the ``SBATCH_*`` of this shell that count from those that do not."""
+        found = environment.surroundings(script, os.environ)
+        return found.added, found.against
+
     def submit(self, array: Array) -> list[JobId]:
         """Send an array by submitit's script."""
-        from nemo_partial_hydra.launchers.clusters.executor import variables
-
         executor = self._executor(array)
         script = executor.write(array.tasks, array.token)
         sent = states.now()
@@ -83,9 +88,12 @@ class Slurm:
         def find() -> Found:
             return self.find([array.token], array.cluster_name, sent)
 
-        with variables(array.secrets):
+        text = executor.script(array.count, array.token)
+        left_out = environment.surroundings(text, os.environ).left_out
+        with variables({**dict.fromkeys(left_out), **array.secrets}):
             call = sending.Call(self.sbatch, find, self.sleep, self.waits)
-            made = sending.send(["sbatch", str(script)], call, lambda text: say(text, file=sys.stderr))
+            line = ["sbatch", *environment.options(text), str(script)]
+            made = sending.send(line, call, lambda text: say(text, file=sys.stderr))
         executor.named(script, made.job)
         name = made.cluster_name or array.cluster_name
         numbers = range(array.count) if array.count > 1 else [None]

@@ -111,6 +111,8 @@ def slurm(
     name = f"{settings.name}.{token}" if plain else settings.name
     if not plain and "comment" not in {*given, *extra}:
         given["comment"] = token
+    if "export" not in {*given, *extra}:
+        extra["export"] = "ALL"  # secrets travel so, whatever SBATCH_EXPORT says
     if settings.host_lines:
         given["setup"] = list(settings.host_lines)
     if settings.tasks > 1:

@@ -5,15 +5,17 @@ May import: the standard library only. Nothing is written: ``sbatch --test-only`
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Iterable
 
+from nemo_partial_hydra.launchers.clusters.variables import variables
 from nemo_partial_hydra.launchers.preflight import host
 from nemo_partial_hydra.launchers.preflight.report import Report, spell_setting
 from nemo_partial_hydra.launchers.settings import Settings
 
-from . import commands, identity, resources
+from . import commands, environment, identity, resources
 from .commands import Ask
 
 _NOT_NOW = "Requested node configuration is not available"
@@ -41,6 +43,7 @@ def preflight(settings: Settings, directory: str, script: Callable[[], str], rep
     report.cluster_name = given or identity.read_name(config)
     if given is not None and not reach:
         return
+    settings = _with_partition(settings)
     impossible, waits = resources.mistakes(settings, partitions, nodes)
     report.faults(impossible)
     report.notes += waits
@@ -48,7 +51,13 @@ def preflight(settings: Settings, directory: str, script: Callable[[], str], rep
     _look_from_nodes(settings, directory, [node for node in nodes if names & {*node.partitions}], report)
     if impossible or report.usage:
         return  # sbatch would say the same in other words, or stumble over the same mistake
-    answer = _tested(settings, script(), report, ask)
+    text = script()
+    found = environment.surroundings(text, os.environ)
+    report.environment = found.added
+    if found.added:
+        report.notes.append(f"from this shell's environment: {', '.join(f'{n} ({o})' for n, o in found.added.items())}")
+    with variables(dict.fromkeys(found.left_out)):
+        answer = _tested(settings, text, report, ask)
     if answer.code == 127:
         report.faults([("", "sbatch is not on PATH: submit from a host of the cluster")])
     elif answer.no_controller:
@@ -59,15 +68,24 @@ def preflight(settings: Settings, directory: str, script: Callable[[], str], rep
         report.faults([("", f"SLURM would not take the job: {commands.refusal(answer.complaint)}")])
 
 
+def _with_partition(settings: Settings) -> Settings:
+    """Return the settings with the partition that ``sbatch`` takes from this shell, where they have none."""
+    named = os.environ.get("SBATCH_PARTITION")
+    if not named or settings.resources.get("partition"):
+        return settings
+    return dataclasses.replace(settings, resources={**settings.resources, "partition": named})
+
+
 def _tested(settings: Settings, text: str, report: Report, ask: Ask) -> commands.Answer:
     """Let SLURM read the script; where it forbids the comment that is ours, note so and have it read without."""
-    answer = ask(["sbatch", "--test-only"], text)
+    answer = ask(["sbatch", *environment.options(text), "--test-only"], text)
     extra = settings.resources.get("additional_parameters") or {}
     own = settings.resources.get("comment") is not None or "comment" in extra
     if answer.code == 0 or own or "comment" not in answer.complaint.lower():
         return answer
     lines = [line for line in text.splitlines(keepends=True) if not line.startswith("#SBATCH --comment=")]
-    again = ask(["sbatch", "--test-only"], "".join(lines))
+    plain = "".join(lines)
+    again = ask(["sbatch", *environment.options(plain), "--test-only"], plain)
     report.plain = again.code == 0 or "comment" not in again.complaint.lower()
     return again if report.plain else answer
 
