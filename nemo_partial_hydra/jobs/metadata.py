@@ -75,7 +75,9 @@ def git_of(directory: str) -> Mapping[str, Any] | None:
     """Return the commit that a directory is at, and whether tracked files differ from it; None outside of git."""
 
     def git(*arguments: str) -> str | None:
-        command = ["git", "-C", directory, *arguments]
+        # What a repository's own settings would start is left alone, and its index as it is.
+        command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
+        command += ["-C", directory, *arguments]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired):
@@ -85,7 +87,7 @@ def git_of(directory: str) -> Mapping[str, Any] | None:
     commit = git("rev-parse", "HEAD")
     if commit is None:
         return None
-    changes = git("status", "--porcelain", "--untracked-files=no")
+    changes = git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 

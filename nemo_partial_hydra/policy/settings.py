@@ -32,6 +32,10 @@ def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
                     yield (*here, key), value
                 if key == "custom_search_space" and isinstance(value, str) and _below(here, _MADE):
                     yield (*here, key), value
+                if (
+                    key == "filename" and here[-2:-1] == ("handlers",) and not _log(value)
+                ):  # its class may be another file's
+                    yield (*here, key), Argument("filename", ".".join(map(str, here)), _WRITTEN)
                 risk = risk_of(str(key)) if here[-2:] == ("job", "env_set") else None
                 if risk is not None:
                     yield (*here, key), Argument(str(key), "hydra.job.env_set", risk)
@@ -39,6 +43,20 @@ def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield here, node.removeprefix("ext://")
         elif _refers(node) and here[:1] == (HYDRA,) and _written_out(here):
             yield here, Argument(str(here[-1]), ".".join(map(str, here[:-1])) or HYDRA, _WRITE_OUT)
+
+
+_LOGS = (".log", ".out", ".err", ".jsonl")
+_WRITTEN = f"is a file that a log would be written into, and no name of a log ({', '.join(_LOGS)})"
+
+
+def _handler(here: Path) -> bool:
+    """Whether a node is a handler of ``logging``; another file may have said of which class."""
+    return here[-2:-1] == ("handlers",) and isinstance(here[-1], str)
+
+
+def _log(value: Any) -> bool:
+    """Whether a handler's file is a log by its name: what is written there may be words that a shell or pip obeys."""
+    return isinstance(value, str) and value.endswith(_LOGS)
 
 
 _WRITE_OUT = "is a reference to what is called or set, which has to be written out here"
@@ -66,7 +84,7 @@ def unsettled(data: Any, place: Path) -> bool:
 def logging_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield what of :func:`settings_in` does harm in any file, since a defaults list may put it below ``hydra``."""
     for where, found in settings_in(data, path):
-        if where[-1] != TARGET and not isinstance(found, Argument):
+        if where[-1] != TARGET and (not isinstance(found, Argument) or where[-1] == "filename"):
             yield where, found
 
 

@@ -37,6 +37,10 @@ SETTINGS: dict[str, Any] = {
     "log class": "hydra: {job_logging: {handlers: {x: {class: mine.Handler}}}}",
     "log object": "hydra: {hydra_logging: {handlers: {x: {stream: 'ext://os.environ'}}}}",
     "log sender": "hydra: {job_logging: {handlers: {x: {class: logging.handlers.SocketHandler}}}}",
+    "log into a file of a shell": "hydra: {job_logging: {handlers: {file: {filename: '${oc.env:HOME}/.bashrc'}}}}",
+    "log by a reference": "hydra: {job_logging: {handlers: {file: {filename: '${mine}'}}}}",
+    "log of Hydra's own": "hydra: {hydra_logging: {handlers: {x: {class: logging.FileHandler, filename: ~/x.pth}}}}",
+    "log placed below hydra": "handlers: {x: {'()': logging.FileHandler, filename: requirements.txt}}",
     "placed below hydra by a defaults list": "handlers: {x: {'()': subprocess.getoutput, cmd: id}}",
     "environment": "hydra: {job: {env_set: {LD_PRELOAD: ./x.so}}}",
 }
@@ -46,7 +50,12 @@ hydra:
   job: {chdir: true, env_set: {OMP_NUM_THREADS: '1'}}
   job_logging:
     formatters: {simple: {format: '%(message)s'}, colour: {'()': colorlog.ColoredFormatter}}
-    handlers: {console: {class: logging.StreamHandler, stream: 'ext://sys.stdout', formatter: simple}}
+    handlers:
+      console: {class: logging.StreamHandler, stream: 'ext://sys.stdout', formatter: simple}
+      file: {class: logging.FileHandler, filename: '${hydra.runtime.output_dir}/${hydra.job.name}.log'}
+      other: {class: logging.handlers.RotatingFileHandler, filename: /scratch/logs/steps.jsonl, maxBytes: 1000}
+filename: data/train.txt
+handlers: [{filename: data.bin}]
 class: mine.Handler
 """
 
