@@ -49,9 +49,9 @@ _LOGS = (".log", ".out", ".err", ".jsonl")
 _WRITTEN = f"is a file that a log would be written into, and no name of a log ({', '.join(_LOGS)})"
 
 
-def _handler(here: Path) -> bool:
-    """Whether a node is a handler of ``logging``; another file may have said of which class."""
-    return here[-2:-1] == ("handlers",) and isinstance(here[-1], str)
+def _handler(node: Mapping[Any, Any], here: Path) -> bool:
+    """Whether a node is a handler of ``logging``, of which another file may have said the class; none has a target."""
+    return here[-2:-1] == ("handlers",) and TARGET not in node
 
 
 def _log(value: Any) -> bool:
