@@ -32,9 +32,7 @@ def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
                     yield (*here, key), value
                 if key == "custom_search_space" and isinstance(value, str) and _below(here, _MADE):
                     yield (*here, key), value
-                if (
-                    key == "filename" and here[-2:-1] == ("handlers",) and not _log(value)
-                ):  # its class may be another file's
+                if key == "filename" and _handler(node, here) and not _log(value):
                     yield (*here, key), Argument("filename", ".".join(map(str, here)), _WRITTEN)
                 risk = risk_of(str(key)) if here[-2:] == ("job", "env_set") else None
                 if risk is not None:
