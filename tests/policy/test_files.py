@@ -55,7 +55,7 @@ hydra:
       file: {class: logging.FileHandler, filename: '${hydra.runtime.output_dir}/${hydra.job.name}.log'}
       other: {class: logging.handlers.RotatingFileHandler, filename: /scratch/logs/steps.jsonl, maxBytes: 1000}
 filename: data/train.txt
-handlers: [{_target_: tests.support.targets.untyped, filename: data.bin}]
+handlers: [{_target_: torch.nn.Linear, filename: data.bin}]
 class: mine.Handler
 """
 
