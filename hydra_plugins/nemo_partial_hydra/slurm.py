@@ -61,6 +61,8 @@ class SubmititApptainerConf(SlurmQueueConf or object):  # type: ignore[misc]
     # where submitit keeps its files; null: submissions/<n>/submitit in the sweep's directory
     submitit_folder: str | None = None
     apptainer: ApptainerConf = field(default_factory=ApptainerConf)
+    # so many jobs are in the queue at once: the launcher stays until all were sent; null: all at once
+    max_queued: int | None = None
     # true: return after submission, false: wait; null: true unless the sweeper needs the results
     detach: bool | None = None
     # print what would be submitted, and submit nothing

@@ -11,6 +11,7 @@ functions.
 | what can go wrong before a submission | ``preflight`` |
 | how are jobs claimed, submitted to any cluster, and recorded | ``claims``, ``submit``, ``records`` |
 | what became of a submission that was cut off | ``adoption`` |
+| send jobs as there comes room for them | ``follow`` |
 | what would be submitted | ``dry_run`` |
 | what is a cluster, and which are there | ``clusters`` |
 | how does a job run in its container | ``container`` |

@@ -45,10 +45,12 @@ class Progress:
     ----------
     ids : what the cluster calls the jobs that were sent, in their order.
     count : how many jobs it has, or may have: these are not given back, whatever happens.
+    batches : the token of each array and how many of the jobs are in it, as they are sent.
     """
 
     ids: list[JobId] = field(default_factory=list)
     count: int = 0
+    batches: Sequence[Batch] = ()
 
 
 def submitit_folder(paths: SubmissionPaths, settings: Settings) -> Path:
@@ -77,7 +79,6 @@ def claimed(
     *,
     progress: Progress | None = None,
     cluster_name: str | None = None,
-    batches: Sequence[Batch] = (),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[SubmissionPaths, Submission]]:
     """Claim jobs for a new submission and say that they are submitted; give them back if they could not be sent.
@@ -85,9 +86,8 @@ def claimed(
     Parameters
     ----------
     pinned : the digests of the jobs' files, for the record.
-    progress : which jobs the cluster has, or may have; the others are given back.
-    cluster_name, batches, environment : where the jobs are sent, what their arrays are marked with, and what variables
-        of the shell have added; for the record.
+    progress : which arrays there are to be, and which jobs the cluster has, or may have; the others are given back.
+    cluster_name, environment : where the jobs are sent, and what variables of the shell have added; for the record.
     """
     progress = progress or Progress()
     taken: dict[JobPaths, Taken] = {}
@@ -100,7 +100,7 @@ def claimed(
         jobs = [SentJob(subdir_of(sweep, job), attempt, digest=(pinned or {}).get(job)) for job, attempt in chosen]
         submission = dataclasses.replace(
             _intended(sweep, paths, settings), jobs=tuple(jobs), after=after, cluster_name=cluster_name,
-            batches=tuple(batches), environment=environment or {},
+            batches=tuple(progress.batches), environment=environment or {},
         )  # fmt: skip
         write_submission(paths, submission)
         # Of two submissions at once the one that has the first job goes on: else each could take some and both give up.
@@ -113,6 +113,7 @@ def claimed(
         # In their order, whichever was claimed first.
         give_back([taken[job] for job, _ in chosen[progress.count :] if job in taken])
         if progress.count and submission is not None:
+            submission = dataclasses.replace(submission, batches=progress.batches)
             keep_only(paths, submission, progress.ids, range(progress.count))
         else:
             withdraw(paths)

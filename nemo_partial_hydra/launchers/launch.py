@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
-from nemo_partial_hydra.errors import JobFailed, RecipeError, UsageError
+from nemo_partial_hydra.errors import ClusterError, JobFailed, RecipeError, UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
@@ -100,9 +100,14 @@ def launch(
     report.check()
     digests = write_sweep(made, config)
     sent = send.send(sweep, jobs, settings, secrets, digests=digests, report=report)
-    if detach:
-        return made.returns([job.spelled for job in sent.jobs])
-    return _ended(made, jobs)
+    if not detach:
+        return _ended(made, jobs)
+    ids = [job.spelled for each in sent for job in each.jobs]
+    returns = list(made.returns([*ids, *[""] * (len(jobs) - len(ids))]))
+    for job, each in list(zip(jobs, returns, strict=True))[len(ids) :]:
+        each.status = JobStatus.FAILED
+        each.return_value = ClusterError(f"{job.directory}: was not sent: {sent[-1].left}")
+    return returns
 
 
 def _needed(made: FrozenSweep) -> dict[str, Any]:

@@ -80,6 +80,7 @@ class Submission:
     environment : the variables of the shell that added to what the settings ask for, and the option of each.
     claiming : whether its jobs are still being claimed for it: it says nothing about them yet.
     origin : whether the record is known to be this user's own word.
+    left : why not all jobs were sent that were to be; not in the record, which has those that were.
     """
 
     number: int
@@ -99,6 +100,7 @@ class Submission:
     environment: Mapping[str, str] = field(default_factory=dict)
     claiming: bool = False
     origin: Origin = field(default=MINE, compare=False)
+    left: str = field(default="", compare=False)
 
     @property
     def arrays(self) -> list[str]:
@@ -114,7 +116,7 @@ class Submission:
 def write_submission(paths: SubmissionPaths, submission: Submission) -> None:
     """Write submission.json."""
     jobs = [{**vars(job), "id": job.id.record() if job.id else None} for job in submission.jobs]
-    data = {name: value for name, value in vars(submission).items() if name != "origin"}
+    data = {name: value for name, value in vars(submission).items() if name not in ("origin", "left")}
     _write(paths.root, paths.record, seal.SUBMISSION, {"format": FORMAT, **data, "jobs": jobs})
 
 

@@ -141,19 +141,21 @@ def refuse_exchanged(entries: Sequence[Entry]) -> None:
     problems.check(RefusedError)
 
 
-def send(retry: Retry) -> list[JobPaths]:
-    """Send the jobs, each group as one array; return those that were waited for."""
+def send(retry: Retry) -> tuple[list[JobPaths], bool]:
+    """Send the jobs, each group as one array; return those that were waited for, and whether all were sent."""
     waited: list[JobPaths] = []
     for group in retry.groups:
         names = ", ".join(entry.name for entry in group.entries[:12]) + (", ..." if len(group.entries) > 12 else "")
         say(f"Trying again: {names}", flush=True)
-        sending.send(
+        sent = sending.send(
             retry.sweep, group.jobs, group.settings, group.secrets, attempts=group.attempts, digests=group.digests,
             clusters=retry.clusters,
         )  # fmt: skip
         if sending.waited_for(group.settings, retry.clusters):
             waited += group.jobs
-    return waited
+        if sent[-1].left:
+            return waited, False
+    return waited, True
 
 
 @dataclass(frozen=True)

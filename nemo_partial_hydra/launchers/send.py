@@ -16,13 +16,27 @@ from nemo_partial_hydra.jobs.job import Head, read_head, read_job, refuse_other
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.messages import one_of, say
 
-from . import cancel, submit
+from . import arguments, cancel, follow, submit
 from .clusters.registry import CLUSTERS, Clusters
 from .preflight.report import Report
 from .records import Submission
 from .settings import Settings
 from .status.live import Board
 from .wait import attend
+
+
+def chosen(jobs: Sequence[JobPaths], numbers: Sequence[range]) -> list[JobPaths]:
+    """Return those of some jobs whose numbers are named; all where none are.
+
+    Raises
+    ------
+    UsageError
+        If a named one is not there.
+    """
+    if not numbers:
+        return list(jobs)
+    by_number = {head.num: job for job, head in zip(jobs, heads(jobs), strict=True)}
+    return [by_number[number] for number in arguments.chosen(numbers, list(by_number))]
 
 
 def ready(jobs: Sequence[JobPaths]) -> list[JobPaths]:
@@ -55,36 +69,88 @@ def send(
     digests: Mapping[JobPaths, str] | None = None,
     after: str | None = None,
     report: Report | None = None,
+    following: bool = False,
     clusters: Clusters = CLUSTERS,
-) -> Submission:
+) -> list[Submission]:
     """Submit jobs; wait for them where the settings or the cluster say so. What each came to is in its status.json.
+
+    Where a cluster takes no more, as many are sent as it takes; the others stay as they are, which is said.
+
+    Parameters
+    ----------
+    following : whether to stay until all were sent, as there comes room; so it is too where the settings have
+        ``max_queued``. Others are those of :func:`submit.submit`.
 
     Raises
     ------
     UsageError, ClusterError, RefusedError
         If nothing was submitted.
     KeyboardInterrupt
-        After saying how to cancel.
+        After saying how to cancel, or how to go on.
     """
-    sent = submit.submit(
-        sweep, jobs, settings, secrets=secrets, attempts=attempts, digests=digests, after=after, report=report,
-        clusters=clusters,
-    )  # fmt: skip
     queued = clusters.named(settings.cluster).run is None
-    if queued:
-        number = f"{len(sent.jobs)} job" + ("s" if len(sent.jobs) > 1 else "")
-        title = clusters.named(settings.cluster).title
-        say(f"Submitted {number} to {title} as {', '.join(sent.arrays)} ({sent.name}).")
-        say(f"  nemo-hydra status {shlex.quote(str(sweep.directory))}", flush=True)
-    if not waited_for(settings, clusters):
-        return sent
-    try:
-        with Board(jobs) as board:
-            return attend(sweep, sent, board, secrets=secrets, look=board.look, clusters=clusters)
-    except KeyboardInterrupt:
+    most = settings.resource("max_queued", 0) if queued else 0
+
+    def some(chosen: Sequence[JobPaths]) -> Submission:
+        return submit.submit(
+            sweep, chosen, settings, secrets=secrets, attempts=attempts, digests=digests, after=after, report=report,
+            clusters=clusters,
+        )  # fmt: skip
+
+    count = 0
+
+    def said(made: Submission) -> None:
+        nonlocal count
+        count += len(made.jobs)
         if queued:
-            stopped_waiting(sweep, sent, clusters)
-        raise
+            _say_sent(sweep, made, len(jobs) - count, clusters)
+
+    if queued and (following or most):
+        try:
+            sent = follow.follow(sweep, jobs, some, said, _say_waiting, most=most, clusters=clusters)
+        except KeyboardInterrupt:
+            if count < len(jobs):
+                say(f"\n{len(jobs) - count} jobs were not sent; the same command goes on", file=sys.stderr, flush=True)
+            raise
+    else:
+        sent = [some(jobs)]
+        said(sent[0])
+    if waited_for(settings, clusters):
+        _attend(sweep, sent, jobs, secrets, clusters)
+    return sent
+
+
+def _attend(
+    sweep: SweepPaths,
+    sent: Sequence[Submission],
+    jobs: Sequence[JobPaths],
+    secrets: Mapping[str, str],
+    clusters: Clusters,
+) -> None:
+    """Wait for what was sent."""
+    subdirs = {sweep.job(job.subdir).directory for made in sent for job in made.jobs}
+    with Board([job for job in jobs if job.directory in subdirs]) as board:
+        for made in sent:
+            try:
+                attend(sweep, made, board, secrets=secrets, look=board.look, clusters=clusters)
+            except KeyboardInterrupt:
+                if clusters.named(made.cluster).run is None:
+                    stopped_waiting(sweep, sent, clusters)
+                raise
+
+
+def _say_sent(sweep: SweepPaths, made: Submission, left: int, clusters: Clusters) -> None:
+    """Say what was sent, and what was not."""
+    number = f"{len(made.jobs)} job" + ("s" if len(made.jobs) > 1 else "")
+    say(f"Submitted {number} to {clusters.named(made.cluster).title} as {', '.join(made.arrays)} ({made.name}).")
+    say(f"  nemo-hydra status {shlex.quote(str(sweep.directory))}", flush=True)
+    if left and made.left:
+        later = "send them later by the same command, or stay with --follow"
+        say(f"{left} more jobs were not sent: {made.left}; {later}", file=sys.stderr, flush=True)
+
+
+def _say_waiting(why: str) -> None:
+    say(f"Nothing was sent yet: {why}; waiting for room (Ctrl-C stops that)", file=sys.stderr, flush=True)
 
 
 def waited_for(settings: Settings, clusters: Clusters = CLUSTERS) -> bool:
@@ -92,20 +158,21 @@ def waited_for(settings: Settings, clusters: Clusters = CLUSTERS) -> bool:
     return settings.detach is False or clusters.named(settings.cluster).run is not None
 
 
-def stopped_waiting(sweep: SweepPaths, sent: Submission, clusters: Clusters = CLUSTERS) -> None:
+def stopped_waiting(sweep: SweepPaths, sent: Sequence[Submission], clusters: Clusters = CLUSTERS) -> None:
     """Ask somebody at a terminal whether the jobs are to be cancelled; say how that is done otherwise."""
     where = shlex.quote(str(sweep.directory))
-    names = ", ".join(sent.arrays)
+    arrays = [array for made in sent for array in made.arrays]
+    names = ", ".join(arrays)
     if sys.stdin.isatty() and sys.stderr.isatty():
         try:
             answer = input(f"\nThe jobs go on ({names}). Cancel them? [y/N] ")
         except (EOFError, KeyboardInterrupt):
             answer = ""
         if answer.strip().lower() in ("y", "yes"):
-            subdirs = [job.subdir for job in sent.jobs]
+            subdirs = [job.subdir for made in sent for job in made.jobs]
             say("\n".join(cancel.cancel(str(sweep.directory), subdirs=subdirs, clusters=clusters).lines))
             return
-    by_hand = " ".join([clusters.named(sent.cluster).programs[1], *sent.arrays])
+    by_hand = " ".join([clusters.named(sent[0].cluster).programs[1], *arrays])
     say(
         f"\nThe jobs go on: {names}. To see them: nemo-hydra status {where}. To cancel them: nemo-hydra cancel {where} "
         f"(or {by_hand})",

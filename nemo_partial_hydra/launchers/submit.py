@@ -26,12 +26,12 @@ from .claims import (
     record_ids,
     submitit_folder,
 )
-from .clusters.base import Array, Cluster, Task, Unsettled
+from .clusters.base import Array, Cluster, Full, Task, Unsettled
 from .clusters.registry import CLUSTERS, Clusters
 from .parallel import together
 from .preflight import check as preflight
 from .preflight.report import Report
-from .records import Submission, new_token
+from .records import Batch, Submission, new_token, read_submission
 from .settings import Settings
 from .worker.task import JobTask
 
@@ -72,29 +72,28 @@ def submit(
         If a job was submitted or run already, or the key that tells own records from those of others is not safe.
     """
     refuse_foreign(sweep, jobs)
-    unsealed = seal.require_key()
+    unsealed, cluster = seal.require_key(), clusters.named(settings.cluster)
     report = report or check(sweep, settings, after, clusters)
     report.check()
-    cluster = clusters.named(settings.cluster)
     if unsealed:
         say(seal.note(unsealed), file=sys.stderr)
     chosen = [(job, (attempts or {}).get(job, 1)) for job in jobs]
     pinned = {job: (digests or {}).get(job) or file_digest(job) for job in jobs}
     sizes = [len(part) for part in parts(len(chosen), report.max_array)]
-    batches = [(new_token(), size) for size in sizes] if cluster.find is not None else []
-    progress, name = Progress(), report.cluster_name
-    with claimed(
-        sweep, chosen, settings, after, pinned, progress=progress, cluster_name=name, batches=batches,
-        environment=report.environment,
-    ) as (paths, submission):  # fmt: skip
-        if cluster.run is not None:
-            return submission
-        whole = Array(
-            settings, submitit_folder(paths, settings), len(chosen), tasks_of(paths, sweep, submission), after,
-            secrets=secrets or {}, cluster_name=name, plain=report.plain,
-        )  # fmt: skip
-        sent = _send(cluster, paths, submission, whole, report.max_array, progress)
-    together(lambda one: note_sent(*one), list(zip(jobs, sent.jobs, strict=True)))
+    progress = Progress(batches=[(new_token(), size) for size in sizes] if cluster.find is not None else [])
+    claims = claimed(
+        sweep, chosen, settings, after, pinned,
+        progress=progress, cluster_name=report.cluster_name, environment=report.environment,
+    )  # fmt: skip
+    try:
+        with claims as (paths, submission):
+            if cluster.run is not None:
+                return submission
+            whole = _whole(sweep, paths, settings, submission, secrets or {}, report)
+            sent = _send(cluster, paths, submission, whole, sizes, progress)
+    except Full as full:
+        sent = _partly(paths, progress, full)
+    together(lambda one: note_sent(*one), list(zip(jobs, sent.jobs, strict=False)))
     return sent
 
 
@@ -157,30 +156,85 @@ def parts(count: int, size: int) -> list[range]:
     return [range(low, high) for low, high in itertools.pairwise(bounds)]
 
 
+def _partly(paths: SubmissionPaths, progress: Progress, full: Full) -> Submission:
+    """Return the submission of those jobs that were sent before the cluster took no more."""
+    if not progress.ids:
+        raise Full(f"{full}\nNothing was submitted.", full.room) from None
+    return dataclasses.replace(read_submission(paths), left=str(full))
+
+
+def _whole(
+    sweep: SweepPaths,
+    paths: SubmissionPaths,
+    settings: Settings,
+    submission: Submission,
+    secrets: Mapping[str, str],
+    report: Report,
+) -> Array:
+    """Return all jobs of a submission as if one array had room for them."""
+    return Array(
+        settings, submitit_folder(paths, settings), len(submission.jobs), tasks_of(paths, sweep, submission),
+        submission.after, secrets=secrets, cluster_name=report.cluster_name, plain=report.plain,
+    )  # fmt: skip
+
+
 def _send(
-    cluster: Cluster, paths: SubmissionPaths, submission: Submission, whole: Array, size: int, progress: Progress
+    cluster: Cluster,
+    paths: SubmissionPaths,
+    submission: Submission,
+    whole: Array,
+    sizes: Sequence[int],
+    progress: Progress,
 ) -> Submission:
-    """Send the jobs in arrays of at most ``size``; write down the ids of each as soon as they are known."""
-    ids = progress.ids
+    """Send the jobs in arrays of these sizes, or in smaller ones where no more fit.
+
+    The ids of each are written down as soon as they are known.
+
+    Raises
+    ------
+    Full
+        If no more of them fit now; those in ``progress`` were sent.
+    """
+    ids, waiting = progress.ids, list(sizes)
     at_once = whole.settings.resource("array_parallelism", whole.count)
-    for index, part in enumerate(parts(whole.count, size)):
+    while waiting:
+        index, size = len(sizes) - len(waiting), waiting[0]
         # Arrays know nothing of each other: where the limit binds, each waits for the one before it.
         behind = ids[-1] if ids and at_once < whole.count else None
-        token = submission.batches[index][0] if submission.batches else ""
-        tasks = [whole.tasks[i] for i in part]
-        array = dataclasses.replace(whole, count=len(part), tasks=tasks, behind=behind, token=token)
+        token = progress.batches[index][0] if progress.batches else ""
+        tasks = [whole.tasks[i] for i in range(len(ids), len(ids) + size)]
+        array = dataclasses.replace(whole, count=size, tasks=tasks, behind=behind, token=token)
         with files.open_log(paths.root, paths.script) as file:
             file.write(cluster.script(array).encode())
         try:
             if token:
-                progress.count = part.stop  # from now on the cluster may have it
+                progress.count = len(ids) + size  # from now on the cluster may have it
             ids += cluster.submit(array)
+        except Full as full:
+            progress.count = len(ids)
+            fitting = full.room if full.room and full.room < size else size // 2
+            if not fitting:
+                raise
+            waiting[:1] = [fitting, size - fitting]
+            sizes = [*sizes[:index], *waiting]
+            progress.batches = _split(progress.batches, index, fitting)
+            submission = record_ids(paths, dataclasses.replace(submission, batches=progress.batches), ids)
+            continue
         except ClusterError as error:
             if not isinstance(error, Unsettled):
                 progress.count = len(ids)
             more = f"\n{len(ids)} of {whole.count} jobs were sent before" if ids else ""
             later = f"\nAsk again: nemo-hydra status {shlex.quote(str(paths.root))}"
             raise type(error)(f"{error}{more}{later if isinstance(error, Unsettled) else ''}") from None
+        waiting.pop(0)
         progress.count = len(ids)
         submission = record_ids(paths, submission, ids)
     return submission
+
+
+def _split(batches: Sequence[Batch], index: int, first: int) -> list[Batch]:
+    """Return the batches with one made two; the first of them has its token, which no array has."""
+    if not batches:
+        return []
+    token, count = batches[index]
+    return [*batches[:index], (token, first), (new_token(), count - first), *batches[index + 1 :]]

@@ -119,7 +119,7 @@ def test_detached_it_returns_with_the_ids_and_the_status_command(
 ) -> None:
     sweep = Sweep(tmp_path)
     sweep.add("wait", seconds=1)
-    sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True), {})
+    (sent,) = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True), {})
     assert states.read_status(sweep.jobs[0]).state in (states.SUBMITTED, states.RUNNING)
     said = capsys.readouterr().out
     assert sent.arrays[0] in said
@@ -132,7 +132,7 @@ def test_a_job_that_is_told_saves_and_continues_after_its_requeue(settings: Sett
     sweep = Sweep(tmp_path)
     job = sweep.add("count", steps=40)
     again = replace(settings, detach=True, resources={**SMALL, "max_num_timeout": 1})
-    sent = launchers.send(sweep.paths, sweep.jobs, again, {})
+    (sent,) = launchers.send(sweep.paths, sweep.jobs, again, {})
     lab.wait(lambda: runs(job), 30, "the job to run")
     run("scancel", "--signal=USR2", sent.arrays[0])
     wait.wait(sweep.paths, sent, lambda job, status: None)
@@ -146,7 +146,7 @@ def test_all_tasks_of_a_job_save_before_it_is_requeued(settings: Settings, lab: 
     sweep = Sweep(tmp_path)
     job = sweep.add("count", steps=40, slow=2.0)
     both = {**SMALL, "nodes": 2, "max_num_timeout": 1}
-    sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=both), {})
+    (sent,) = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=both), {})
     lab.wait(lambda: all((job.directory / f"started-{rank}").exists() for rank in range(2)), 30, "both tasks to run")
     run("scancel", "--signal=USR2", sent.arrays[0])
     wait.wait(sweep.paths, sent, lambda job, status: None)
@@ -164,7 +164,7 @@ def test_a_preempted_job_continues_whatever_its_limit_of_timeouts(settings: Sett
     # Half an hour: what ran a few seconds of it has not timed out.
     on_one = {"partition": "spot", "cpus_per_task": 4, "additional_parameters": {"nodelist": "n1"}}
     spot = {**SMALL, "timeout_min": 30, **on_one}
-    sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=spot), {})
+    (sent,) = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=spot), {})
     lab.wait(lambda: runs(job), 30, "the job to run")
     sbatch("-p", "debug", "-w", "n1", "-c", "4", "--mem=1000", "--wrap=sleep 1", cwd=tmp_path)
     wait.wait(sweep.paths, sent, lambda job, status: None)
@@ -175,7 +175,7 @@ def test_a_preempted_job_continues_whatever_its_limit_of_timeouts(settings: Sett
 def test_a_job_that_is_told_too_often_timed_out(settings: Settings, lab: Lab, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("wait", seconds=100)
-    sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True), {})
+    (sent,) = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True), {})
     lab.wait(lambda: runs(job), 30, "the job to run")
     run("scancel", "--signal=USR2", sent.arrays[0])
     wait.wait(sweep.paths, sent, lambda job, status: None)
@@ -187,7 +187,7 @@ def test_a_job_that_is_told_too_often_timed_out(settings: Settings, lab: Lab, tm
 def test_a_cancelled_job_is_cancelled_and_the_others_go_on(settings: Settings, lab: Lab, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     first, second = sweep.add("wait", seconds=100), sweep.add("wait", seconds=1)
-    sent = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True), {})
+    (sent,) = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True), {})
     lab.wait(lambda: runs(first), 30, "the job to run")
     run("scancel", sent.jobs[0].spelled)
     wait.wait(sweep.paths, sent, lambda job, status: None)

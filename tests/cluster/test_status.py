@@ -41,7 +41,7 @@ def settings(lab: Lab, image: Path, monkeypatch: pytest.MonkeyPatch) -> Settings
 
 def submitted(sweep: Sweep, settings: Settings) -> str:
     """Submit all jobs of a sweep; return the array's id."""
-    (array,) = send.send(sweep.paths, sweep.jobs, settings, {}).arrays
+    (array,) = send.send(sweep.paths, sweep.jobs, settings, {})[0].arrays
     return array
 
 

@@ -22,7 +22,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("directory", metavar="DIR", help="the directory of a sweep, or of one job")
     parser.add_argument(
-        "words", nargs="*", metavar="N | key=value", help="numbers of jobs; hydra.launcher.*=... to change settings"
+        "words", nargs="*", metavar="3-7,9 | key=value", help="numbers of jobs; hydra.launcher.*=... to change settings"
     )
     parser.add_argument(
         "--force", action="store_true",
@@ -36,18 +36,12 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Send the jobs again; return the exit code."""
-    from nemo_partial_hydra.errors import ExitCode, UsageError
+    from nemo_partial_hydra.errors import ExitCode
     from nemo_partial_hydra.jobs.ownership import Trust
-    from nemo_partial_hydra.launchers import dry_run, retry, send
+    from nemo_partial_hydra.launchers import arguments, dry_run, retry, send
 
-    numbers, settings = [], []
-    for word in options.words:
-        if word.isascii() and word.isdigit():
-            numbers.append(int(word))
-        elif "=" in word or word.startswith("~"):
-            settings.append(word)
-        else:
-            raise UsageError(f"{word}: neither the number of a job nor hydra.launcher.*=...")
+    parts, settings = arguments.split_words(options.words)
+    numbers = [number for part in parts for number in part]
     with signers.chosen(options, options.directory) as accepted:
         found = retry.prepare(
             options.directory, numbers, settings, allow=options.allow, force=options.force,
@@ -59,5 +53,7 @@ def run(options: argparse.Namespace) -> int:
             shown = dry_run.text(found.sweep, group.jobs, group.settings, overrides=lines, attempts=group.attempts)
             say(shown)
         return ExitCode.DONE
-    waited = retry.send(found)
+    waited, whole = retry.send(found)
+    if not whole:
+        return ExitCode.CLUSTER
     return ExitCode.FAILED if send.failed(waited) else ExitCode.DONE

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from nemo_partial_hydra.cli import signers
 from nemo_partial_hydra.messages import say
 
 from . import Commands
+
+if TYPE_CHECKING:
+    from nemo_partial_hydra.errors import RecipeError
+    from nemo_partial_hydra.jobs.job import Head
+    from nemo_partial_hydra.jobs.layout import JobPaths
 
 
 def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
@@ -22,13 +29,18 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("directory", metavar="DIR", help="the directory of a sweep, or of one job")
     parser.add_argument(
-        "settings", nargs="*", metavar="key=value", help="hydra/launcher=submitit_apptainer, hydra.launcher.*=..."
-    )
+        "words", nargs="*", metavar="3-7,9 | key=value",
+        help="numbers of jobs, by default all; hydra/launcher=submitit_apptainer, hydra.launcher.*=...",
+    )  # fmt: skip
     parser.add_argument("--after", metavar="DIR2", help="start only when all jobs of DIR2 are done")
     parser.add_argument("--dry-run", action="store_true", help="print the batch script and the commands, send nothing")
     parser.add_argument(
         "--to", metavar="MYDIR", help="submit copies, which become a sweep of your own there; DIR is only read"
     )
+    parser.add_argument(
+        "--follow", action="store_true",
+        help="stay until all are sent, as there comes room, where the cluster takes only so many at once",
+    )  # fmt: skip
     parser.add_argument("--config-dir", "-cd", metavar="DIR", help="a config directory with launchers of your own")
     signers.add_option(parser)
     parser.set_defaults(command=run)
@@ -42,10 +54,11 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.jobs.signing import signed
     from nemo_partial_hydra.launchers import adoption, code, dry_run, send, submit
-    from nemo_partial_hydra.launchers.arguments import composed
+    from nemo_partial_hydra.launchers.arguments import composed, split_words
     from nemo_partial_hydra.launchers.settings import from_config
 
-    jobs = find_jobs(options.directory)
+    numbers, words = split_words(options.words)
+    jobs = send.chosen(find_jobs(options.directory), numbers)
     with signers.chosen(options, options.directory) as accepted:
         vouched = signed(jobs, accepted, options.directory)  # first: what nobody has signed is not looked into
     found = send.heads(jobs)
@@ -54,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         jobs, directory = copies.planned(sources, options.directory, options.to), os.path.realpath(options.to)
     one = len(jobs) == 1 and jobs[0].directory == sweep_paths(directory).directory
     sweep = send.sweep_of(jobs[0], found[0]) if one else sweep_paths(directory)
-    config, cluster = composed(options.settings, sweep, found[0].name, options.config_dir)
+    config, cluster = composed(words, sweep, found[0].name, options.config_dir)
     image = (config.get("apptainer") or {}).get("image") is not None
     trusted = code.of_jobs(sources, found, Trust.of(options.trust_code), image=image)
     settings, secrets = from_config(config, cluster.name, **trusted, allow=options.allow)
@@ -66,14 +79,11 @@ def run(options: argparse.Namespace) -> int:
         adoption.settle_and_say(sweep)
     fresh = jobs if options.to is not None or options.dry_run else send.ready(jobs)
     known = {made: (job, head) for made, job, head in zip(jobs, sources, found, strict=True)}
-    problem, digests = None, {}
+    digests, problem = _checked({made: known[made] for made in fresh}, options.allow, vouched)
     try:
-        checked = [known[job] for job in fresh]
-        of = send.verify([job for job, _ in checked], options.allow, [head for _, head in checked], vouched)
-        digests = {made: of[known[made][0]] for made in fresh}
         send.verify_image(found, settings)
     except RecipeError as error:
-        problem = error
+        problem = problem or error
     if options.dry_run or config.get("dry_run"):
         if problem is not None:
             raise problem
@@ -85,6 +95,23 @@ def run(options: argparse.Namespace) -> int:
         report.check()
         copies.copy(sources, jobs, options.directory, [digests[job] for job in jobs])
         fresh = send.ready(jobs)
-    send.send(sweep, fresh, settings, secrets, digests=digests, after=needs, report=report)
-    waited = send.waited_for(settings)
-    return ExitCode.FAILED if waited and send.failed(fresh) else ExitCode.DONE
+    sent = send.send(
+        sweep, fresh, settings, secrets, digests=digests, after=needs, report=report, following=options.follow
+    )
+    if sent[-1].left:
+        return ExitCode.CLUSTER
+    return ExitCode.FAILED if send.waited_for(settings) and send.failed(fresh) else ExitCode.DONE
+
+
+def _checked(
+    jobs: Mapping[JobPaths, tuple[JobPaths, Head]], allow: Sequence[str], vouched: Mapping[JobPaths, str] | None
+) -> tuple[dict[JobPaths, str], RecipeError | None]:
+    """Return the digests of jobs' files, by the jobs that they are or become; or what is wrong with them."""
+    from nemo_partial_hydra.errors import RecipeError
+    from nemo_partial_hydra.launchers import send
+
+    try:
+        of = send.verify([job for job, _ in jobs.values()], allow, [head for _, head in jobs.values()], vouched)
+    except RecipeError as error:
+        return {}, error
+    return {made: of[job] for made, (job, _) in jobs.items()}, None

@@ -60,6 +60,14 @@ class Unsettled(ClusterError):
     """Nobody knows whether the cluster took an array; its token tells later."""
 
 
+class Full(ClusterError):
+    """The cluster takes no more jobs until others have ended; ``room`` is a guess at how many fit now, or None."""
+
+    def __init__(self, text: str, room: int | None = None) -> None:
+        super().__init__(text)
+        self.room = room
+
+
 @dataclass(frozen=True)
 class Found:
     """Arrays that a cluster was asked for by their tokens.

@@ -24,7 +24,7 @@ def mistakes(settings: Settings, clusters: Clusters = CLUSTERS) -> list[tuple[st
         found.append(("payload_signal", f"there is no signal {settings.payload_signal!r}; use SIGTERM, SIGUSR1, ..."))
     if settings.detach and clusters.named(settings.cluster).run is not None:
         found.append(("detach", "jobs on this machine are waited for; use submitit_apptainer to leave them to SLURM"))
-    for name in ("timeout_min", "nodes", "tasks_per_node", "array_parallelism"):
+    for name in ("timeout_min", "nodes", "tasks_per_node", "array_parallelism", "max_queued"):
         if settings.resource(name, 1) < 1:
             found.append((name, f"has to be at least 1, not {settings.resources[name]}"))
     for name in ("cpus_per_task", "gpus_per_node", "mem_gb", "signal_delay_s", "max_num_timeout", "gpus_per_task"):

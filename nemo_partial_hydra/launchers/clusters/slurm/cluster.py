@@ -23,7 +23,7 @@ from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.messages import say
 
-from . import answers, commands, environment, identity, queue, sending, tokens
+from . import answers, commands, environment, identity, limits, queue, sending, tokens
 from .commands import Ask
 
 if TYPE_CHECKING:
@@ -93,7 +93,10 @@ class Slurm:
         with variables({**dict.fromkeys(left_out), **array.secrets}):
             call = sending.Call(self.sbatch, find, self.sleep, self.waits)
             line = ["sbatch", *environment.options(text), str(script)]
-            made = sending.send(line, call, lambda text: say(text, file=sys.stderr))
+            try:
+                made = sending.send(line, call, lambda text: say(text, file=sys.stderr))
+            except sending.Refused as error:
+                raise limits.full(error.answer, array.settings, self.ask) or ClusterError(str(error)) from None
         executor.named(script, made.job)
         name = made.cluster_name or array.cluster_name
         numbers = range(array.count) if array.count > 1 else [None]

@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ NO_CONTROLLER = ("Unable to contact slurm controller", "Unable to establish cont
                  "Communication connection failure", "Protocol authentication error", "auth_g_", "munge",
                  "Unable to process configuration file", "Could not establish a configuration source")  # fmt: skip
 TIMEOUT_S = 60
+AGAIN = "temporarily unable to accept job"
+"""What ``sbatch`` says when it begins to try again by itself, which it does for half an hour and more."""
+AGAIN_S, _LOOK_S = 20.0, 2.0
 SBATCH_S = 300.0
 """So long ``sbatch`` may take: SLURM's own patience with a busy controller is some minutes, and wrappers are slow."""
 
@@ -82,33 +86,68 @@ def call(command: Sequence[str], text: str | None = None, seconds: float = SBATC
         return Answer(127, "", f"{command[0]}: {'is not on PATH' if error.errno == errno.ENOENT else error.strerror}")
     with process:
         try:
-            out, err = process.communicate(text, timeout=seconds)
+            out, err = _communicate(process, seconds)
         except BaseException as error:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
+            if AGAIN in _said(error):
+                return Answer(1, "", _said(error))
             return Answer(124, "", f"{command[0]}: Socket timed out: no answer in {seconds:g} s")
     return Answer(process.returncode, out, err)
 
 
+def _communicate(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
+    """Wait for a program; less long once it says that it tries again and again."""
+    end = time.monotonic() + seconds
+    hopeless = False
+    while True:
+        left = end - time.monotonic()
+        try:
+            return process.communicate(timeout=max(0.0, min(_LOOK_S, left)))
+        except subprocess.TimeoutExpired as error:
+            if time.monotonic() >= end:
+                raise
+            if not hopeless and AGAIN in _said(error):
+                hopeless, end = True, min(end, time.monotonic() + AGAIN_S)
+
+
+def _said(error: subprocess.TimeoutExpired) -> str:
+    """Return what a program has written to its standard error so far."""
+    said = error.stderr or b""
+    return said.decode(errors="replace") if isinstance(said, bytes) else said
+
+
+_ABOUT = {
+    "invalid account": "account",
+    "invalid qos": "qos",
+    "feature": "constraint",
+    "node count": "nodes",
+    "time limit": "timeout_min",
+    "memory": "mem_gb",
+    "generic resource": "gres or gpus_per_node",
+    "invalid partition": "partition",
+    "dependency": "additional_parameters.dependency",
+    "reservation": "additional_parameters.reservation",
+}
+# Of limits SLURM names the one in a word, and all of them in the sentence that follows.
+_LIMIT = re.compile(r"\b((?:QOS|Assoc|Partition|Max|Min|Grp)\w*(?:Limit|Minutes|PerAccount|PerUser|PerJob|PerNode))\b")
+_ANY_LIMIT = re.compile(r" \(job submit limit, [^)]*\)")
+_OF_LIMIT = {
+    "Submit": "", "Wall": "timeout_min", "Time": "timeout_min", "GRES": "gres or gpus_per_node", "Node": "nodes",
+    "Mem": "mem_gb", "Cpu": "cpus_per_task", "CPU": "cpus_per_task",
+}  # fmt: skip
+
+
 def refusal(complaint: str) -> str:
-    """Say which setting SLURM's refusal is about."""
+    """Say which setting SLURM's refusal is about, if it is about one."""
     text = complaint.replace("sbatch: ", "").replace("error: ", "").replace("allocation failure: ", "")
-    about = {
-        "invalid account": "account",
-        "invalid qos": "qos",
-        "feature": "constraint",
-        "node count": "nodes",
-        "time limit": "timeout_min",
-        "memory": "mem_gb",
-        "generic resource": "gres or gpus_per_node",
-        "invalid partition": "partition",
-        "dependency": "additional_parameters.dependency",
-        "reservation": "additional_parameters.reservation",
-    }
-    named = [setting for words, setting in about.items() if words in text.lower()]
-    return f"{text} (hydra.launcher.{named[0]})" if named else text
+    text = _ANY_LIMIT.sub("", text)
+    limit = _LIMIT.search(text)
+    table, words = (_OF_LIMIT, limit.group(1)) if limit else (_ABOUT, text.lower())
+    setting = next((setting for word, setting in table.items() if word in words), "")
+    return f"{text} (hydra.launcher.{setting})" if setting else text
 
 
 def records(text: str) -> list[dict[str, str]]:

@@ -20,7 +20,7 @@ from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.messages import nearest
 
 _GENERIC = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout")
-_NOT_SENT = ("max_num_timeout", "python")
+_NOT_SENT = ("max_num_timeout", "max_queued", "python")
 _MINUTES = 5  # submitit's own default
 
 

@@ -15,7 +15,7 @@ from nemo_partial_hydra.launchers.preflight import host
 from nemo_partial_hydra.launchers.preflight.report import Report, spell_setting
 from nemo_partial_hydra.launchers.settings import Settings
 
-from . import commands, environment, identity, resources
+from . import commands, environment, identity, limits, resources
 from .commands import Ask
 
 _NOT_NOW = "Requested node configuration is not available"
@@ -64,7 +64,7 @@ def preflight(settings: Settings, directory: str, script: Callable[[], str], rep
         report.faults([("", _unreachable(answer))])
     elif "unrecognized option" in answer.err:
         report.settings([("additional_parameters", answer.complaint)])
-    elif answer.code != 0 and not (waits and _NOT_NOW in answer.complaint):
+    elif answer.code != 0 and not (waits and _NOT_NOW in answer.complaint) and not limits.about(answer):
         report.faults([("", f"SLURM would not take the job: {commands.refusal(answer.complaint)}")])
 
 

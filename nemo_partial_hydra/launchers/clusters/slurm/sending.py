@@ -25,6 +25,14 @@ _REFUSED = re.compile(r"Batch job submission failed|allocation failure", re.IGNO
 _SHOWN = 500
 
 
+class Refused(ClusterError):
+    """SLURM has said no; ``answer`` is how."""
+
+    def __init__(self, text: str, answer: Answer) -> None:
+        super().__init__(text)
+        self.answer = answer
+
+
 @dataclass(frozen=True)
 class Call:
     """How an array is sent, and asked for.
@@ -84,7 +92,7 @@ def send(line: Sequence[str], call: Call, say: Callable[[str], None] = lambda te
         if job is not None:
             return job
         if _refused(answer):
-            raise ClusterError(f"SLURM did not take the jobs: {_words(answer)}")
+            raise Refused(f"SLURM did not take the jobs: {_words(answer)}", answer)
         if wait is not None:
             call.sleep(wait)
             known = call.find()  # what was slow may have come through meanwhile
