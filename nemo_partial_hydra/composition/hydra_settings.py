@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import UnsettledError
 from nemo_partial_hydra.policy.policy import report
@@ -127,14 +128,29 @@ class HydraSettings:
         PolicyError
             As for what a file says.
         """
-        data = mapped(loose_data(config.hydra, (HYDRA,)).data, _plain)
-        report(self._policy.settings(settings_in(data, (HYDRA,)), calls=True))
+        data = mapped(loose_data(config.hydra, (HYDRA,)).data, lambda leaf: _placed(_plain(leaf), config))
+        report(self._policy.settings(settings_in(data, (HYDRA,), composed=True), calls=True))
 
 
 def _plain(leaf: Any) -> Any:
     while isinstance(leaf, (Kept, Opaque)):
         leaf = leaf.tree if isinstance(leaf, Kept) else leaf.value
     return MISSING if leaf is None else leaf
+
+
+_PLACES = re.compile(r"\$\{hydra[.:](runtime\.output_dir|job\.(?:num|id))\}")
+
+
+def _placed(leaf: Any, config: DictConfig) -> Any:
+    """Resolve what nothing but the job's place or number has left open, as where its log is."""
+    if not isinstance(leaf, str) or not _PLACES.search(leaf):
+        return leaf
+    probe = OmegaConf.create({"text": _PLACES.sub(".", leaf)})
+    probe._set_parent(config)
+    try:
+        return str(probe.text)
+    except OmegaConfBaseException:
+        return leaf  # Hydra will say so
 
 
 def _below_hydra(package: str) -> Path:

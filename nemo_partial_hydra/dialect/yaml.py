@@ -7,8 +7,10 @@ reference loops are refused; an expansion of aliases that is out of proportion t
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,13 +124,20 @@ def read_text(path: str | os.PathLike[str], source: str = "") -> str:
     OSError, UnicodeDecodeError
         If it cannot be read.
     """
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        data = file.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""  # a device or pipe has no size
+    with open(path, "rb", opener=_at_once) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is a pipe or a device; expected a file", os.fspath(path))
+        size = status.st_size
+        data = file.read(MAX_BYTES + 1) if size <= MAX_BYTES else b""
     if size > MAX_BYTES or len(data) > MAX_BYTES:
         large = f"{size} bytes are" if size > MAX_BYTES else "its content is"
         raise DialectError(f"{source or os.fspath(path)}: {large} more than a recipe can have ({MAX_BYTES})")
     return data.decode("utf-8")
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a named pipe would have it wait for a writer
 
 
 def load_marked(text: str, source: str = "") -> tuple[Any, dict[Path, int]]:

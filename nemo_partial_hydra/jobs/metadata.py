@@ -72,14 +72,22 @@ def _user() -> str:
 
 @functools.lru_cache(maxsize=8)
 def git_of(directory: str) -> Mapping[str, Any] | None:
-    """Return the commit that a directory is at, and whether tracked files differ from it; None outside of git."""
+    """Return the commit that a directory is at, and whether tracked files differ from it; None outside of git.
+
+    Whether they differ is not asked (None) of a repository whose own settings name filters: git would run them.
+    """
+
+    environment = {**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0"}
 
     def git(*arguments: str) -> str | None:
-        # What a repository's own settings would start is left alone, and its index as it is.
+        # What a repository's own settings would start is left alone, and its index as it is; nothing is fetched, which
+        # git does for what a partial clone lacks, by commands of its settings.
         command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]
         command += ["-C", directory, *arguments]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=False, env=environment
+            )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() if done.returncode == 0 else None
@@ -87,8 +95,20 @@ def git_of(directory: str) -> Mapping[str, Any] | None:
     commit = git("rev-parse", "HEAD")
     if commit is None:
         return None
+    settings = git("config", "--show-scope", "--name-only", "--null", "--list")
+    if settings is None or _filters(settings):
+        return {"commit": commit, "dirty": None}
     changes = git("status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all")
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def _filters(settings: str) -> bool:
+    """Whether a repository brings commands that git would pass its files through to compare them."""
+    words = settings.split("\0")
+    return any(
+        scope in ("local", "worktree") and name.lower().startswith("filter.")
+        for scope, name in zip(words[::2], words[1::2], strict=False)
+    )
 
 
 @functools.lru_cache(maxsize=8)

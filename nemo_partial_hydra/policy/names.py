@@ -35,6 +35,8 @@ def refusal(target: str, prefixes: Iterable[str]) -> str | None:
     parts = target.split(".") if len(target) <= _LONGEST else [""]
     if not all(part.isidentifier() for part in parts):
         return f"{shown(target)} is no dotted name like 'package.module.name'"
+    if read_as(target) != target:
+        return f"{shown(target)} is refused: Python's own text reads it as {shown(read_as(target))}; write that"
     heads = heads_of(target)
     granted = next((head for head in heads if head in known), "") if parts[0] not in STDLIB else ""
     denied = denied_prefix(target)
@@ -73,7 +75,27 @@ def _detour(parts: list[str], *, ours: bool) -> str | None:
     )
 
 
+def read_as(name: str) -> str:
+    """Return a name as Python reads it in source: of letters in several forms (full width, ligatures) the plain one."""
+    if name.isascii():
+        return name
+    import unicodedata
+
+    return unicodedata.normalize("NFKC", name)
+
+
 def allowing(line: str) -> str:
+    if not line.isascii():  # a letter of another alphabet may look like one of ours, to who copies the line too
+        return f"; not all of its letters are ASCII ({_escaped(line)}): is it what it looks like?{_way(line)}"
+    return _way(line)
+
+
+def _escaped(name: str) -> str:
+    text = ascii(name)
+    return text if len(text) <= 160 else f"{text[:157]}..."
+
+
+def _way(line: str) -> str:
     plain = all(part.isidentifier() for part in line.split("."))  # other keys may be a command to a shell
     return f"; to allow it: nph.main(allow=[{line!r}]), or --allow {line if plain else shlex.quote(line)}"
 

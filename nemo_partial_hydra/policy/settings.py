@@ -5,6 +5,7 @@ May import: the standard library, and from here ``scan`` and below. Nothing is d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -22,8 +23,14 @@ _LOGGED = frozenset({"handlers", "formatters", "loggers", "filters"})
 _TEXTS = ("${now:", "${oc.env:")  # what these give is a text
 
 
-def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield what Hydra's own settings name: targets, what ``logging`` is to make, and risky environment variables."""
+def settings_in(data: Any, path: Path = (), *, composed: bool = False) -> Iterator[tuple[Path, Any]]:
+    """Yield what Hydra's own settings name: targets, what ``logging`` is to make, and risky environment variables.
+
+    Parameters
+    ----------
+    data, path : the settings, and where they stand.
+    composed : whether they are of a composed config, to which the command line belongs, and not of a file.
+    """
     for here, node in walk(data, path):
         if isinstance(node, Mapping):
             for key, value in node.items():
@@ -32,29 +39,52 @@ def settings_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
                     yield (*here, key), value
                 if key == "custom_search_space" and isinstance(value, str) and _below(here, _MADE):
                     yield (*here, key), value
-                if key == "filename" and _handler(node, here) and not _log(value):
-                    yield (*here, key), Argument("filename", ".".join(map(str, here)), _WRITTEN)
+                why = _written(value, composed) if key == "filename" and _handler(node, here) else None
+                if why is not None:
+                    yield (*here, key), Argument("filename", ".".join(map(str, here)), why)
+                if key == "." and _logged(node, here):
+                    yield (*here, key), Argument(".", ".".join(map(str, here)), _ATTRIBUTES)
                 risk = risk_of(str(key)) if here[-2:] == ("job", "env_set") else None
                 if risk is not None:
                     yield (*here, key), Argument(str(key), "hydra.job.env_set", risk)
-        elif isinstance(node, str) and node.startswith("ext://") and not node.startswith("ext://sys.std"):
+        elif isinstance(node, str) and node.startswith("ext://") and node not in _STREAMS:
             yield here, node.removeprefix("ext://")
         elif _refers(node) and here[:1] == (HYDRA,) and _written_out(here):
             yield here, Argument(str(here[-1]), ".".join(map(str, here[:-1])) or HYDRA, _WRITE_OUT)
 
 
+_STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 _LOGS = (".log", ".out", ".err", ".jsonl")
 _WRITTEN = f"is a file that a log would be written into, and no name of a log ({', '.join(_LOGS)})"
+_ELSEWHERE = "is a file outside of the job's directory: expected '${hydra.runtime.output_dir}/...', or a relative path"
+_ATTRIBUTES = "sets attributes of what logging makes, its file among them"
+# Hydra's own directories of the job, and what a relative path begins with.
+_INSIDE = re.compile(
+    r"(\$\{hydra[.:](runtime\.output_dir|run\.dir|sweep\.dir)\}/(?=[^/])"
+    r"|(?=[\w.%+-])|(?=\$\{hydra[.:]job\.(name|num|id)\})|(?=\$\{now:%))"
+)
+
+
+def _logged(node: Mapping[Any, Any], here: Path) -> bool:
+    """Whether a node is something that ``logging`` makes, of which another file may have said the class."""
+    return here[-2:-1] in (("handlers",), ("formatters",), ("filters",)) and TARGET not in node
 
 
 def _handler(node: Mapping[Any, Any], here: Path) -> bool:
-    """Whether a node is a handler of ``logging``, of which another file may have said the class; none has a target."""
-    return here[-2:-1] == ("handlers",) and TARGET not in node
+    return here[-2:-1] == ("handlers",) and _logged(node, here)
 
 
-def _log(value: Any) -> bool:
-    """Whether a handler's file is a log by its name: what is written there may be words that a shell or pip obeys."""
-    return isinstance(value, str) and value.endswith(_LOGS)
+def _written(value: Any, composed: bool) -> str | None:
+    """Say why a handler's file is refused; None if it is a log, below the job's directory.
+
+    What is written there may be words that a shell or pip obeys, and opening it may empty or move what is there.
+    """
+    if not isinstance(value, str) or not value.endswith(_LOGS):
+        return _WRITTEN
+    inside = ".." not in value.split("/") and "://" not in value
+    if not composed:  # there, its directory has become a path
+        inside = inside and "../" not in value and "/.." not in value and _INSIDE.match(value) is not None
+    return None if inside else _ELSEWHERE
 
 
 _WRITE_OUT = "is a reference to what is called or set, which has to be written out here"
@@ -75,14 +105,30 @@ def _below(here: Path, parts: frozenset[str]) -> bool:
 
 
 def unsettled(data: Any, place: Path) -> bool:
-    """Whether only the composed config tells what Hydra is to instantiate: a reference stands there."""
-    return any(_refers(node) and here[:1] == (HYDRA,) and _below(here, _MADE) for here, node in walk(data, place))
+    """Whether only the composed config tells what Hydra or ``logging`` is to make: a reference stands there."""
+    return any(
+        (_refers(node) and here[:1] == (HYDRA,) and _below(here, _MADE))
+        or (_below(here, _LOGGING) and _forms(node))
+        or (
+            here == (HYDRA, "job", "name") and isinstance(node, str) and ("/" in node or "${" in node)
+        )  # of its log too
+        for here, node in walk(data, place)
+    )
+
+
+# Where the job runs, and its number: none of it makes another path or address of what stands around it.
+_KNOWN = re.compile(r"\$\{(hydra[.:](runtime\.output_dir|run\.dir|sweep\.dir|job\.(num|id))|now:[^${}/]*)\}")
+
+
+def _forms(node: Any) -> bool:
+    """Whether a value of ``logging`` has a reference to what a file chooses: it may form an address or leave a path."""
+    return isinstance(node, str) and "${" in _KNOWN.sub("", node).replace("${hydra.job.name}.log", "")
 
 
 def logging_in(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield what of :func:`settings_in` does harm in any file, since a defaults list may put it below ``hydra``."""
     for where, found in settings_in(data, path):
-        if where[-1] != TARGET and (not isinstance(found, Argument) or where[-1] == "filename"):
+        if where[-1] != TARGET and (not isinstance(found, Argument) or where[-1] in ("filename", ".")):
             yield where, found
 
 

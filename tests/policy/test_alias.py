@@ -12,6 +12,7 @@ import pytest
 
 from nemo_partial_hydra.dialect.yaml import load as load_yaml
 from nemo_partial_hydra.errors import PolicyError, RecipeError
+from nemo_partial_hydra.policy.names import refusal
 from nemo_partial_hydra.runtime.workspace import WORKSPACE
 from tests.support import targets as t
 from tests.support.evil import Modules, read
@@ -224,3 +225,25 @@ def test_yaml_and_config_are_read_by_the_same_rules(module: Modules) -> None:
             way(())
         assert way([evil]) is not None
         sys.modules.pop(evil)
+
+
+@pytest.mark.parametrize(
+    ("attack", "honest"),
+    [
+        ("nemo.collections.llm.\ufb01netune", "nemo.collections.llm.finetune"),
+        ("torch.nn.\uff2cinear", "torch.nn.Linear"),
+        ("torch.nn.Linea\U0001d42b", "torch.nn.Linear"),
+        ("torch.nn.Linear\u200b", "torch.nn.Linear"),
+        ("our_recipes.e\u0301t\u00e9", "our_recipes.\u00e9t\u00e9"),
+    ],
+)
+def test_a_name_is_judged_as_python_reads_it(attack: str, honest: str) -> None:
+    allow = {"our_recipes", "nemo.collections.llm", "torch.nn"}
+    assert refusal(attack, allow) is not None
+    assert refusal(honest, allow) is None
+
+
+def test_a_letter_that_looks_like_another_is_told_of() -> None:
+    text = refusal("\u043es.system", ()) or ""
+    assert r"not all of its letters are ASCII ('\u043es')" in text
+    assert "ASCII" not in (refusal("os.system", ()) or "")

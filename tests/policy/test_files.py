@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import sys
@@ -42,6 +43,9 @@ SETTINGS: dict[str, Any] = {
     "log of Hydra's own": "hydra: {hydra_logging: {handlers: {x: {class: logging.FileHandler, filename: ~/x.pth}}}}",
     "log placed below hydra": "handlers: {x: {'()': logging.FileHandler, filename: requirements.txt}}",
     "placed below hydra by a defaults list": "handlers: {x: {'()': subprocess.getoutput, cmd: id}}",
+    "log object by half a name": "hydra: {job_logging: {handlers: {x: {stream: 'ext://sys.stdlib_module_names'}}}}",
+    "log attributes": "hydra: {job_logging: {handlers: {file: {'.': {baseFilename: x}}}}}",
+    "log attributes, placed": "handlers: {x: {'.': {baseFilename: x}}}",
     "environment": "hydra: {job: {env_set: {LD_PRELOAD: ./x.so}}}",
 }
 PLAIN = """
@@ -53,7 +57,7 @@ hydra:
     handlers:
       console: {class: logging.StreamHandler, stream: 'ext://sys.stdout', formatter: simple}
       file: {class: logging.FileHandler, filename: '${hydra.runtime.output_dir}/${hydra.job.name}.log'}
-      other: {class: logging.handlers.RotatingFileHandler, filename: /scratch/logs/steps.jsonl, maxBytes: 1000}
+      other: {class: logging.handlers.RotatingFileHandler, filename: logs/steps.jsonl, maxBytes: 1000}
 filename: data/train.txt
 handlers: [{_target_: torch.nn.Linear, filename: data.bin}]
 class: mine.Handler
@@ -66,6 +70,27 @@ def test_what_a_file_makes_hydra_call_is_checked(tmp_path: Path, text: str) -> N
     path.write_text(f"# @package _global_\n{text}\n")
     with pytest.raises(PolicyError, match=r"model\.yaml: .*to allow it"):
         session.workspace().of(ServedFiles).read(str(path), "model.yaml", primary=False)
+
+
+ELSEWHERE = (
+    "/scratch/x.log ~/x.log ../x.log a/../../x.log cfg://mine.log file://x.log ${hydra.runtime.output_dir}/../x.log "
+    "${hydra.run.dir}//x.log ${oc.env:HOME}/x.log ${mine}.log ${now:/tmp}/x.log ${hydra.runtime.cwd}/x.log "
+    "${hydra.runtime.output_dir}x.log ${hydra.runtime.output_dir}/${oc.env:X,../../..}/x.log"
+).split()
+INSIDE = (
+    "x.log logs/x.jsonl ./x.out ${hydra.job.name}.log ${hydra:job.num}.log ${now:%Y-%m-%d}.log x..y.log "
+    "${hydra.runtime.output_dir}/x.err ${hydra:runtime.output_dir}/${hydra.job.name}.log ${hydra.sweep.dir}/x.log "
+    "${hydra.run.dir}/logs/${hydra.job.num}/x.log ${hydra.runtime.output_dir}/${task_name}.log"
+).split()
+
+
+@pytest.mark.parametrize("part", ["job_logging", "hydra_logging"])
+def test_the_log_of_a_file_stays_below_the_directory_of_its_job(part: str) -> None:
+    for name in INSIDE:
+        WORKSPACE.policy.check_file({"hydra": {part: {"handlers": {"x": {"filename": name}}}}})
+    for name in ELSEWHERE:
+        with pytest.raises(PolicyError, match="outside of the job's directory"):
+            WORKSPACE.policy.check_file({"hydra": {part: {"handlers": {"x": {"filename": name}}}}})
 
 
 def test_settings_in_a_group_or_package_of_hydra_are_checked() -> None:
@@ -127,6 +152,18 @@ def test_no_file_sets_what_decides_which_code_is_loaded(form: str) -> None:
         with pytest.raises(PolicyError, match=r"decides wh") as info:
             check([name])
         check([name], [str(info.value).rpartition("--allow ")[2]])
+
+
+@pytest.mark.devices
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "linked.yaml").symlink_to("pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", tmp_path / "linked.yaml", Path("/dev/zero"), Path("/dev/null")):
+        with pytest.raises(UsageError, match="is a pipe or a device; expected a file"):
+            recipe_file.read_recipe_file(str(path))
+    (tmp_path / "file.yaml").write_text("a: 1\n")
+    (tmp_path / "to_file.yaml").symlink_to("file.yaml")
+    assert recipe_file.read_recipe_file(str(tmp_path / "to_file.yaml")) == {"a": 1}
 
 
 # Texts that exhaust ------------------------------------------------------------------------------------------------
@@ -196,9 +233,8 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path, reader: Calla
 
 
 @pytest.mark.devices
-def test_a_device_without_a_size_is_read_no_further_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(yamltext, "MAX_BYTES", MB)
-    with pytest.raises(DialectError, match="its content is more than"):
+def test_a_device_is_not_read() -> None:
+    with pytest.raises(OSError, match="is a pipe or a device"):
         yamltext.read_text("/dev/zero")
 
 

@@ -192,7 +192,7 @@ LOGS = {
     ),
     "an object that is looked up": (
         "hydra: {job_logging: {handlers: {x: {class: logging.StreamHandler, stream: 'ext://os.environ'}}}}\n",
-        "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, filename: '${hydra.job.name}.txt'}}}}\n",
+        "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, filename: '${hydra.job.name}.log'}}}}\n",
     ),
 }
 
@@ -204,6 +204,33 @@ def test_logging_makes_nothing_else(folder: Path, case: str) -> None:
     assert done.code == 3, done.err
     done = run(folder / "b", conf(honest))
     assert done.code == 0, done.err
+
+
+FILE = "hydra: {job_logging: {handlers: {file: {filename: '${hydra.runtime.output_dir}/${name}.log'}}}}\n"
+STREAM = "hydra: {job_logging: {handlers: {console: {stream: '${a.c}'}}}}\n"
+LOGGED = {
+    "a path of a reference": (f"name: ../../../../../x\n{FILE}", f"name: x\n{FILE}"),
+    "the job's name": ("hydra: {job: {name: ../../../x}}\n", "hydra: {job: {name: x}}\n"),
+    "the job's name, by a reference": (
+        "name: ../../../x\nhydra: {job: {name: '${name}'}}\n",
+        "name: x\nhydra: {job: {name: 'a_${name}'}}\n",
+    ),
+    "an address of two parts": (
+        f"a: {{b: 'ext:', c: '${{a.b}}//os.environ'}}\n{STREAM}",
+        f"a: {{b: 'ext:', c: '${{a.b}}//sys.stdout'}}\n{STREAM}",
+    ),
+}
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(("attack", "honest"), LOGGED.values(), ids=LOGGED)
+def test_what_only_the_composed_config_tells_of_logging_is_checked(folder: Path, attack: str, honest: str) -> None:
+    done = run(folder / "a", conf(attack))
+    assert done.code == 3, done.err
+    assert not list(folder.rglob("*.log"))
+    done = run(folder / "b", conf(honest))
+    assert done.code == 0, done.err
+    assert list((folder / "b").rglob("*.log"))
 
 
 def test_a_file_that_a_defaults_list_puts_below_the_handlers_is_checked(folder: Path) -> None:
