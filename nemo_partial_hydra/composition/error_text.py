@@ -108,15 +108,20 @@ def explain(error: BaseException) -> str | None:
         if primary:
             return f"{primary.group(1).removesuffix('.yaml')}.yaml: a config file is a mapping, got a list"
         if len(lines) > 1 and lines[0].startswith("Error when parsing index"):
-            lines = lines[1:]  # it lists the whole command line, what nph.main added to it too
+            # It lists the whole command line, what nph.main added to it too.
+            which = re.match(r"Error when parsing index: \d+, string: (.*?) out of \[", lines[0])
+            lines = [f"{which.group(1)}: {lines[1]}" if which else lines[1], *lines[2:]]
+        if lines and lines[0].startswith("Unsupported config file extension"):
+            names = [frame.f_locals.get("filename") for frame, _ in traceback.walk_tb(error.__traceback__)]
+            lines[0] = f"{next(filter(None, reversed(names)), '')}: {lines[0]}".removeprefix(": ")
         return "\n".join(lines)
     through = _through_reference(error, inner)
     if through is not None:
         return through
     given = re.search(r"To append to your config use (\+[^=]*)=(.*)", str(error))
     text = _place(inner, given.group(2) if given else None)
-    if given and given.group(2).startswith("{") and "; to add it: +" in text:  # what lies below is part of the value
-        text = f"{text.partition('; to add it: +')[0]}; to add it: {given.group(1)}={given.group(2)}"
+    if given and "; to add it: +" in text:  # with the value, of which what lies below may be a part
+        text = f"{text.partition('; to add it: +')[0]}; to add it: {_word(f'{given.group(1)}={given.group(2)}')}"
     head = str(error).strip().splitlines()[0] if error is not inner and str(error).strip() else ""
     if head.startswith("In '"):
         return f"{head.partition(':')[0]}: {text}"
@@ -127,6 +132,11 @@ def explain(error: BaseException) -> str | None:
         override = head.removeprefix("Error merging override ")
         return f"{text} (override {override})" if override != head and override.partition("=")[0] not in text else text
     return text
+
+
+def _word(text: str) -> str:
+    """Quote an override for a shell, in the way that reads best."""
+    return f'"{text}"' if "'" in text and not re.search(r'["$`\\!]', text) else shlex.quote(text)
 
 
 def _through_reference(error: BaseException, inner: Any) -> str | None:
@@ -243,12 +253,17 @@ def _over_reference() -> str | None:
     return None
 
 
+_UNASSERTED = (
+    "Hydra reads a dict on the command line only where Python's assertions are on: without -O and PYTHONOPTIMIZE; or "
+    "set its keys one by one"
+)
 # What Hydra lets through as Python's own exceptions: how the message begins, and what is said instead.
 _FOREIGN: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (r"^Index '(.*)' \(str\) is not an int|^invalid literal for int\(\) with base 10: '(.*)'", _in_list),
     (r"^list indices must be integers", _deleted_element),
     (r"^Config group override must be", _no_choice),
     (r"^'NoneType' object has no attribute 'get'\n +full_key: (\S+)|^Unexpected type for root: None", _dict_over_null),
+    (r"^'TerminalNodeImpl' object has no attribute", lambda match: _UNASSERTED),
     (r"^Expecting one subcommand", lambda match: "--shell-completion takes install=, uninstall= or query= and a shell"),
     (r"^Error parsing line ''|^COMP_LINE$|^'COMP_LINE'$", lambda match: "query= is for shells: COMP_LINE is not set"),
     (r"^Only one of --run.*$", lambda match: match.group().replace("shell_completion", "shell-completion")),

@@ -446,3 +446,38 @@ def test_interrupt_of_a_sweep_starts_no_further_job(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("nope=1", "nope: there is no 'nope'; to add it: +nope=1\n"),
+        ("nope='a b'", "nope: there is no 'nope'; to add it: \"+nope='a b'\"\n"),
+        ("d={a: 5}", "d.a: there is no 'a'; to add it: '+d={a:"),
+        ("d.a=[1]", "d.a: there is no 'a'; to add it: '+d.a=[1]'\n"),
+    ],
+)
+def test_what_is_added_is_named_with_its_value(tmp_path: Path, override: str, said: str) -> None:
+    app = App(tmp_path, {"config": "d: {b: 1}\n"})
+    check(app, app.inline(override), f"Error: {said}")
+
+
+@pytest.mark.matrix
+def test_a_file_of_another_ending_is_named_where_hydra_refuses_it(tmp_path: Path) -> None:
+    app = App(tmp_path, {"config": "x: 1\n", "db/a": "y: 1\n"})
+    app.write("conf/db/b.yml", "y: 2\n")
+    done = app.inline("+db=b")
+    assert done.code == USAGE
+    assert "Could not find 'db/b'" in done.err or done.err.startswith("Error: db/b.yml: Unsupported config file"), (
+        done.err
+    )
+
+
+def test_a_dict_where_assertions_are_off(tmp_path: Path) -> None:
+    app = App(tmp_path, {"config": "steps: 1\nd: {b: 1}\n"})
+    done = app.run("d={b: 5}", env={"PYTHONOPTIMIZE": "1"})
+    if done.code:  # which Hydra 1.3 cannot read then
+        assert done.err.startswith(
+            "Error: Hydra reads a dict on the command line only where Python's assertions are on"
+        )
+        assert app.run("d.b=5", env={"PYTHONOPTIMIZE": "1"}).code == 0
