@@ -475,9 +475,9 @@ def test_a_file_of_another_ending_is_named_where_hydra_refuses_it(tmp_path: Path
 
 def test_a_dict_where_assertions_are_off(tmp_path: Path) -> None:
     app = App(tmp_path, {"config": "steps: 1\nd: {b: 1}\n"})
-    done = app.run("d={b: 5}", env={"PYTHONOPTIMIZE": "1"})
+    done = app.run("--cfg", "job", "d={b: 5}", env={"PYTHONOPTIMIZE": "1"})
     if done.code:  # which Hydra 1.3 cannot read then
         assert done.err.startswith(
             "Error: Hydra reads a dict on the command line only where Python's assertions are on"
         )
-        assert app.run("d.b=5", env={"PYTHONOPTIMIZE": "1"}).code == 0
+        assert app.run("--cfg", "job", "d.b=5", env={"PYTHONOPTIMIZE": "1"}).code == 0
