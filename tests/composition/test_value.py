@@ -286,7 +286,7 @@ def test_errors_about_a_part_of_a_config_name_the_path_from_its_root() -> None:
         "an unknown name": ("nope", 1),
         "a type": ("b", inner),
         "a reference": ("a", "${gone}"),
-        "a target that is not allowed": ("c", {"_target_": "shop.Net"}),
+        "a target that is not allowed": ("c", {"_target_": "os.system"}),
     }
     for what, (key, value) in wrong.items():
         config = OmegaConf.create({"apps": [{"it": {"_target_": f"{targets}.untyped", key: value}}]})
