@@ -129,14 +129,14 @@ def _attend(
 ) -> None:
     """Wait for what was sent."""
     subdirs = {sweep.job(job.subdir).directory for made in sent for job in made.jobs}
-    with Board([job for job in jobs if job.directory in subdirs]) as board:
-        for made in sent:
-            try:
+    try:
+        with Board([job for job in jobs if job.directory in subdirs]) as board:
+            for made in sent:
                 attend(sweep, made, board, secrets=secrets, look=board.look, clusters=clusters)
-            except KeyboardInterrupt:
-                if clusters.named(made.cluster).run is None:
-                    stopped_waiting(sweep, sent, clusters)
-                raise
+    except KeyboardInterrupt:  # the board is gone by now: somebody can be asked
+        if clusters.named(sent[0].cluster).run is None:
+            stopped_waiting(sweep, sent, clusters)
+        raise
 
 
 def _say_sent(sweep: SweepPaths, made: Submission, left: int, clusters: Clusters) -> None:
