@@ -83,7 +83,7 @@ WRAPPERS = {
     "exit 0 with an error": REAL + "echo sbatch: error: plugin 7 failed >&2",
     "exit 1": REAL + 'echo "$OUT"; exit 1',
     "timed out": REAL + "echo 'Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1",
-    "another script": 'for last; do :; done; cp "$last" {folder}/copy.sh; set -- {folder}/copy.sh\n' + REAL + "echo $ID",
+    "another script": 'for s; do :; done; cp "$s" {folder}/copy.sh; set -- {folder}/copy.sh\n' + REAL + "echo $ID",
 }  # fmt: skip
 
 
