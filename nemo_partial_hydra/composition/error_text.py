@@ -109,8 +109,10 @@ def explain(error: BaseException) -> str | None:
             return f"{primary.group(1).removesuffix('.yaml')}.yaml: a config file is a mapping, got a list"
         if len(lines) > 1 and lines[0].startswith("Error when parsing index"):
             # It lists the whole command line, what nph.main added to it too.
-            which = re.match(r"Error when parsing index: \d+, string: (.*?) out of \[", lines[0])
-            lines = [f"{which.group(1)}: {lines[1]}" if which else lines[1], *lines[2:]]
+            lines = lines[1:]
+        given = getattr(error, "override", None)  # of an error of the grammar
+        if isinstance(given, str) and lines and given not in lines[0]:
+            lines[0] = f"{given}: {lines[0]}"
         if lines and lines[0].startswith("Unsupported config file extension"):
             names = [frame.f_locals.get("filename") for frame, _ in traceback.walk_tb(error.__traceback__)]
             lines[0] = f"{next(filter(None, reversed(names)), '')}: {lines[0]}".removeprefix(": ")

@@ -265,6 +265,7 @@ def test_completion_reads_its_own_arguments_and_what_was_typed(
     assert read == [["-sc", "query=bash"], ["optimizers.1.mode=S"]]
 
 
+@pytest.mark.usefixtures("fresh_workspace")  # what others have registered would be its own words
 @pytest.mark.parametrize(
     ("typed", "own", "of_libraries"),
     [

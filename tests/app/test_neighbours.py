@@ -80,7 +80,10 @@ def test_a_config_of_hydra_zen_is_a_recipe_like_any(app: App, override: str, pri
     [
         ("model.opt.lrr=3", "Error: model.opt.lrr: there is no 'lrr'; did you mean 'lr'?"),
         ("model.opt.lr=x", "Error: model.opt.lr: Value 'x' of type 'str' could not be converted to Float"),
-        ("tags={a: 1}", r"Error: tags(: it is null in a dataclass|.a: there is no 'a'; to add it: \+tags=\{a: ?1\})"),
+        (
+            "tags={a: 1}",
+            r"Error: tags(: it is null in a dataclass|.a: there is no 'a'; to add it: '?\+tags=\{a: ?1\}'?)",
+        ),
         ("++tags.a=1", r"Error: (tags: it is null in a dataclass|Cannot set 'tags.a' because 'tags' is None)"),
     ],
 )
