@@ -97,6 +97,13 @@ def path_of(node: Any) -> tuple[Any, ...]:
     return tuple(reversed([key for key in keys if key is not None]))
 
 
+def resolved_in(config: DictConfig, text: str) -> Any:
+    """Return what a text with references comes to at the root of a config; raises as reading a key does."""
+    probe = OmegaConf.create({"text": text})
+    probe._set_parent(config)
+    return probe.text
+
+
 def raise_at(parent: Container, key: Any, error: OmegaConfBaseException) -> NoReturn:
     """Raise an error of OmegaConf as what reading a key of a container raises, with the names of that place."""
     said, _, _ = str(error).partition("\n    full_key:")

@@ -31,7 +31,7 @@ from .compat import child_nodes, content, flag, is_absent, is_missing, own_node,
 from .edit_places import absolute, standing
 from .flags import EXACT, UNSET, hidden, kind_of
 from .live_objects import refuse_unsent
-from .nodes import DEFAULT, NOTHING, UNTOUCHED, Leaf, RecipeNode, is_part, keeps_parts, refuse_shown, shows
+from .nodes import DEFAULT, NOTHING, UNTOUCHED, Leaf, RecipeNode, is_part, keeps_parts, refuse_shown, refuse_text, shows
 
 
 def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
@@ -338,7 +338,7 @@ class _Reader:
                 return Kept(Opaque(text))
             raise ValidationError(placed((*self.place, *path), leads_nowhere(text, error))) from None
         if not self.loose and isinstance(value, str):
-            refuse_shown(value, (*self.place, *path), self.root, text)
+            refuse_text(value, (*self.place, *path), self.root, text)
         if isinstance(value, (DictConfig, ListConfig)):
             first = self.inside.get(id(value))
             if first is not None:

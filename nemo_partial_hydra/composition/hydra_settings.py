@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import UnsettledError
@@ -22,6 +22,7 @@ from nemo_partial_hydra.recipes.keys import MISSING
 from nemo_partial_hydra.recipes.tree import Opaque, Path
 from nemo_partial_hydra.runtime.workspace import Workspace
 
+from .compat import resolved_in
 from .decode import loose_data
 
 _HEADER = re.compile(r"^\s*#\s*@package\s+(\S+)", re.MULTILINE)
@@ -145,10 +146,8 @@ def _placed(leaf: Any, config: DictConfig) -> Any:
     """Resolve what nothing but the job's place or number has left open, as where its log is."""
     if not isinstance(leaf, str) or not _PLACES.search(leaf):
         return leaf
-    probe = OmegaConf.create({"text": _PLACES.sub(".", leaf)})
-    probe._set_parent(config)
     try:
-        return str(probe.text)
+        return str(resolved_in(config, _PLACES.sub(".", leaf)))
     except OmegaConfBaseException:
         return leaf  # Hydra will say so
 

@@ -124,24 +124,34 @@ class Leaf(AnyNode):
                 self.state = RECIPE if self.state in UNTOUCHED else self.state
 
 
-def refuse_shown(value: str, path: Path, root: Any = None, text: str = "") -> None:
-    """Refuse a text that only shows an object, where the object itself is wanted.
-
-    Parameters
-    ----------
-    value, path : the text, and where it stands.
-    root, text : the recipe's node and the reference that led to the value, where one did.
+def refuse_shown(value: str, path: Path) -> None:
+    """Refuse a text that a config shows for an object, where the object itself is gone.
 
     Raises
     ------
     ValidationError
         With the path.
     """
-    if root is None and RAW_TEXT.fullmatch(value):
+    if RAW_TEXT.fullmatch(value):
         what = f"{value} stands for an object that only the config itself held, before it was made text or plain data"
         raise ValidationError(placed(path, what))
+
+
+def refuse_text(value: str, path: Path, root: Any, text: str) -> None:
+    """Refuse what a reference led to, if that only shows an object of the config.
+
+    Parameters
+    ----------
+    value, path : what was found, and where the reference stands.
+    root, text : the recipe's node, and the reference.
+
+    Raises
+    ------
+    ValidationError
+        With the path.
+    """
     shown = set(RAW_TEXT.findall(value))
-    stack = [root._get_root()] if shown and root is not None else []
+    stack = [root._get_root()] if shown else []
     while stack:
         for _, child in child_nodes(stack.pop()):
             if isinstance(child, Leaf) and isinstance(child.exact, Opaque) and content(child) in shown:

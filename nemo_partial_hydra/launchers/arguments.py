@@ -66,56 +66,28 @@ def composed(
 _NUMBERS = re.compile(r"\d{1,6}(?:-\d{1,6})?(?:,\d{1,6}(?:-\d{1,6})?)*", re.ASCII)
 
 
-def split_words(words: Sequence[str]) -> tuple[list[range], list[str]]:
+def split_words(words: Sequence[str]) -> tuple[list[int], list[str]]:
     """Tell the numbers of jobs (``3-7,9``) from settings.
 
     Raises
     ------
     UsageError
-        For a word that is neither.
+        For a word that is neither, and for a range without a number.
     """
-    numbers, settings = [], []
+    numbers, settings = list[int](), []
     for word in words:
         if _NUMBERS.fullmatch(word):
             for part in word.split(","):
                 first, _, last = part.partition("-")
-                numbers.append(range(int(first), int(last or first) + 1))
+                found = range(int(first), int(last or first) + 1)
+                if not found:
+                    raise UsageError(f"{word}: {part} has no number; write {last}-{first}")
+                numbers += found
         elif "=" in word or word.startswith("~"):
             settings.append(word)
         else:
             raise UsageError(f"{word}: neither numbers of jobs (3-7,9) nor hydra.launcher.*=...")
     return numbers, settings
-
-
-def chosen(numbers: Sequence[range], known: Sequence[int]) -> list[int]:
-    """Return those of some jobs' numbers that are named; all where none are.
-
-    Raises
-    ------
-    UsageError
-        If a named one is not there.
-    """
-    if not numbers:
-        return list(known)
-    there = set(known)
-    for part in numbers:
-        missing = next((number for number in part if number not in there), None)
-        if missing is not None or not part:
-            wrong = f"there is no job {missing}" if part else f"{part.start}-{part.stop - 1} is empty"
-            raise UsageError(f"{wrong}; there are {_spelled(sorted(there))}")
-    return [number for number in known if any(number in part for part in numbers)]
-
-
-def _spelled(numbers: Sequence[int]) -> str:
-    """Spell numbers with ranges for those that follow each other."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and parts[-1][-1] == number - 1:
-            parts[-1].append(number)
-        else:
-            parts.append([number])
-    shown = [str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts]
-    return ",".join(shown[:8]) + (",..." if len(shown) > 8 else "")
 
 
 def _check(arguments: Sequence[str]) -> None:

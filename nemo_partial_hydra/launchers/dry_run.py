@@ -12,6 +12,7 @@ from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 
 from .claims import next_number
+from .clusters.base import Surroundings
 from .clusters.registry import CLUSTERS, Clusters
 from .container import command
 from .preflight.values import mistakes
@@ -50,7 +51,7 @@ def text(
             of = f" of jobs {part.start} to {part.stop - 1}" if len(part) > 1 else ""
             lines += [f"# {program} script{of}", shown]
     if shown and cluster.surroundings is not None:
-        lines += _surroundings(*cluster.surroundings(shown), program)
+        lines += _surroundings(cluster.surroundings(shown), program)
     lines += ["# variables of each task, besides those of the host and of SLURM", *_variables(settings), ""]
     for index, job in enumerate(jobs):
         said = shlex.join(overrides[index]) if index < len(overrides) else ""
@@ -60,10 +61,12 @@ def text(
     return "\n".join(lines)
 
 
-def _surroundings(added: Mapping[str, str], against: Mapping[str, str], program: str) -> list[str]:
+def _surroundings(found: Surroundings, program: str) -> list[str]:
     """Return what the variables of this shell add, and which of them the program does not get."""
-    lines = [f"# from this shell's environment: {name} adds {option}" for name, option in added.items()]
-    lines += [f"# not given to {program}: {name} ({option}), against the settings" for name, option in against.items()]
+    lines = [f"# from this shell's environment: {name} adds {option}" for name, option in found.added.items()]
+    lines += [
+        f"# not given to {program}: {name} ({option}), against the settings" for name, option in found.against.items()
+    ]
     return [*lines, ""] if lines else []
 
 

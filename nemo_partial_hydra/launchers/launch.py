@@ -100,10 +100,8 @@ def launch(
     report.check()
     digests = write_sweep(made, config)
     sent = send.send(sweep, jobs, settings, secrets, digests=digests, report=report)
-    if not detach:
-        return _ended(made, jobs)
     ids = [job.spelled for each in sent for job in each.jobs]
-    returns = list(made.returns([*ids, *[""] * (len(jobs) - len(ids))]))
+    returns = made.returns(ids) if detach else _ended(made, jobs)
     for job, each in list(zip(jobs, returns, strict=True))[len(ids) :]:
         each.status = JobStatus.FAILED
         each.return_value = ClusterError(f"{job.directory}: was not sent: {sent[-1].left}")

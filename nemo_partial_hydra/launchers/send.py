@@ -13,30 +13,30 @@ from collections.abc import Mapping, Sequence
 from nemo_partial_hydra.errors import JobError, RefusedError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head, read_head, read_job, refuse_other
-from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
+from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.messages import one_of, say
 
-from . import arguments, cancel, follow, submit
+from . import cancel, follow, submit
 from .clusters.registry import CLUSTERS, Clusters
 from .preflight.report import Report
 from .records import Submission
 from .settings import Settings
+from .status.entries import picked
 from .status.live import Board
 from .wait import attend
 
 
-def chosen(jobs: Sequence[JobPaths], numbers: Sequence[range]) -> list[JobPaths]:
-    """Return those of some jobs whose numbers are named; all where none are.
+def chosen(directory: str, numbers: Sequence[int] = ()) -> list[JobPaths]:
+    """Return the jobs of a directory, or those of some numbers.
 
     Raises
     ------
-    UsageError
-        If a named one is not there.
+    JobError, UsageError
+        If there is no job, or none of such a number.
     """
-    if not numbers:
-        return list(jobs)
-    by_number = {head.num: job for job, head in zip(jobs, heads(jobs), strict=True)}
-    return [by_number[number] for number in arguments.chosen(numbers, list(by_number))]
+    jobs = find_jobs(directory)
+    by_number = {head.num: job for job, head in zip(jobs, heads(jobs), strict=True)} if numbers else {}
+    return picked(by_number, numbers, directory) if numbers else jobs
 
 
 def ready(jobs: Sequence[JobPaths]) -> list[JobPaths]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo_partial_hydra.errors import ClusterError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.launchers import submit
 from nemo_partial_hydra.launchers.clusters.slurm import commands
@@ -96,6 +97,6 @@ def test_a_cluster_that_is_full_is_told_from_one_that_is_slow(
     monkeypatch.setenv("PATH", f"{lab.apptainer.parent}{os.pathsep}{os.environ['PATH']}")
     known = len(run("squeue", "-h", "-r", "-t", "all").splitlines())  # ended ones count until they are forgotten
     with lab.configured(MaxJobCount=str(max(2, known))):
-        with pytest.raises(Exception, match=r"as many jobs as it takes of all users \(MaxJobCount=\d+\)"):
+        with pytest.raises(ClusterError, match=r"as many jobs as it takes of all users \(MaxJobCount=\d+\)"):
             submit.submit(drill.paths, drill.jobs, Settings(resources={"timeout_min": 1, "mem_gb": 1}))
         assert drill.untouched()

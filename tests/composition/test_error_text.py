@@ -480,4 +480,5 @@ def test_a_dict_where_assertions_are_off(tmp_path: Path) -> None:
         assert done.err.startswith(
             "Error: Hydra reads a dict on the command line only where Python's assertions are on"
         )
-        assert app.run("--cfg", "job", "d.b=5", env={"PYTHONOPTIMIZE": "1"}).code == 0
+        done = app.run("--cfg", "job", "d.b=5", env={"PYTHONOPTIMIZE": "1"})
+    assert (done.code, "b: 5" in done.out) == (0, True), done.err

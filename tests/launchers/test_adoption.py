@@ -24,7 +24,7 @@ from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.launchers.status import table
 from nemo_partial_hydra.launchers.status.look import overview
 from tests.support.controller import DISABLED, DOWN, LATE, Controller
-from tests.support.sweeps import ALLOW, Sweep
+from tests.support.sweeps import ALLOW, Sweep, filled
 
 NOT_THERE = Answer(1, "", "squeue: error: 'here' can't be reached now\n")
 
@@ -35,10 +35,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Sweep:
-    made = Sweep(tmp_path / "sweep")
-    for number in range(4):
-        made.add("report", number=number)
-    return made
+    return filled(tmp_path / "sweep", 4)
 
 
 class Submitter:

@@ -24,7 +24,7 @@ from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.records import read_submission
 from nemo_partial_hydra.launchers.settings import Settings
 from tests.support.controller import Controller
-from tests.support.sweeps import Sweep
+from tests.support.sweeps import Sweep, filled
 
 SETTINGS: dict[str, Any] = {
     "timeout_min": 5, "partition": "debug", "mem_gb": 2, "gpus_per_node": 1, "cpus_per_task": 2, "nodes": 1,
@@ -53,10 +53,7 @@ KEPT = {"SLURM_CONF": "/etc/other.conf", "SLURM_CLUSTERS": "c2", "SLURM_JWT": "x
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Sweep:
-    made = Sweep(tmp_path / "sweep")
-    for number in range(3):
-        made.add("report", number=number)
-    return made
+    return filled(tmp_path / "sweep")
 
 
 def script_of(tmp_path: Path, resources: dict[str, Any], count: int = 2) -> str:

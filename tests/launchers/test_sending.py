@@ -21,15 +21,12 @@ from nemo_partial_hydra.launchers.records import Submission
 from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.launchers.status.look import overview
 from tests.support.controller import DOWN, HUNG, LATE, Controller, Site, said
-from tests.support.sweeps import Sweep
+from tests.support.sweeps import Sweep, filled
 
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Sweep:
-    made = Sweep(tmp_path / "sweep")
-    for number in range(3):
-        made.add("report", number=number)
-    return made
+    return filled(tmp_path / "sweep")
 
 
 def submitted(sweep: Sweep, controller: Controller, report: Report | None = None, **settings: object) -> Submission:

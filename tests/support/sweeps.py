@@ -57,3 +57,11 @@ class Sweep:
         )
         self.jobs.append(job)
         return job
+
+
+def filled(folder: Path, count: int = 3) -> Sweep:
+    """Freeze some jobs that report where they run."""
+    sweep = Sweep(folder)
+    for number in range(count):
+        sweep.add("report", number=number)
+    return sweep

@@ -40,8 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.launchers import arguments, dry_run, retry, send
 
-    parts, settings = arguments.split_words(options.words)
-    numbers = [number for part in parts for number in part]
+    numbers, settings = arguments.split_words(options.words)
     with signers.chosen(options, options.directory) as accepted:
         found = retry.prepare(
             options.directory, numbers, settings, allow=options.allow, force=options.force,

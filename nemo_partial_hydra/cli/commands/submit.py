@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     """Submit; return the exit code."""
     from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
     from nemo_partial_hydra.jobs import copies
-    from nemo_partial_hydra.jobs.layout import find_jobs, sweep_paths
+    from nemo_partial_hydra.jobs.layout import sweep_paths
     from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.jobs.signing import signed
     from nemo_partial_hydra.launchers import adoption, code, dry_run, send, submit
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.launchers.settings import from_config
 
     numbers, words = split_words(options.words)
-    jobs = send.chosen(find_jobs(options.directory), numbers)
+    jobs = send.chosen(options.directory, numbers)
     with signers.chosen(options, options.directory) as accepted:
         vouched = signed(jobs, accepted, options.directory)  # first: what nobody has signed is not looked into
     found = send.heads(jobs)

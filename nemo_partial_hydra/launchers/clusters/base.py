@@ -88,9 +88,26 @@ Find = Callable[[Sequence[str], "str | None", str], Found]
 """Finds arrays by their tokens, the name of their cluster, and the time when they were sent."""
 
 
-Surroundings = Callable[[str], tuple[Mapping[str, str], Mapping[str, str]]]
-"""Returns the variables that add to what a script asks for, and those that would contradict it, which are kept from the
-program that sends it; each with the option that it stands for."""
+@dataclass(frozen=True)
+class Surroundings:
+    """What the variables of a shell mean for a submission.
+
+    Attributes
+    ----------
+    added : those that ask for what no setting does, and the option that each stands for.
+    against : those that contradict a setting, or make something else of the submission: the program that sends it does
+        not get them.
+    outer : those of the job from inside of which it is sent: likewise.
+    """
+
+    added: Mapping[str, str]
+    against: Mapping[str, str]
+    outer: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What the program that sends it does not get."""
+        return (*self.against, *self.outer)
 
 
 @dataclass(frozen=True)
@@ -282,8 +299,8 @@ class Cluster(Protocol):
         """Return the batch script of an array, exactly as it is sent; empty where there is none."""
 
     @property
-    def surroundings(self) -> Surroundings | None:
-        """What tells which variables of this process count, of those that its program for submitting reads."""
+    def surroundings(self) -> Callable[[str], Surroundings] | None:
+        """What tells of a script which variables of this process count beside it; None where none do."""
 
     def submit(self, array: Array) -> list[JobId]:
         """Send jobs; return their ids in the same order.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from nemo_partial_hydra.errors import JobError, UsageError
 from nemo_partial_hydra.jobs import status as states
@@ -22,6 +22,8 @@ from nemo_partial_hydra.launchers.records import Submission
 from nemo_partial_hydra.messages import one_of
 
 from . import merge
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -194,11 +196,22 @@ class Overview:
         UsageError
             If there is no job of a number.
         """
-        known = {entry.head.num: entry for entry in self.entries}
-        for number in numbers:
-            if number not in known:
-                raise UsageError(f"{self.directory}: there is no job {number}; there are {one_of(known)}")
-        return [known[number] for number in dict.fromkeys(numbers)] if numbers else list(self.entries)
+        by_number = {entry.head.num: entry for entry in self.entries}
+        return picked(by_number, numbers, self.directory) if numbers else list(self.entries)
+
+
+def picked(by_number: Mapping[int, T], numbers: Sequence[int], directory: str) -> list[T]:
+    """Return what has these numbers, each once and in their order.
+
+    Raises
+    ------
+    UsageError
+        If there is no job of a number.
+    """
+    for number in numbers:
+        if number not in by_number:
+            raise UsageError(f"{directory}: there is no job {number}; there are {one_of(by_number)}")
+    return [by_number[number] for number in dict.fromkeys(numbers)]
 
 
 def records(found: Overview) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from nemo_partial_hydra.errors import ClusterError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import SLURM, JobId, folded
-from nemo_partial_hydra.launchers.clusters.base import Array, Found, Refusal, Subject
+from nemo_partial_hydra.launchers.clusters.base import Array, Found, Refusal, Subject, Surroundings
 from nemo_partial_hydra.launchers.clusters.variables import variables
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.settings import Settings
@@ -74,10 +74,9 @@ class Slurm:
         """Return the batch script that submitit writes."""
         return self._executor(array).script(array.count, array.token or tokens.PLACEHOLDER)
 
-    def surroundings(self, script: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    def surroundings(self, script: str) -> Surroundings:
         """Tell the ``SBATCH_*`` of this shell that count from those that do not."""
-        found = environment.surroundings(script, os.environ)
-        return found.added, found.against
+        return environment.surroundings(script, os.environ)
 
     def submit(self, array: Array) -> list[JobId]:
         """Send an array by submitit's script."""
@@ -89,8 +88,7 @@ class Slurm:
             return self.find([array.token], array.cluster_name, sent)
 
         text = executor.script(array.count, array.token)
-        left_out = environment.surroundings(text, os.environ).left_out
-        with variables({**dict.fromkeys(left_out), **array.secrets}):
+        with variables({**dict.fromkeys(self.surroundings(text).left_out), **array.secrets}):
             call = sending.Call(self.sbatch, find, self.sleep, self.waits)
             line = ["sbatch", *environment.options(text), str(script)]
             try:

@@ -71,7 +71,7 @@ def ask(command: Sequence[str], text: str | None = None, seconds: float = TIMEOU
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def call(command: Sequence[str], text: str | None = None, seconds: float = SBATCH_S) -> Answer:
+def call(command: Sequence[str], seconds: float = SBATCH_S) -> Answer:
     """Run ``sbatch`` or what a site has put in its place: in this very environment, which is the jobs' own.
 
     Nothing of it is left running when it takes too long, or when this process is interrupted: what a wrapper has
@@ -138,6 +138,11 @@ _OF_LIMIT = {
     "Submit": "", "Wall": "timeout_min", "Time": "timeout_min", "GRES": "gres or gpus_per_node", "Node": "nodes",
     "Mem": "mem_gb", "Cpu": "cpus_per_task", "CPU": "cpus_per_task",
 }  # fmt: skip
+
+
+def other_limit(text: str) -> bool:
+    """Whether SLURM names a limit in a word."""
+    return _LIMIT.search(text) is not None
 
 
 def refusal(complaint: str) -> str:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from nemo_partial_hydra.launchers.clusters import allocation
+from nemo_partial_hydra.launchers.clusters.base import Surroundings
 
 _LINE = re.compile(r"#SBATCH +(--[A-Za-z].*)")
 _VARIABLE = re.compile(r"SBATCH_[A-Z0-9_]+")
@@ -31,27 +31,6 @@ _INSTEAD = (
 )
 # They make something else of a submission: one that waits for its end, an array, another directory of its files.
 _NEVER = frozenset({"wait", "array", "output", "error", "input", "ignore-pbs", "container"})
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What the variables of a shell mean for a submission.
-
-    Attributes
-    ----------
-    added : those that ask for what no setting does, and the option that each stands for.
-    against : those that contradict a setting, or make something else of the submission: ``sbatch`` does not get them.
-    outer : those of the job from inside of which it is sent: likewise.
-    """
-
-    added: Mapping[str, str]
-    against: Mapping[str, str]
-    outer: tuple[str, ...] = ()
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """What ``sbatch`` does not get."""
-        return (*self.against, *self.outer)
 
 
 def options(script: str) -> list[str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from nemo_partial_hydra.launchers.clusters.base import Full
 from nemo_partial_hydra.launchers.settings import Settings
 
-from .commands import AGAIN, Answer, Ask
+from .commands import AGAIN, Answer, Ask, other_limit
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ _LIMITS = {
 }
 _TITLES = {"qos": "the QOS", "association": "your association"}
 _REASON = re.compile(rf"\b({'|'.join(_LIMITS)})\b")
+_POLICY = "Job violates accounting/QOS policy"
 _UNAVAILABLE = "Resource temporarily unavailable"
 _JOB_COUNT = re.compile(r"^MaxJobCount\s*=\s*(\d+)", re.MULTILINE)
 
@@ -60,12 +61,20 @@ def full(answer: Answer, settings: Settings, ask: Ask) -> Full | None:
         return Full(f"SLURM has as many jobs as it takes of all users (MaxJobCount{number})")
     match = _REASON.search(answer.err + answer.out)
     if match is None:
-        return None
+        return _unnamed(answer)
     limit = _LIMITS[match.group(1)]
     numbers = _numbers(limit, settings, ask)
     shown = ", ".join(f"{limit.name}={number} of {name}" for name, number in numbers)
     text = f"{_TITLES[limit.of]} takes no more jobs ({match.group(1)}{': ' if shown else ''}{shown})"
     return Full(text, _room([number for _, number in numbers], ask) if numbers else None)
+
+
+def _unnamed(answer: Answer) -> Full | None:
+    """Return a limit of which nothing is said but that there is one, as by older versions: fewer jobs may fit."""
+    text = answer.err + answer.out
+    if _POLICY not in text or other_limit(text):
+        return None
+    return Full(f"SLURM takes no more jobs ({_POLICY}; it does not say which limit that is)")
 
 
 def _numbers(limit: _Limit, settings: Settings, ask: Ask) -> list[tuple[str, int]]:
