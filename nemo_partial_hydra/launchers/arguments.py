@@ -81,7 +81,7 @@ def split_words(words: Sequence[str]) -> tuple[list[int], list[str]]:
                 first, _, last = part.partition("-")
                 found = range(int(first), int(last or first) + 1)
                 if not found:
-                    raise UsageError(f"{word}: {part} has no number; write {last}-{first}")
+                    raise UsageError(f"{part} has no number; write {last}-{first}")
                 numbers += found
         elif "=" in word or word.startswith("~"):
             settings.append(word)
