@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -26,6 +27,13 @@ AGAINST = {
     "SBATCH_MEM_PER_CPU": "99G", "SBATCH_ARRAY_INX": "0-9", "SBATCH_OUTPUT": "/gone/out", "SBATCH_EXPORT": "NONE",
 }  # fmt: skip
 INNER = ("SLURM_JOB_ID", "SLURM_NTASKS", "SLURM_MEM_PER_CPU", "SLURM_STEP_ID")
+
+
+ONE = ("--ntasks=1", "--cpus-per-task=2", "--mem=2000", "--time=3")
+INSIDE = {
+    "salloc": ["salloc", *ONE],
+    "srun --pty": ["script", "-qec", shlex.join(["srun", *ONE, "--pty", "bash", "-c"]) + " {line}", "/dev/null"],
+}
 
 
 def shown(job: str) -> dict[str, str]:
@@ -88,3 +96,31 @@ def test_from_inside_of_a_step_of_two_tasks(lab: Lab, image: Path, tmp_path: Pat
         assert seen["SLURM_JOB_ID"] != job
         assert seen["SLURM_NTASKS"] == "2"
         assert "SLURM_MEM_PER_CPU" not in seen
+
+
+@pytest.mark.parametrize("how", INSIDE)
+def test_in_an_allocation_all_tasks_run_and_are_requeued(lab: Lab, image: Path, tmp_path: Path, how: str) -> None:
+    """The local launcher at a prompt in ``salloc`` or ``srun --pty``: two tasks, requeued after some seconds."""
+    sweep = Sweep(tmp_path / "sweep")
+    job = sweep.add("count", steps=25, seconds=0.25)
+    settings = {
+        "tasks_per_node": 2, "timeout_min": 1, "signal_delay_s": 56, "max_num_timeout": 5, "apptainer.image": image,
+    }  # fmt: skip
+    line = [sys.executable, "-m", "nemo_partial_hydra.cli", "submit", str(sweep.paths.directory), "--allow", "tests"]
+    line += [
+        "hydra/launcher=submitit_apptainer_local",
+        *(f"hydra.launcher.{name}={settings[name]}" for name in settings),
+    ]
+    outer = [word.format(line=shlex.quote(shlex.join(line))) for word in INSIDE[how]]
+    outer += line if how == "salloc" else []
+    path = f"{lab.apptainer.parent}{os.pathsep}{os.environ['PATH']}"
+    log = run(*outer, cwd=ROOT, env={"PATH": path, "SHELL": "/bin/bash"}, timeout=120)
+    status = states.read_status(job)
+    assert status.state == states.DONE, log
+    assert status.attempt > 1, "every start after the first is another attempt"
+    assert read_result(job)["step"] == 25
+    for rank in range(2):
+        found = json.loads((job.directory / f"checkpoint-{rank}.json").read_text())
+        assert found["starts"] == status.attempt
+        assert found["told"] >= status.attempt - 1
+    assert not lab.squeue(states="RUNNING,PENDING"), "the allocation has ended with its command"
