@@ -28,6 +28,8 @@ class Scheduler:
     rank : which of the job's processes this is.
     restarts : how often the job was started again.
     prefixes : how the names of its variables begin.
+    local_rank, node_rank : which of the processes of its node this is, and which of the job's nodes that is.
+    hosts : the names of the nodes, the first of which has the process of rank 0.
     """
 
     name: str
@@ -38,12 +40,15 @@ class Scheduler:
     rank: str
     restarts: str
     prefixes: tuple[str, ...]
+    local_rank: str = ""
+    node_rank: str = ""
+    hosts: str = ""
 
 
 SCHEDULERS = (
     Scheduler(
         SLURM, "SLURM", "SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_PROCID",
-        "SLURM_RESTART_COUNT", ("SLURM_", "SLURMD_"),
+        "SLURM_RESTART_COUNT", ("SLURM_", "SLURMD_"), "SLURM_LOCALID", "SLURM_NODEID", "SLURM_JOB_NODELIST",
     ),
 )  # fmt: skip
 
@@ -106,20 +111,37 @@ class JobId:
 
 @dataclass(frozen=True)
 class ThisTask:
-    """The place of a process: its job, if it is in one, its rank in there, and how often the job was requeued."""
+    """The place of a process: its job, if it is in one, its rank in there, and how often the job was requeued.
+
+    Attributes
+    ----------
+    id : the job; None for a process that is in none.
+    rank, local_rank, node_rank : its number in the job, its number on its node, and that of the node in the job.
+    restarts : how often the job was requeued.
+    number : the job's own number, which no other job that runs at the time has, in an array neither.
+    hosts : the names of the job's nodes as the scheduler spells them, like ``n[1-2]``.
+    """
 
     id: JobId | None = None
     rank: int = 0
     restarts: int = 0
+    local_rank: int = 0
+    node_rank: int = 0
+    number: str = ""
+    hosts: str = ""
 
 
 def this_task(environment: Mapping[str, str]) -> ThisTask:
     """Return the place of the process that an environment belongs to."""
-    found = next((_id(each, environment) for each in SCHEDULERS if each.job in environment), None)
+    found = next((each for each in SCHEDULERS if each.job in environment), None)
     return ThisTask(
-        found,
+        None if found is None else _id(found, environment),
         _number(environment, [each.rank for each in SCHEDULERS]),
         _number(environment, [each.restarts for each in SCHEDULERS]),
+        _number(environment, [each.local_rank for each in SCHEDULERS]),
+        _number(environment, [each.node_rank for each in SCHEDULERS]),
+        "" if found is None else environment[found.job],
+        "" if found is None else environment.get(found.hosts, ""),
     )
 
 

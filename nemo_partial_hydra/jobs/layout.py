@@ -75,13 +75,13 @@ class JobPaths:
         """Return the directory of one attempt, from 1."""
         return self.directory / ATTEMPTS / str(number)
 
-    def out(self, attempt: int) -> Path:
-        """Return the file of an attempt's standard output."""
-        return self.attempt(attempt) / "out.log"
+    def out(self, attempt: int, task: int = 0) -> Path:
+        """Return the file of the standard output of an attempt, or of one of its tasks."""
+        return self.attempt(attempt) / (f"out.{task}.log" if task else "out.log")
 
-    def err(self, attempt: int) -> Path:
-        """Return the file of an attempt's standard error."""
-        return self.attempt(attempt) / "err.log"
+    def err(self, attempt: int, task: int = 0) -> Path:
+        """Return the file of the standard error of an attempt, or of one of its tasks."""
+        return self.attempt(attempt) / (f"err.{task}.log" if task else "err.log")
 
     def task_error(self, attempt: int, task: int) -> Path:
         """Return the file that a task other than the first leaves when it fails."""

@@ -44,19 +44,25 @@ def run(paths: JobPaths, attempt: int, number: int, call: Callable[[], Any], pay
     except SystemExit as error:
         if error.code in (None, 0):
             return ExitCode.DONE
-        _keep(paths, attempt, number, error)
+        keep(paths, attempt, number, error_record(error))
         return ExitCode.FAILED
     except BaseException as error:  # whatever a recipe raises is recorded
         print_error(error)
-        _keep(paths, attempt, number, error)
+        keep(paths, attempt, number, error_record(error))
         return ExitCode.FAILED
 
 
-def _keep(paths: JobPaths, attempt: int, number: int, error: BaseException) -> None:
+def keep(paths: JobPaths, attempt: int, number: int, error: Mapping[str, Any]) -> None:
+    """Leave what a task failed with, as ``error_record`` returns it, for the first one to find."""
     try:
-        files.write(paths.root, paths.task_error(attempt, number), json.dumps(error_record(error)) + "\n")
+        files.write(paths.root, paths.task_error(attempt, number), json.dumps(dict(error)) + "\n")
     except JobError as problem:
         say(problem, flush=True)  # the error itself has been printed
+
+
+def left(paths: JobPaths, attempt: int, number: int) -> bool:
+    """Whether a task has left what it failed with."""
+    return files.exists(paths.root, paths.task_error(attempt, number))
 
 
 def failure(paths: JobPaths, attempt: int) -> Failure | None:
@@ -66,7 +72,10 @@ def failure(paths: JobPaths, attempt: int) -> Failure | None:
         for name in folders.names(paths.root, folder):
             if name.startswith("task-") and name.endswith(".json"):
                 text = files.read_text(paths.root, folder / name, _MAX_BYTES)
-                return Failure(error_of(json.loads(text)), f"{name[:-5].replace('-', ' ')} failed")
+                error, number = error_of(json.loads(text)), name[5:-5]
+                if error is not None and number.isdigit():
+                    error = {**error, "task": int(number)}
+                return Failure(error, f"task {number} failed")
     except (OSError, ValueError, RecursionError):
         return None
     return None

@@ -213,8 +213,7 @@ def _line(paths: JobPaths, head: Head, status: Status, attempt: int, code: int) 
     spent = "" if took is None else f" ({took:.1f} s)"
     if status.state == DONE:
         return _cut(f"{what}: done{spent}: {_shown(read_result(paths))}")
-    error = status.error or {}
-    why = f"{error.get('type')}: {error.get('message')}" if error else status.reason or f"exit code {code}"
+    why = status.why or f"exit code {code}"
     return f"{_cut(f'{what}: {status.state}{spent}: {why}')}; see {os.path.relpath(paths.err(attempt))}"
 
 

@@ -140,6 +140,8 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
         if options.attempt is not None and rank == 0:
             claim.take(paths, attempt, me)
             keep_status(paths, _ended(_started(paths, attempt, me), FAILED, error.exit_code, error_record(error)))
+        elif options.attempt is not None:
+            ranks.keep(paths, attempt, rank, error_record(error))
         raise
     if rank:
         claim.wait_for(paths, attempt, me)

@@ -66,6 +66,20 @@ class Status:
         """What the cluster calls it."""
         return JobId.of(self.slurm)
 
+    @property
+    def task(self) -> int:
+        """Which of the job's processes failed, as far as that is known: its log has more."""
+        number = (self.error or {}).get("task")
+        return number if isinstance(number, int) and number > 0 else 0
+
+    @property
+    def why(self) -> str:
+        """Why it is in its state, in the words of the error if there is one; empty where there is nothing to say."""
+        if not self.error:
+            return self.reason or ""
+        which = f" (task {self.task})" if self.task else ""
+        return ": ".join(filter(None, (self.error.get("type"), self.error.get("message")))) + which
+
     def sent_as(self, job_id: JobId | None) -> Status:
         """Return the same with the cluster's id."""
         return dataclasses.replace(self, slurm=None if job_id is None else job_id.record())

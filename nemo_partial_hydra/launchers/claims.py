@@ -133,6 +133,7 @@ def _intended(sweep: SweepPaths, paths: SubmissionPaths, settings: Settings) -> 
         folder=str(submitit_folder(paths, settings)),
         pid=os.getpid(),
         settings=write_settings(paths, settings),
+        tasks=settings.tasks,
         claiming=True,
     )
 

@@ -26,10 +26,13 @@ def tail(paths: JobPaths, log: Path, lines: int = 5) -> list[str]:
     return [line.rstrip() for line in text.strip().splitlines()[-lines:]]
 
 
-def last_lines(paths: JobPaths, attempt: int, lines: int = 5) -> tuple[Path, list[str]]:
-    """Return the log that says most about a failure, and its last lines: standard error, or else standard output."""
-    for path in (paths.err(attempt), paths.out(attempt)):
+def last_lines(paths: JobPaths, attempt: int, task: int = 0, lines: int = 5) -> tuple[Path, list[str]]:
+    """Return the log that says most about a failure, and its last lines: standard error, or else standard output.
+
+    ``task`` is the one that failed, where a job has several.
+    """
+    for path in (paths.err(attempt, task), paths.out(attempt, task)):
         found = tail(paths, path, lines)
         if found:
             return path, found
-    return paths.err(attempt), []
+    return paths.err(attempt, task), []

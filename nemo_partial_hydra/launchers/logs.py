@@ -39,8 +39,14 @@ _PART = 1 << 16
 _OVER = (states.DONE, *states.RETRIED)
 
 
-def attempt_of(entry: Entry, attempt: int | None) -> int:
+def attempt_of(entry: Entry, attempt: int | None, task: int = 0) -> int:
     """Return the attempt whose output is shown: the one that is asked for, or the last that has any.
+
+    Parameters
+    ----------
+    entry : the job.
+    attempt : the one that is asked for, or None.
+    task : which of the job's processes.
 
     Raises
     ------
@@ -49,14 +55,18 @@ def attempt_of(entry: Entry, attempt: int | None) -> int:
     """
     paths = entry.paths
     if attempt is not None:
-        if _there(paths, attempt):
+        if _there(paths, attempt, task):
             return attempt
-        known = [number for number in range(1, states.last_attempt(paths) + 1) if _there(paths, number)]
+        known = [number for number in range(1, states.last_attempt(paths) + 1) if _there(paths, number, task)]
         have = f"there is that of attempt {', '.join(map(str, known))}" if known else "there is none of any attempt"
-        raise JobError(f"{paths.directory}: attempt {attempt} has no output; {have}")
+        raise JobError(f"{paths.directory}: attempt {attempt} has no output{_of(task)}; {have}")
     for number in range(max(entry.attempt, states.last_attempt(paths)), 0, -1):
-        if _there(paths, number):
+        if _there(paths, number, task):
             return number
+    if task and any(_there(paths, number, 0) for number in range(1, states.last_attempt(paths) + 1)):
+        raise JobError(
+            f"{paths.directory}: there is no output{_of(task)}; jobs with nodes or tasks_per_node have tasks"
+        )
     raise JobError(f"{paths.directory}: no output yet: {why_none(entry)}")
 
 
@@ -72,13 +82,17 @@ def why_none(entry: Entry) -> str:
     return f"the job is {entry.state}{as_what}{reason} and wrote nothing"
 
 
-def _there(paths: JobPaths, attempt: int) -> bool:
-    return any(files.exists(paths.root, log) for log in (paths.out(attempt), paths.err(attempt)))
+def _of(task: int) -> str:
+    return f" of task {task}" if task else ""
 
 
-def show(paths: JobPaths, attempt: int, out: Output, names: tuple[str, ...]) -> None:
+def _there(paths: JobPaths, attempt: int, task: int) -> bool:
+    return any(files.exists(paths.root, log) for log in (paths.out(attempt, task), paths.err(attempt, task)))
+
+
+def show(paths: JobPaths, attempt: int, out: Output, names: tuple[str, ...], task: int = 0) -> None:
     """Write the output of one attempt: standard output, then standard error, each after a line that names its file."""
-    for path in kinds(paths, attempt, names):
+    for path in kinds(paths, attempt, names, task):
         if files.exists(paths.root, path) and (files.size(paths.root, path) or len(names) == 1):
             if len(names) > 1:
                 out.write(f"==> {path} <==\n".encode())
@@ -88,16 +102,16 @@ def show(paths: JobPaths, attempt: int, out: Output, names: tuple[str, ...]) -> 
     out.flush()
 
 
-def kinds(paths: JobPaths, attempt: int, names: tuple[str, ...]) -> list[Path]:
-    """Return the logs of an attempt by their kinds, ``out`` and ``err``."""
-    return [getattr(paths, name)(attempt) for name in names]
+def kinds(paths: JobPaths, attempt: int, names: tuple[str, ...], task: int) -> list[Path]:
+    """Return the logs of an attempt, or of one of its tasks, by their kinds, ``out`` and ``err``."""
+    return [getattr(paths, name)(attempt, task) for name in names]
 
 
 class Follower:
     """The output of one job while it grows."""
 
-    def __init__(self, watch: Watch, number: int, out: Output, names: tuple[str, ...]) -> None:
-        self.watch, self.number, self.out, self.names = watch, number, out, names
+    def __init__(self, watch: Watch, number: int, out: Output, names: tuple[str, ...], task: int = 0) -> None:
+        self.watch, self.number, self.out, self.names, self.task = watch, number, out, names, task
         self.entry = self._look()
         self.shown: Path | None = None
 
@@ -116,7 +130,7 @@ class Follower:
             raise JobError(f"{self.entry.paths.directory}: no output: {why_none(self.entry)}")
         attempt = self.entry.attempt
         while True:
-            if not _there(self.entry.paths, attempt) and self.entry.state not in _OVER:
+            if not _there(self.entry.paths, attempt, self.task) and self.entry.state not in _OVER:
                 say(f"waiting: {why_none(self.entry)}")
             self._attempt(attempt)
             following = max(states.read_status(self.entry.paths).attempt, self.entry.attempt)
@@ -134,7 +148,7 @@ class Follower:
     def _attempt(self, attempt: int) -> None:
         """Write the output of an attempt until it ends."""
         paths = self.entry.paths
-        places = dict.fromkeys(kinds(paths, attempt, self.names), 0)
+        places = dict.fromkeys(kinds(paths, attempt, self.names, self.task), 0)
         asked = time.monotonic()
         while True:
             for path, place in places.items():

@@ -78,6 +78,7 @@ class Submission:
     batches : the token of each array and how many of the jobs are in it, in their order; written before the cluster
         hears of any, so that an array whose id nobody has written down is found by it. None where there are no tokens.
     environment : the variables of the shell that added to what the settings ask for, and the option of each.
+    tasks : how many processes each of its jobs has; 1 in records of older versions.
     claiming : whether its jobs are still being claimed for it: it says nothing about them yet.
     origin : whether the record is known to be this user's own word.
     left : why not all jobs were sent that were to be; not in the record, which has those that were.
@@ -98,6 +99,7 @@ class Submission:
     cluster_name: str | None = None
     batches: Sequence[Batch] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    tasks: int = 1
     claiming: bool = False
     origin: Origin = field(default=MINE, compare=False)
     left: str = field(default="", compare=False)
@@ -149,7 +151,7 @@ _TEXT, _NUMBER = (str, type(None)), (int, type(None))
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "cluster": (str,), "name": (str,), "created": (str,), "user": (str,), "host": (str,), "after": _TEXT,
     "directory": _TEXT, "folder": _TEXT, "pid": _NUMBER, "settings": _TEXT, "cluster_name": _TEXT, "claiming": (bool,),
-    "environment": (dict,),
+    "environment": (dict,), "tasks": (int,),
 }  # fmt: skip
 # Both become arguments of the cluster's commands.
 _CLUSTER_NAME = re.compile(r"\w[\w.,-]{0,199}", re.ASCII)

@@ -19,7 +19,7 @@ from nemo_partial_hydra.jobs.placeholders import is_secret
 
 from .container.command import Container
 
-_OWN = ("apptainer", "detach", "dry_run", "payload_signal", "submitit_folder", "_target_", "name", "setup")
+_OWN = ("apptainer", "detach", "dry_run", "payload_signal", "submitit_folder", "_target_", "name", "setup", "torch_env")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Settings:
     detach : True returns after submission, False waits, None decides by cluster and sweeper.
     submitit_folder : where submitit keeps its files; None is in the submission's own directory.
     image_stamp : size and time of change of the image when it was submitted, see ``stamp``.
+    torch_env : whether each process gets its rank as torchrun says it (``RANK``, ``WORLD_SIZE``, ...).
     """
 
     cluster: str = SLURM
@@ -56,6 +57,7 @@ class Settings:
     detach: bool | None = None
     submitit_folder: str | None = None
     image_stamp: tuple[int, int] | None = None
+    torch_env: bool = False
 
     def resource(self, name: str, default: int) -> int:
         """Return a resource that is a number."""
@@ -124,6 +126,7 @@ def from_config(
         secrets=tuple(key for key, value in given.items() if value is None or key in secrets),
         detach=config.get("detach"),
         submitit_folder=config.get("submitit_folder"),
+        torch_env=bool(config.get("torch_env")),
     )
     return settings, secrets
 

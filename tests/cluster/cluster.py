@@ -44,8 +44,8 @@ PATIENCE = 3.0  # other tests of the session run at the same time
 class Cluster(Queue):
     """A cluster whose files are in ``state``.
 
-    Daemons are named ``munged``, ``mariadbd``, ``slurmdbd``, ``slurmctld``, ``slurmd-n1`` and ``slurmd-n2``;
-    ``slurmd`` means those of both nodes.
+    Daemons are named ``munged``, ``mariadbd``, ``slurmdbd``, ``slurmctld``, and ``slurmd-n1``, ``-n2`` and ``-n3``;
+    ``slurmd`` means those of all nodes.
     """
 
     nodes = NODES
@@ -233,7 +233,7 @@ class Cluster(Queue):
         for node, state in self.node_states().items():
             if state.startswith(("drain", "down", "fail")):
                 self.resume(node)
-        self.wait(lambda: set(self.node_states().values()) == {"idle"}, 30, "both nodes are idle")
+        self.wait(lambda: set(self.node_states().values()) == {"idle"}, 30, "all nodes are idle")
 
     # -- when something fails
 

@@ -1,4 +1,4 @@
-"""The lab: SLURM (two nodes, accounting) and Apptainer on this machine, brought up and down.
+"""The lab: SLURM (three nodes, accounting) and Apptainer on this machine, brought up and down.
 
     python -m tests.cluster.lab up | down [--purge] | status | image NAME     [--state DIR]
 

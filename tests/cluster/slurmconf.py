@@ -1,6 +1,6 @@
 """The configuration of the lab's SLURM: pure text made from a few facts.
 
-Two nodes on one machine are two slurmd with a name, port and spool directory each.  Everything listens on loopback.
+Three nodes on one machine are three slurmd with a name, port and spool directory each.  Everything listens on loopback.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-NODES = ("n1", "n2")
+NODES = ("n1", "n2", "n3")
 CPUS = 4  # of each node, whatever the machine has: SlurmdParameters=config_overrides
 MEMORY = 16000  # MB of each node, likewise
 CONTROLLER_PORT = 26817
 DATABASE_PORT = 26819
-NODE_PORTS = {"n1": 26821, "n2": 26822}
+NODE_PORTS = {"n1": 26821, "n2": 26822, "n3": 26823}
 CLUSTER = "lab"
 
 # What a drill may want otherwise (Lab.configured) is here, one option a key.

@@ -96,7 +96,7 @@ def test_the_nodes_are_drained_while_jobs_wait(drill: Drill) -> None:
     command = drill.submit(WAITED)
     job = drill.jobs[0]
     drill.lab.wait(lambda: drill.status(job).slurm, 30, "the job to be submitted")
-    assert "Note: the jobs will wait: 0 of the 2 nodes of partition 'debug' that fit are up" in command.err
+    assert "Note: the jobs will wait: 0 of the 3 nodes of partition 'debug' that fit are up" in command.err
     assert "new disks" in command.err
     assert drill.status(job).state == states.SUBMITTED
     assert command.process.poll() is None

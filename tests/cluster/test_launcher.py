@@ -292,7 +292,7 @@ def test_after_a_sweep_that_failed_nothing_is_submitted(
         ("timeout_min=100", 4, "60 min"),
         ("mem_gb=100", 4, "GB of memory"),
         ("gpus_per_node=1", 4, "1 GPUs"),
-        ("nodes=3", 4, "gives one job: 2"),
+        ("nodes=4", 4, "gives one job: 3"),
         ("constraint=fast", 4, "hydra.launcher.constraint"),
         ("additional_parameters.nope=1", 2, "unrecognized option"),
         ("apptainer.image=/no/such.sif", 2, "no such image"),

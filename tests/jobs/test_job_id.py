@@ -57,10 +57,23 @@ def test_numbers_that_stand_for_more_than_one_process(record: Any) -> None:
     ("environment", "task"),
     [
         ({}, ThisTask()),
-        ({"SLURM_JOB_ID": "7"}, ThisTask(JobId("7"))),
-        ({"SLURM_JOB_ID": "8", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}, ThisTask(JobId("7", 1))),
-        ({"SLURM_JOB_ID": "8", "SLURM_ARRAY_TASK_ID": "1"}, ThisTask(JobId("8", 1))),
+        ({"SLURM_JOB_ID": "7"}, ThisTask(JobId("7"), number="7")),
+        (
+            {"SLURM_JOB_ID": "8", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"},
+            ThisTask(JobId("7", 1), number="8"),
+        ),
+        ({"SLURM_JOB_ID": "8", "SLURM_ARRAY_TASK_ID": "1"}, ThisTask(JobId("8", 1), number="8")),
         ({"SLURM_PROCID": "3", "SLURM_RESTART_COUNT": "2"}, ThisTask(None, 3, 2)),
+        (
+            {
+                "SLURM_JOB_ID": "7",
+                "SLURM_PROCID": "3",
+                "SLURM_LOCALID": "1",
+                "SLURM_NODEID": "1",
+                "SLURM_JOB_NODELIST": "n[1-2]",
+            },
+            ThisTask(JobId("7"), 3, 0, 1, 1, "7", "n[1-2]"),
+        ),
         ({"SLURM_PROCID": "x", "SLURM_RESTART_COUNT": ""}, ThisTask()),
     ],
 )

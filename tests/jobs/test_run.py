@@ -301,7 +301,8 @@ def test_other_tasks_run_with_the_first_and_their_failure_is_the_jobs(bare: Path
         ended(process)
     status = read_status(paths)
     assert (status.state, status.reason) == ("failed", "task 1 failed")
-    assert status.error == {"type": "ValueError", "message": "rank", "where": []}
+    assert status.error == {"type": "ValueError", "message": "rank", "where": [], "task": 1}
+    assert (status.task, status.why) == (1, "ValueError: rank (task 1)")
 
 
 def limited(size: int) -> Any:

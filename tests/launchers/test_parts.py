@@ -24,9 +24,11 @@ def test_the_last_lines_are_those_of_the_log_that_says_most(tmp_path: Path) -> N
     assert log_tail.last_lines(job, 1) == (job.err(1), [])
     job.attempt(1).mkdir(parents=True)
     job.out(1).write_bytes(b"x" * log_tail.SIZE + b"\nfirst  \nlast \xff\n\n")
-    assert log_tail.last_lines(job, 1, 2) == (job.out(1), ["first", "last \ufffd"])
+    assert log_tail.last_lines(job, 1, lines=2) == (job.out(1), ["first", "last \ufffd"])
     job.err(1).write_text("error\n")
     assert log_tail.last_lines(job, 1) == (job.err(1), ["error"])
+    job.err(1, 3).write_text("of task 3\n")
+    assert log_tail.last_lines(job, 1, 3) == (job.err(1, 3), ["of task 3"])
 
 
 def test_work_on_many_sees_the_context_of_its_caller() -> None:

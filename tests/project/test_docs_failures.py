@@ -15,6 +15,7 @@ from tests.support.sweeps import ROOT
 PAGE = (ROOT / "docs" / "failures.md").read_text(encoding="utf-8")
 OTHERS = {
     "`ValueError: ...`", "`ModuleNotFoundError: ...`", "`DriftError`", "`No module named 'yaml'`",  # Python's
+    "`ValueError: ... (task 3)`",
     "`... python3: not found`",  # Apptainer's
 }  # fmt: skip
 

@@ -87,3 +87,27 @@ def _importable(name: str) -> bool:
     import importlib.util
 
     return importlib.util.find_spec(name) is not None
+
+
+def one_raises(name: str, ledger: str, rank: int) -> None:
+    """Fail in one process; the others would wait for ever."""
+    _note(ledger, name)
+    if os.environ["SLURM_PROCID"] == str(rank):
+        raise ValueError(f"rank {rank} has no data")
+    _pass(ledger, "never")
+
+
+def one_hangs(name: str, ledger: str, rank: int) -> str:
+    """Return at once, but for one process that never does, whatever it is told."""
+    _note(ledger, name)
+    if os.environ["SLURM_PROCID"] == str(rank):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _pass(ledger, "never")
+    return name
+
+
+def with_others(name: str, ledger: str, gate: str = "gate") -> str:
+    """Note the node that each process runs on, and go on when the gate is opened."""
+    _note(ledger, f"{name}:{os.environ['SLURMD_NODENAME']}")
+    _pass(ledger, gate)
+    return name

@@ -30,6 +30,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
         "-f", "--follow", action="store_true", help="go on until the job ends, also in further attempts"
     )
     parser.add_argument("--attempt", type=int, metavar="A", help="the output of an earlier attempt, from 1")
+    parser.add_argument("--task", type=int, default=0, metavar="K", help="that of a further task of the job, from 1")
     parser.add_argument("--raw", action="store_true", help="the bytes as they are, control characters too")
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--out", action="store_const", const=("out",), dest="kinds", help="standard output only")
@@ -59,12 +60,13 @@ def run(options: argparse.Namespace) -> int:
     with _shown(raw=options.raw) as out:
         if options.follow:
             try:
-                state = logs.Follower(watch, number, out, kinds).follow()
+                state = logs.Follower(watch, number, out, kinds, options.task).follow()
             except KeyboardInterrupt:
                 return ExitCode.INTERRUPTED  # the job goes on as it did
             return ExitCode.DONE if state == states.DONE else ExitCode.FAILED
         (entry,) = watch.look().chosen([number])
-        logs.show(entry.paths, logs.attempt_of(entry, options.attempt), out, kinds)
+        attempt = logs.attempt_of(entry, options.attempt, options.task)
+        logs.show(entry.paths, attempt, out, kinds, options.task)
         return ExitCode.DONE
 
 

@@ -181,6 +181,7 @@ class Views:
     young : whether it was sent so lately that the cluster may not show it yet.
     elsewhere : why whoever was asked knows nothing of this job: it is another cluster; empty where that is not so.
     sending : what is known of the sending of a job that has no id yet; empty where it has one.
+    several : whether the job has several processes, the first of which says how it goes.
     """
 
     queued: bool = False
@@ -196,6 +197,7 @@ class Views:
     young: bool = False
     elsewhere: str = ""
     sending: str = ""
+    several: bool = False
 
 
 @dataclass(frozen=True)

@@ -125,12 +125,9 @@ class Entry:
     @property
     def reason(self) -> str:
         """Why it is in this state, in one line; empty where there is nothing to say."""
-        error = self.own.error or {}
         if self.merged.reason and (self.state != self.own.state or self.state == states.SUBMITTED):
             return self.merged.reason
-        if error:
-            return f"{error.get('type')}: {error.get('message')}"
-        return self.own.reason or self.merged.reason
+        return self.own.why or self.merged.reason
 
     @property
     def node(self) -> str | None:
@@ -232,7 +229,7 @@ def _record(entry: Entry, now: str) -> dict[str, Any]:
     record, own = entry.merged.record, entry.own
     more: Mapping[str, Any] = {"log": None, "tail": []}
     if failed:
-        log, lines = last_lines(entry.paths, entry.attempt)
+        log, lines = last_lines(entry.paths, entry.attempt, entry.own.task)
         more = {"log": str(log), "tail": lines}
     return {
         "num": entry.head.num,

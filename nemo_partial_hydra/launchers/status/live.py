@@ -89,9 +89,8 @@ def ending(job: JobPaths, status: states.Status) -> str:
         parts.append(f"in {took:.1f} s")
     if status.state != states.DONE:
         parts.append(f"exit code {status.exit_code}" if status.exit_code is not None else "")
-        error = status.error or {}
-        parts.append((f"{error['type']}: {error['message']}".splitlines() or [""])[0] if error else status.reason or "")
-        parts.append(str(job.err(status.attempt)))
+        parts.append((status.why.splitlines() or [""])[0])
+        parts.append(str(job.err(status.attempt, status.task)))
     return "; ".join(part for part in parts if part)
 
 

@@ -30,6 +30,8 @@ from .entries import Entry, Overview
 
 ASK_AGAIN_S = 3600.0
 """So long after a job was told to end the queue is asked whether it was requeued."""
+OTHERS_S = 14 * 86_400.0
+"""So long after the first task of a job was done the queue is asked whether others run: longer than jobs may take."""
 
 
 def overview(directory: str, clusters: Clusters = CLUSTERS, *, only: Sequence[int] = ()) -> Overview:
@@ -99,11 +101,12 @@ class Watch:
         if settled.lines:
             sent = SentJobs(self.sweep)
         before = {paths: _subject(paths, sent, lambda own: not (every or _open(own))) for paths in self.jobs}
-        asked = [each.id for each, _ in before.values() if every or _open(each.own)]
+        going = {paths for paths, (each, _) in before.items() if every or _open(each.own) or _others_may_run(each)}
+        asked = [before[paths][0].id for paths in going]
         answers = self._ask([each for each in asked if each is not None], brief)
         entries = []
         for paths, (first, whose) in before.items():
-            subject, origin = _subject(paths, sent) if every or _open(first.own) else (first, whose)
+            subject, origin = _subject(paths, sent) if paths in going else (first, whose)
             job = subject.id
             name = job.cluster if job is not None else LOCAL
             if name not in answers:
@@ -209,6 +212,14 @@ def _open(own: states.Status) -> bool:
         ago = states.seconds_between(own.ended, states.now())
         return ago is None or ago < ASK_AGAIN_S
     return own.state in (states.SUBMITTED, states.RUNNING, states.LOST, states.UNKNOWN)
+
+
+def _others_may_run(subject: Subject) -> bool:
+    """Whether a job that is done by its first task may have others that are not."""
+    if subject.own.state != states.DONE or subject.submission is None or subject.submission.tasks == 1:
+        return False
+    ago = states.seconds_between(subject.own.ended, states.now())
+    return ago is None or ago < OTHERS_S
 
 
 def head(paths: JobPaths) -> Head:

@@ -51,6 +51,8 @@ def merge(own: str, views: Views) -> Merged:
     lives = queue is not None and queue.end is None  # a state that is not known is no end
     if views.sending and own not in FINAL:
         return Merged(own, views.sending, active=True, unsure=bool(views.elsewhere))
+    if own == states.DONE and views.several and queue is not None and queue.runs:
+        return Merged(states.RUNNING, _OTHERS_RUN, active=True, record=queue, queued=True)
     if own in FINAL or own == states.FROZEN:
         return Merged(own, record=record, queued=lives)
     if own in TOLD:
@@ -76,6 +78,7 @@ def merge(own: str, views: Views) -> Merged:
     return Merged(own, active=True)
 
 
+_OTHERS_RUN = "its first task is done, others still run"
 _LOST_HERE = {
     states.RUNNING: "its process is gone, and wrote nothing",
     states.SUBMITTED: "the process that submitted it ended before it was started or had a number",

@@ -94,7 +94,7 @@ def _failure(entry: Entry, indent: int, *, full: bool) -> Iterator[str]:
     space = " " * indent
     yield space + "; ".join(filter(None, [one_line(entry.reason), exit_code(entry)]))
     if full:
-        log, last = last_lines(entry.paths, entry.attempt)
+        log, last = last_lines(entry.paths, entry.attempt, entry.own.task)
         if last:
             yield escaped(f"{space}{log}:")
             yield from (f"{space}  | {plain(line)}" for line in last)

@@ -6,4 +6,5 @@ May import: what the launchers may.
 |---|---|
 | what the cluster starts for one task | ``task`` |
 | the container as a child process | ``payload`` |
+| how the processes of one job find each other | ``rendezvous`` |
 """

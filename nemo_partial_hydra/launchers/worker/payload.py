@@ -12,38 +12,22 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from nemo_partial_hydra.errors import ExitCode, JobError
 from nemo_partial_hydra.jobs import files, folders
-from nemo_partial_hydra.jobs.job_id import this_task
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers.container import command
 from nemo_partial_hydra.launchers.log_tail import tail
 from nemo_partial_hydra.launchers.settings import Settings
 
+from . import rendezvous
+
 _ERROR = "Error: "  # how the runner begins what it refuses
 _LINES = 12  # of the log, in which the reason is looked for
-
-
-def rank_of(environment: Mapping[str, str]) -> int:
-    """Return which task of its job this process is."""
-    return this_task(environment).rank or int(environment.get("SUBMITIT_LOCAL_GLOBALID") or 0)
-
-
-def local_ranks(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what tells the tasks of a job on this machine apart, as SLURM and torchrun say it to recipes."""
-    count = environment.get("SUBMITIT_LOCAL_NTASKS", "1")
-    if "SLURM_PROCID" in environment or count == "1":
-        return {}
-    rank = str(rank_of(environment))
-    return {
-        "SLURM_PROCID": rank, "RANK": rank, "LOCAL_RANK": rank, "NODE_RANK": "0", "WORLD_SIZE": count,
-        "MASTER_ADDR": "127.0.0.1",
-    }  # fmt: skip
 
 
 def binds(settings: Settings, paths: JobPaths, sweep: Path) -> list[str]:
@@ -87,7 +71,7 @@ class Child:
         rank: int = 0,
     ) -> None:
         folders.make(paths.root, paths.attempt(attempt))
-        self.out, self.err = _ranked(paths.out(attempt), rank), _ranked(paths.err(attempt), rank)
+        self.out, self.err = paths.out(attempt, rank), paths.err(attempt, rank)
         self.paths, self.attempt, self.restarts, self.rank = paths, attempt, restarts, rank
         self.container = settings.container
         self.cancelled = False
@@ -97,7 +81,7 @@ class Child:
                 files.remove(paths.root, paths.notice(attempt))  # of this attempt before it was requeued
         self._events: list[int] = []
         secrets = {name: os.environ[name] for name in settings.secrets if name in os.environ}
-        given = {**local_ranks(os.environ), **secrets, **paths.sealed_by.handed_over(attempt)}
+        given = {**rendezvous.variables(settings, os.environ), **secrets, **paths.sealed_by.handed_over(attempt)}
         environment = command.environment(settings.container, os.environ, extra=given)
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         with files.open_log(paths.root, self.out) as out, files.open_log(paths.root, self.err) as err:
@@ -174,6 +158,10 @@ class Child:
         code = self.process.wait()
         return 128 - code if code < 0 else code
 
+    def came_up(self) -> bool:
+        """Whether the container started, as far as its log tells: Apptainer says of what does not that it is fatal."""
+        return not any(line.startswith("FATAL:") for line in tail(self.paths, self.err, _LINES))
+
     def explain(self, *, started: bool) -> str:
         """Say why a payload ended that did not say so itself.
 
@@ -198,8 +186,3 @@ class Child:
         # Without a setuid starter Apptainer ends with a word on how it cleans up.
         said = [line for line in said if not line.startswith("INFO:")] or said or ["it wrote nothing"]
         return f"{what} did not start: exit code {code}: {said[-1]}"
-
-
-def _ranked(path: Path, rank: int) -> Path:
-    """Return the log of a task: that of the first one has no number."""
-    return path if rank == 0 else path.with_name(f"{path.stem}.{rank}{path.suffix}")

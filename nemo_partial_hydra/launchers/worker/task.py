@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -20,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from nemo_partial_hydra.errors import ExitCode, JobError, RefusedError
-from nemo_partial_hydra.jobs import files, folders
+from nemo_partial_hydra.jobs import files, folders, ranks
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import this_task
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths
@@ -31,7 +32,8 @@ from nemo_partial_hydra.launchers.records import read_settings, sweep_of
 from nemo_partial_hydra.launchers.settings import Settings, stamp
 from nemo_partial_hydra.messages import say
 
-from .payload import Child, rank_of
+from .payload import Child
+from .rendezvous import rank_of
 
 GRACE = 0.8
 """The part of ``signal_delay_s`` that the payload has to end by itself; the rest is for the requeue."""
@@ -161,6 +163,9 @@ class _Run:
         child.tell(self.settings.stop_signal, states.TIMEOUT)
         code = child.finish(delay * GRACE)
         if self.rank != 0:
+            if code and self._first_is_done():  # nobody is left to requeue the job
+                self._over(states.TIMEOUT, code, f"task {self.rank} ran until its time was over, the first one is done")
+                return code
             files.open_log(self.paths.root, child.stopped()).close()
             return 0  # srun ends all tasks when one fails, and the first one still has to requeue the job
         while time.monotonic() < end and not child.others_stopped(self.settings.tasks):
@@ -175,20 +180,33 @@ class _Run:
         code = child.code
         status = states.read_status(self.paths)
         if self.rank != 0:
-            if code and not child.cancelled and status.state == states.DONE and status.attempt == self.task.attempt:
-                self._over(
-                    states.FAILED, code, f"task {self.rank} failed after the first one was done; see {child.err}"
-                )
+            if code and self._first_is_done():
+                state, what = (states.CANCELLED, "was cancelled") if child.cancelled else (states.FAILED, "failed")
+                self._over(state, code, f"task {self.rank} {what} after the first one was done; see {child.err}")
+            elif code and not child.cancelled and not ranks.left(self.paths, self.task.attempt, self.rank):
+                self._leave(child.explain(started=child.came_up()))
             return code
         if status.attempt != self.task.attempt or status.state not in (states.SUBMITTED, states.RUNNING):
             return code  # the runner has said how it went
         if code == ExitCode.REFUSED and status.state == states.RUNNING:
             return code  # another process runs it
-        if child.cancelled:
+        other = ranks.failure(self.paths, self.task.attempt) if child.cancelled else None
+        if other is not None:  # the cluster ended this task for it
+            self._over(states.FAILED, ExitCode.FAILED, other.reason, other.error)
+        elif child.cancelled:
             self._over(states.CANCELLED, code, "cancelled while it ran")
         else:
             self._over(states.FAILED, code, child.explain(started=status.state == states.RUNNING))
         return code or ExitCode.FAILED
+
+    def _first_is_done(self) -> bool:
+        status = states.read_status(self.paths)
+        return status.state == states.DONE and status.attempt == self.task.attempt
+
+    def _leave(self, reason: str) -> None:
+        """Leave for the first task why this one has failed."""
+        error = {"type": "", "message": reason, "where": []}
+        ranks.keep(self.paths, self.task.attempt, self.rank, error)
 
     def refused(self, reason: str) -> int:
         """Say that what is there is not what was submitted; return the exit code of the task."""
@@ -197,10 +215,12 @@ class _Run:
     def _not_started(self, reason: str, code: int = NO_EXECUTABLE) -> int:
         if self.rank == 0:
             self._over(states.FAILED, code, f"the job did not start: {reason}")
+        else:
+            self._leave(f"it did not start: {reason}")
         say(reason, file=sys.stderr)
         return code
 
-    def _over(self, state: str, code: int, reason: str) -> None:
+    def _over(self, state: str, code: int, reason: str, error: Mapping[str, Any] | None = None) -> None:
         status = states.read_to_write(self.paths)
         keep_status(
             self.paths,
@@ -212,6 +232,7 @@ class _Run:
                 exit_code=int(code),
                 requeues=self.task.restarts,
                 reason=reason,
+                error=error,
             ),
         )
 

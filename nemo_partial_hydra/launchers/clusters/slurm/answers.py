@@ -99,6 +99,7 @@ class SlurmAnswers:
             "cluster": TITLE,
             "accounts_off": self.accounts_off,
             "elsewhere": self.elsewhere,
+            "several": subject.submission is not None and subject.submission.tasks > 1,
         }
         if job is None:
             return Views(**more)
