@@ -79,8 +79,8 @@ def _why_not(entry: Entry) -> str:
         return "was never submitted: nemo-hydra submit"
     if entry.state == states.UNKNOWN:
         return (
-            f"is unknown: it left the queue{as_what} without a word, and nobody keeps accounts; make sure that it does "
-            f"not run, then name it: nemo-hydra retry DIR {entry.head.num} --force"
+            f"is unknown{as_what} ({entry.reason}); make sure that it does not run, then name it: "
+            f"nemo-hydra retry DIR {entry.head.num} --force"
         )
     if entry.state in states.RETRIED:
         return f"is {entry.state} and still ends{as_what}: try again in a moment"

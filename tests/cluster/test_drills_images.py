@@ -12,7 +12,7 @@ import pytest
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import read_job, write_job
 from nemo_partial_hydra.jobs.metadata import image_of
-from tests.cluster.drills import WAITED, Drill
+from tests.cluster.drills import ALLOW, WAITED, Drill
 from tests.cluster.lab import Lab
 
 pytestmark = pytest.mark.cluster
@@ -134,3 +134,30 @@ def _freeze_for(drill: Drill, image: Path, path: Path | None = None) -> None:
         frozen = dataclasses.replace(read_job(job), image=known)
         job.job.unlink()
         write_job(job, frozen)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("apptainer.extra_args=[--fakeroot]",), "Operation not permitted (see hydra.launcher.apptainer.extra_args)"),
+        (("apptainer.extra_args=[--nope]",), "unknown flag: --nope (see hydra.launcher.apptainer.extra_args)"),
+        (("apptainer.python=/no/python",), "no such file or directory (see hydra.launcher.apptainer.python)"),
+        (("apptainer.image={damaged}",), "(see hydra.launcher.apptainer.image)"),
+    ],
+)
+def test_what_apptainer_cannot_do_is_said_with_the_setting_to_change(
+    lab: Lab, image: Path, tmp_path: Path, settings: tuple[str, ...], said: str
+) -> None:
+    """No message is an exit status alone; ``--fakeroot`` needs what this machine does not give to a container."""
+    damaged = tmp_path / "damaged.sif"
+    damaged.write_bytes(image.read_bytes()[:200_000].ljust(image.stat().st_size, b"\0"))
+    drill = Drill(lab, tmp_path / "sweep", None if "image" in settings[0] else image)
+    drill.job("one")
+    here = ("hydra/launcher=submitit_apptainer_local", *(f"hydra.launcher.{each}" for each in settings))
+    image_of_it = [f"hydra.launcher.apptainer.image={drill.image}"] if drill.image else []
+    line = [each.format(damaged=damaged) for each in (*here, *image_of_it)]
+    command = drill.command("submit", drill.paths.directory, "--allow", ALLOW, *line)
+    assert command.code == 1, command.err
+    assert said in command.out
+    assert "the container did not start: exit code " in command.out
+    assert not drill.starts()

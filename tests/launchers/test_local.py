@@ -244,7 +244,7 @@ def test_an_executable_that_goes_away_is_said_by_the_job(tmp_path: Path) -> None
         (
             "FATAL:   no such image\nINFO:    Cleaning up image...\n",
             255,
-            "did not start: exit code 255: FATAL:   no such",
+            "did not start: exit code 255: no such image",
         ),
         (
             "Error: DIR: attempt 1 is run by another\nINFO:    Cleaning up image...\n",

@@ -16,7 +16,9 @@ PAGE = (ROOT / "docs" / "failures.md").read_text(encoding="utf-8")
 OTHERS = {
     "`ValueError: ...`", "`ModuleNotFoundError: ...`", "`DriftError`", "`No module named 'yaml'`",  # Python's
     "`ValueError: ... (task 3)`",
-    "`... python3: not found`",  # Apptainer's
+    "`... python3: not found`", "`user namespace`", "`unknown flag: --nope`", "`bad superblock`", "`corrupted`",
+    "`executable file not found`", "`stat /no/python: no such file or directory`",
+    "`set_attributes: failed to change uid and gids ...`",  # Apptainer's
 }  # fmt: skip
 
 

@@ -93,6 +93,8 @@ def _gone(own: str, views: Views) -> Merged:
     """Return the state of a job that is not in the queue, as far as that can be known, and has said nothing final."""
     # The accounting first, where it has heard of the end: it has the exit code.
     for known in (views.accounts, views.queue):
+        if known is not None and known.end == states.UNKNOWN and own == states.RUNNING:
+            return Merged(own, known.why, active=True, unsure=True, record=known)
         if known is not None and known.end is not None:
             return Merged(known.end, known.why, record=known)
     cluster = views.cluster

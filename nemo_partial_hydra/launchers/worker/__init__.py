@@ -6,5 +6,6 @@ May import: what the launchers may.
 |---|---|
 | what the cluster starts for one task | ``task`` |
 | the container as a child process | ``payload`` |
+| what did a container complain of that did not start | ``complaint`` |
 | how the processes of one job find each other | ``rendezvous`` |
 """

@@ -24,10 +24,10 @@ from nemo_partial_hydra.launchers.container import command
 from nemo_partial_hydra.launchers.log_tail import tail
 from nemo_partial_hydra.launchers.settings import Settings
 
-from . import rendezvous
+from . import complaint, rendezvous
 
 _ERROR = "Error: "  # how the runner begins what it refuses
-_LINES = 12  # of the log, in which the reason is looked for
+_LINES = 60  # of the log, in which the reason is looked for
 
 
 def binds(settings: Settings, paths: JobPaths, sweep: Path) -> list[str]:
@@ -183,6 +183,7 @@ class Child:
         if refusal and code in (ExitCode.USAGE, ExitCode.REFUSED):
             return refusal[-1]  # of the runner, which may not write how the job goes: another one runs it
         what = "the job" if self.container.image is None else f"{self.container.image}: the container"
-        # Without a setuid starter Apptainer ends with a word on how it cleans up.
-        said = [line for line in said if not line.startswith("INFO:")] or said or ["it wrote nothing"]
-        return f"{what} did not start: exit code {code}: {said[-1]}"
+        why = complaint.complaint(said) or "it wrote nothing"
+        about = complaint.setting(why) if self.container.image is not None else None
+        hint = f" (see hydra.launcher.apptainer.{about})" if about else ""
+        return f"{what} did not start: exit code {code}: {why}{hint}"

@@ -33,7 +33,7 @@ ENDS = {
     "OUT_OF_MEMORY": (states.LOST, "out of memory: see mem_gb"),
     "NODE_FAIL": (states.LOST, "its node failed"),
     "BOOT_FAIL": (states.LOST, "its node did not boot"),
-    "REVOKED": (states.LOST, "SLURM gave it to another cluster"),
+    "REVOKED": (states.UNKNOWN, "another cluster of the federation has started it: ask there"),
     "FAILED": (states.FAILED, "ended with an error before it could say why"),
     "COMPLETED": (states.LOST, "ended without writing how it went"),
 }
