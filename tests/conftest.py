@@ -90,7 +90,11 @@ def _start_no_process(event: str, arguments: tuple[object, ...]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what a quick run has left out, in two lines instead of one for each."""
+    """Say what tests have counted, and what a quick run has left out, in two lines instead of one for each."""
+    for report in terminalreporter.getreports("passed"):
+        for name, text in report.user_properties:
+            if name == "said":
+                terminalreporter.write_line(str(text))
     if config.getoption("quick"):
         started = [report for report in terminalreporter.getreports("skipped") if STARTED in str(report.longrepr)]
         terminalreporter.write_line(f"left out here and run by make test: {len(started)} tests that start a process,")

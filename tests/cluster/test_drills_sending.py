@@ -12,8 +12,8 @@ import random
 import shutil
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,70 +21,27 @@ import pytest
 
 from nemo_partial_hydra.errors import ClusterError, RefusedError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.launchers import adoption, cancel, claims, preflight, records, retry, submit
+from nemo_partial_hydra.launchers import adoption, cancel, claims, records, retry, submit
 from nemo_partial_hydra.launchers.clusters.local.cluster import Local
 from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS, Clusters
 from nemo_partial_hydra.launchers.clusters.slurm import commands
 from nemo_partial_hydra.launchers.clusters.slurm.cluster import Slurm
 from nemo_partial_hydra.launchers.clusters.slurm.executor import ScriptExecutor
 from nemo_partial_hydra.launchers.settings import Settings
-from nemo_partial_hydra.launchers.status import look
-from nemo_partial_hydra.launchers.status.entries import Overview
 from tests.cluster.daemons import Daemon
-from tests.cluster.drills import ALLOW, Drill
+from tests.cluster.drills import Drill
 from tests.cluster.lab import Lab
 from tests.cluster.queueing import sbatch
+from tests.cluster.sending import NAMES, SETTINGS, WRAPPERS, each_ran_once, in_child, made, seen, sent
 from tests.cluster.slurmconf import CLUSTER, CONTROLLER_PORT
-from tests.support.sweeps import ROOT
 
 pytestmark = pytest.mark.cluster
-SETTINGS = Settings(
-    name="sent", resources={"timeout_min": 2, "mem_gb": 1, "signal_delay_s": 10}, code=(str(ROOT),), allow=(ALLOW,),
-    detach=True,
-)  # fmt: skip
 HELD = dataclasses.replace(SETTINGS, resources={**SETTINGS.resources, "additional_parameters": {"hold": True}})
-NAMES = ("one", "two")
-MOMENTS = 10
-
-
-def made(lab: Lab, folder: Path) -> Drill:
-    drill = Drill(lab, folder, None)
-    for name in NAMES:
-        drill.job(name)
-    return drill
-
-
-def sent(drill: Drill, clusters: Clusters = CLUSTERS, settings: Settings = SETTINGS) -> None:
-    fresh = [job for job in drill.jobs if states.read_status(job).state == states.FROZEN]
-    report = preflight.report.Report(cluster_name=CLUSTER)
-    submit.submit(drill.paths, fresh, settings, report=report, clusters=clusters)
-
-
-def seen(drill: Drill, clusters: Clusters = CLUSTERS) -> Overview:
-    return look.overview(str(drill.paths.directory), clusters)
-
-
-def each_ran_once(drills: Sequence[Drill]) -> None:
-    for drill in drills:
-        assert drill.ended() == [states.DONE, states.DONE], drill.paths.directory.name
-        assert drill.starts() == dict.fromkeys(NAMES, 1), drill.paths.directory.name
-        assert [entry.state for entry in seen(drill).entries] == [states.DONE, states.DONE]
+MOMENTS, RUN = 50, 10
+"""At so many random moments the submitter is killed; so many of these sweeps are run to their end, the others held."""
 
 
 # ---------------------------------------------------------------- wrappers
-
-REAL = 'OUT=$({sbatch} "$@") || exit $?; ID=${{OUT##* }}\n'
-WRAPPERS = {
-    "number alone": REAL + "echo $ID",
-    "banner": REAL + 'printf "** 2 jobs of 500 **\\n4711\\n"; echo "$OUT"; printf "your last job was 12\\n99\\n"',
-    "banner and number": REAL + 'printf "Welcome to cluster 3\\n77\\n"; echo $ID; echo 1 of 20 hours used',
-    "coloured": REAL + 'printf "\\033[1;32m%s\\033[0m\\n" "$OUT"',
-    "slow": "sleep 1\n" + REAL + 'echo "$OUT"',
-    "exit 0 with an error": REAL + "echo sbatch: error: plugin 7 failed >&2",
-    "exit 1": REAL + 'echo "$OUT"; exit 1',
-    "timed out": REAL + "echo 'Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1",
-    "another script": 'for s; do :; done; cp "$s" {folder}/copy.sh; set -- {folder}/copy.sh\n' + REAL + "echo $ID",
-}  # fmt: skip
 
 
 @pytest.fixture
@@ -142,20 +99,15 @@ def test_a_controller_that_is_late_takes_the_array_once(lab: Lab, tmp_path: Path
 # ---------------------------------------------------------------- kill -9
 
 
-def killed(drill: Drill, step: str | None, seconds: float = 30.0) -> None:
+def killed(drill: Drill, step: str | None, seconds: float | None = None, settings: Settings = SETTINGS) -> None:
     """Submit in a process of its own, which is killed before a step, or after some time."""
-    child = os.fork()
-    if child == 0:
-        try:
-            if step is not None:
-                _die_before(step)
-            sent(drill)
-        finally:
-            os._exit(0)
-    if step is None:
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+
+    def submit_or_die() -> None:
+        if step is not None:
+            _die_before(step)
+        sent(drill, settings=settings)
+
+    in_child(submit_or_die, seconds)
 
 
 def _die_before(step: str) -> None:
@@ -179,15 +131,18 @@ STEPS = ("the claims", "the array is written", "sbatch is called", "its id is wr
 
 
 def test_the_submitter_is_killed_at_any_moment(lab: Lab, tmp_path: Path) -> None:
-    """Whoever comes next finds what was sent, sends what was not, and each job runs once."""
+    """Whoever comes next finds what was sent, sends what was not, and each job is there once and runs once."""
     clock = random.Random(13)
-    drills = []
+    drills, held = [], {}
     for step in STEPS:
         drills.append(made(lab, tmp_path / step))
         killed(drills[-1], step)
     for moment in range(MOMENTS):
-        drills.append(made(lab, tmp_path / f"moment {moment}"))
-        killed(drills[-1], None, clock.uniform(0.005, 0.25))
+        drill = made(lab, tmp_path / f"moment {moment}")
+        drills.append(drill)
+        if moment >= RUN:
+            held[drill.paths.directory] = dataclasses.replace(HELD, name=f"moment{moment}")
+        killed(drill, None, clock.uniform(0.005, 0.25), held.get(drill.paths.directory, SETTINGS))
     adopted = 0
     for drill in drills:
 
@@ -198,9 +153,11 @@ def test_the_submitter_is_killed_at_any_moment(lab: Lab, tmp_path: Path) -> None
         lab.wait(settled, 20, "sbatch, which may outlive who called it")
         adoption.settle_and_say(drill.paths)
         if any(state == states.FROZEN for state in drill.went()):
-            sent(drill)
+            sent(drill, settings=held.get(drill.paths.directory, SETTINGS))
     assert adopted >= 1
-    each_ran_once(drills)
+    tasks = Counter(job["name"] for job in lab.squeue(states="PENDING"))
+    assert {each.name: tasks[each.name] for each in held.values()} == {each.name: len(NAMES) for each in held.values()}
+    each_ran_once([drill for drill in drills if drill.paths.directory not in held])
 
 
 # ---------------------------------------------------------------- clusters
