@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ from .eligible import chosen
 from .records import Submission, own_settings
 from .settings import Settings, from_config, stamp
 from .status.entries import Entry
-from .status.look import Watch
+from .status.look import SentJobs, Watch
 from .submit import refuse_foreign
 
 
@@ -166,15 +166,20 @@ class Kept:
     why: str = ""
 
 
-def _sent_alike(sweep: SweepPaths, entries: Iterable[Entry]) -> list[tuple[Kept, list[Entry]]]:
-    """Group jobs by the settings that they were sent with; the last such submission stands for all."""
+def _sent_alike(sweep: SweepPaths, entries: Sequence[Entry]) -> list[tuple[Kept, list[Entry]]]:
+    """Group jobs by the settings that they were sent with; the last such submission stands for all.
+
+    Of an attempt that was cut off before it was sent nothing is left: the settings are those of the one before.
+    """
     groups: list[tuple[Kept, list[Entry]]] = []
     place: dict[int, int] = {}
     alike: list[Kept] = []
-    for entry in sorted(entries, key=lambda each: -(each.submission.number if each.submission else 0)):
-        number = entry.submission.number if entry.submission else 0
+    known = SentJobs(sweep)
+    sent = {each.paths: each.submission or _last(known, each.paths) for each in entries}
+    for entry in sorted(entries, key=lambda each: -_number(sent[each.paths])):
+        number = _number(sent[entry.paths])
         if number not in place:
-            kept = kept_of(sweep, entry.submission)
+            kept = kept_of(sweep, sent[entry.paths])
             bare = kept
             if kept.settings is not None:
                 bare = Kept(dataclasses.replace(kept.settings, image_stamp=None))
@@ -186,6 +191,15 @@ def _sent_alike(sweep: SweepPaths, entries: Iterable[Entry]) -> list[tuple[Kept,
     for _, members in groups:
         members.sort(key=lambda each: each.head.num)
     return groups
+
+
+def _last(known: SentJobs, paths: JobPaths) -> Submission | None:
+    found = known.of(paths)
+    return None if found is None else found[1]
+
+
+def _number(submission: Submission | None) -> int:
+    return submission.number if submission is not None else 0
 
 
 def kept_of(sweep: SweepPaths, submission: Submission | None) -> Kept:

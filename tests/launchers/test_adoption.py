@@ -244,17 +244,15 @@ def test_where_nobody_can_be_asked_it_stays_unknown_and_nothing_is_sent(
 
 
 def test_a_retry_that_was_cut_off_can_be_tried_again(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
-    for job in sweep.jobs:
-        job.attempt(1).mkdir(parents=True)
-        states.write_status(job, states.Status(states.FAILED))
+    """With the settings of the attempt before: what was cut off has left none."""
     controller = Controller()
+    given = dataclasses.replace(SETTINGS, name="as before")
+    report = Report(cluster_name="here")
+    submit.submit(sweep.paths, sweep.jobs, given, report=report, clusters=controller.clusters)
+    for job in sweep.jobs:
+        job.attempt(1).mkdir(parents=True, exist_ok=True)
+        states.write_status(job, states.Status(states.FAILED))
     attempts = dict.fromkeys(sweep.jobs, 2)
-
-    def again() -> None:
-        submit.submit(
-            sweep.paths, sweep.jobs, SETTINGS, attempts=attempts, report=Report(cluster_name="here"),
-            clusters=controller.clusters,
-        )  # fmt: skip
 
     def dies(controller: Controller, script: str) -> Answer:
         raise Killed
@@ -263,14 +261,15 @@ def test_a_retry_that_was_cut_off_can_be_tried_again(sweep: Sweep, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(os, "getpid", lambda: 2**22 - 1)
         with pytest.raises(Killed):
-            again()
+            submit.submit(
+                sweep.paths, sweep.jobs, SETTINGS, attempts=attempts, report=report, clusters=controller.clusters
+            )
     found = overview(str(sweep.paths.directory), controller.clusters)
     assert found.counts == {"lost": 4}
     assert "ended before the cluster had it" in found.entries[0].reason
-    (group,) = retry.prepare(
-        str(sweep.paths.directory), (), ["hydra/launcher=submitit_apptainer"], allow=ALLOW, clusters=controller.clusters
-    ).groups
+    (group,) = retry.prepare(str(sweep.paths.directory), allow=ALLOW, clusters=controller.clusters).groups
     assert set(group.attempts.values()) == {3}
+    assert group.settings.name == "as before"
 
 
 def test_a_time_out_that_nobody_could_settle_is_settled_by_the_next_look(sweep: Sweep) -> None:
