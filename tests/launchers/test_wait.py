@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -189,6 +190,28 @@ def test_a_dependency_is_on_whole_arrays_or_the_tasks_that_are_left(tmp_path: Pa
     assert dependency.dependency(str(tmp_path)) == "afterok:7_1"
     states.write_status(second, states.Status(states.DONE))
     assert dependency.dependency(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "waits_for"),
+    [
+        (Answer(0, "7_0|RUNNING\n7_1|COMPLETED\n", ""), "afterok:7_0"),
+        (Answer(0, "7_0|COMPLETED\n7_1|COMPLETED\n", ""), None),
+        (Answer(0, "", ""), None),
+        (Answer(1, "", "Unable to contact slurm controller"), "afterok:7"),
+    ],
+)
+def test_a_dependency_waits_for_all_tasks_of_a_job(tmp_path: Path, answer: Answer, waits_for: str | None) -> None:
+    """A job of several tasks says that it is done when its first one is; the others may run on."""
+    sweep = Sweep(tmp_path)
+    jobs = [sweep.add("report"), sweep.add("report", again=True)]
+    made = sent(sweep)
+    for job in jobs:
+        states.write_status(job, states.Status(states.DONE))
+    ask = answers(answer)
+    assert dependency.dependency(str(tmp_path), ask=ask) is None
+    records.write_submission(sweep.paths.submission(1), dataclasses.replace(made, tasks=4))
+    assert dependency.dependency(str(tmp_path), ask=ask) == waits_for
 
 
 def test_what_the_jobs_say_is_seen_while_squeue_hangs(tmp_path: Path) -> None:

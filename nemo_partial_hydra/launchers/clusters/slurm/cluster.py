@@ -68,7 +68,7 @@ class Slurm:
         """Return ``afterok`` on all that is not done in a sweep."""
         from . import dependency
 
-        return dependency.dependency(directory, lambda: identity.given(settings) or self._here())
+        return dependency.dependency(directory, lambda: identity.given(settings) or self._here(), self.ask_soon)
 
     def script(self, array: Array) -> str:
         """Return the batch script that submitit writes."""

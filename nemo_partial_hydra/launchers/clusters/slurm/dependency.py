@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from shlex import quote
 
 from nemo_partial_hydra.errors import UsageError
@@ -19,14 +19,20 @@ from nemo_partial_hydra.jobs.seal import Origin
 from nemo_partial_hydra.launchers.records import submissions
 from nemo_partial_hydra.messages import Problems
 
+from . import answers
+from .commands import Ask
 
-def dependency(directory: str, target: Callable[[], str | None] = lambda: None) -> str | None:
+
+def dependency(
+    directory: str, target: Callable[[], str | None] = lambda: None, ask: Ask = answers.ask_soon
+) -> str | None:
     """Return the dependency on all jobs of a sweep; None if they are all done.
 
     Parameters
     ----------
     directory : of the sweep.
     target : finds the name of the cluster that the dependent jobs are sent to; None where it is not known.
+    ask : runs ``squeue``, where jobs of several tasks are done by their first one.
 
     Raises
     ------
@@ -38,11 +44,13 @@ def dependency(directory: str, target: Callable[[], str | None] = lambda: None) 
     sweep = sweep_paths(directory)
     problems = Problems()
     to = functools.cache(target)
-    sizes, known = _sent(sweep)
+    sizes, known, several = _sent(sweep)
     wanted: dict[str, set[int | None]] = defaultdict(set)
+    first_is_done = []
     for job in find_jobs(directory):
         status, origin = states.read_record(job)
         if status.state == states.DONE:
+            first_is_done += [several[str(job.directory)]] if str(job.directory) in several else []
             continue
         recorded, whose = known.get(str(job.directory), (None, origin))
         if origin.mine and status.job_id is not None:
@@ -71,7 +79,17 @@ def dependency(directory: str, target: Callable[[], str | None] = lambda: None) 
     if problems.messages:
         problems.messages = [f"--after {directory}: {text}" for text in problems.messages]
         problems.check(UsageError)
+    for each in _running(first_is_done, ask):
+        wanted[each.job].add(each.task)
     return _spell(wanted, sizes)
+
+
+def _running(ids: Sequence[JobId], ask: Ask) -> list[JobId]:
+    """Return the jobs of which other tasks may still run, though the first one is done."""
+    if not ids:
+        return []
+    queue = answers.ask_queue(sorted({each.job for each in ids}), ask).queue
+    return [each for each in ids if queue is None or any(record.runs for record in queue.get(str(each), ()))]
 
 
 def _spell(wanted: dict[str, set[int | None]], sizes: dict[str, int]) -> str | None:
@@ -84,8 +102,11 @@ def _spell(wanted: dict[str, set[int | None]], sizes: dict[str, int]) -> str | N
     return ":".join(["afterok", *ids]) if ids else None
 
 
-def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, tuple[JobId, Origin]]]:
-    """Return the sizes of all arrays of a sweep, and the last id of every job with whose word it is."""
+def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, tuple[JobId, Origin]], dict[str, JobId]]:
+    """Return the sizes of all arrays of a sweep, the last id of every job with whose word it is, and of this user's
+    jobs of several tasks.
+    """
+    several: dict[str, JobId] = {}
     sizes: dict[str, int] = defaultdict(int)
     known: dict[str, tuple[JobId, Origin]] = {}
     # This user's own records last: they count.
@@ -93,5 +114,8 @@ def _sent(sweep: SweepPaths) -> tuple[dict[str, int], dict[str, tuple[JobId, Ori
         for job in submission.jobs:
             if job.id and job.id.cluster == SLURM:
                 sizes[job.id.job] += submission.origin.mine
-                known[str(sweep.job(job.subdir).directory)] = job.id, submission.origin
-    return sizes, known
+                place = str(sweep.job(job.subdir).directory)
+                known[place] = job.id, submission.origin
+                if submission.tasks > 1 and submission.origin.mine:
+                    several[place] = job.id
+    return sizes, known, several
