@@ -420,7 +420,7 @@ class Deed(NamedTuple):
 ENDED = {
     "the id of another job of B's": Deed(_innocent_id, 3, "submission.json: written by nph-lab-a"),
     "an option for an id": Deed(_option_id, 3, "submission.json: written by nph-lab-a"),
-    "another submission": Deed(_forged_submission, 2, "job 1: was not sent by a launcher"),
+    "another submission": Deed(_forged_submission, 3, "submission.json: written by nph-lab-a"),
     "setup lines": Deed(_setup_lines, 3, "settings.json: written by nph-lab-a"),
     "what recipes may name": Deed(_allow_all, 3, "1/job.yaml: is another file than the one that was submitted"),
     "another executable": Deed(_own_executable, 3, "settings.json: written by nph-lab-a"),
