@@ -7,7 +7,7 @@ OmegaConf here or below.
 |---|---|
 | where is which file of a job | ``layout`` |
 | how is a directory entered, and a file opened, where others may write too | ``folders``, ``files`` |
-| what is in ``job.yaml`` | ``job`` |
+| what is in ``job.yaml``; in very many of them, before the recipe | ``job``, ``heads`` |
 | whose word is a record, and is it of this place | ``seal`` |
 | what is in ``status.json`` | ``status`` |
 | which process may run an attempt | ``claim`` |

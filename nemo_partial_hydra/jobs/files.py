@@ -31,6 +31,11 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 def _plain(handle: int, name: str, path: Path, flags: int) -> int:
     """Open a regular file in an open directory."""
+    return _looked_at(handle, name, path, flags)[0]
+
+
+def _looked_at(handle: int, name: str, path: Path, flags: int) -> tuple[int, os.stat_result]:
+    """Open a regular file in an open directory; return what it is, too."""
     try:
         file = os.open(name, flags | _PLAIN, dir_fd=handle)
     except OSError as error:
@@ -38,10 +43,11 @@ def _plain(handle: int, name: str, path: Path, flags: int) -> int:
             raise unsafe(handle, name, os.fspath(path)) from None
         error.filename = os.fspath(path)
         raise
-    if not stat.S_ISREG(os.fstat(file).st_mode):
+    found = os.fstat(file)
+    if not stat.S_ISREG(found.st_mode):
         os.close(file)
         raise unsafe(handle, name, os.fspath(path))
-    return file
+    return file, found
 
 
 def read(root: Path, path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -57,14 +63,15 @@ def read(root: Path, path: Path, limit: int = MAX_BYTES) -> bytes:
 
 def read_owned(root: Path, path: Path, limit: int = MAX_BYTES) -> tuple[bytes, int]:
     """Return what a file holds, and the number of the user whom it belongs to; raises what ``read`` does."""
-    with folder(root, path.parent) as handle:
-        opened = _plain(handle, path.name, path, os.O_RDONLY)
-    with open(opened, "rb", buffering=0) as file:
-        found = os.fstat(opened)
+    with folder(root, os.path.dirname(path)) as handle:
+        file, found = _looked_at(handle, path.name, path, os.O_RDONLY)
+    try:
         length = found.st_size
-        data = file.read(length + 1) if length <= limit else b""
-        while 0 < len(data) <= limit and (more := file.read(_PART)):  # it grows, or came in pieces
+        data = os.read(file, length + 1) if length <= limit else b""
+        while 0 < len(data) <= limit and (more := os.read(file, _PART)):  # it grows, or came in pieces
             data += more
+    finally:
+        os.close(file)
     if max(length, len(data)) > limit:
         raise UnsafeFile(errno.EFBIG, f"{path} has more than {limit:,} bytes, which no such file has", str(path))
     return data, found.st_uid
@@ -77,13 +84,13 @@ def read_text(root: Path, path: Path, limit: int = MAX_BYTES) -> str:
 
 def open_read(root: Path, path: Path) -> BinaryIO:
     """Open a file for reading, of any size."""
-    with folder(root, path.parent) as handle:
+    with folder(root, os.path.dirname(path)) as handle:
         return open(_plain(handle, path.name, path, os.O_RDONLY), "rb")
 
 
 def open_log(root: Path, path: Path) -> BinaryIO:
     """Open a log to be appended to. It is made, or was made by this user under no other name."""
-    with folder(root, path.parent) as handle:
+    with folder(root, os.path.dirname(path)) as handle:
         try:
             file = os.open(path.name, NEW | os.O_APPEND, 0o666, dir_fd=handle)
         except FileExistsError:
@@ -94,7 +101,7 @@ def open_log(root: Path, path: Path) -> BinaryIO:
 
 def overwrite(root: Path, path: Path, data: bytes) -> None:
     """Write over the first bytes of a file of this user, in place: that takes no new space on the disk."""
-    with folder(root, path.parent) as handle, open(_own(handle, path, os.O_RDWR), "r+b", buffering=0) as file:
+    with folder(root, os.path.dirname(path)) as handle, open(_own(handle, path, os.O_RDWR), "r+b", buffering=0) as file:
         file.write(data)
         os.fsync(file.fileno())
 
@@ -130,7 +137,7 @@ def write(root: Path, path: Path, data: str | bytes, *, mode: int | None = None,
     content = data.encode() if isinstance(data, str) else data
     temporary = f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}"
     try:
-        with folder(root, path.parent) as handle:
+        with folder(root, os.path.dirname(path)) as handle:
             try:
                 _create(handle, temporary, content, mode=mode, durable=durable)
                 os.replace(temporary, path.name, src_dir_fd=handle, dst_dir_fd=handle)
@@ -159,7 +166,7 @@ def write_once(root: Path, path: Path, data: bytes, *, mode: int | None = None) 
     none of its clients, it is made exclusively.
     """
     unique = f".{path.name}.{os.uname().nodename}.{os.getpid()}.{os.urandom(4).hex()}"
-    with folder(root, path.parent) as handle:
+    with folder(root, os.path.dirname(path)) as handle:
         try:
             _create(handle, unique, data, mode=mode)
             try:
@@ -200,7 +207,7 @@ def owner(root: Path, path: Path) -> int:
 def owned(root: Path, path: Path, uid: int) -> bool:
     """Whether a file that shows this owner is this user's or root's: see ``same_owner``."""
     try:
-        with folder(root, path.parent) as handle:
+        with folder(root, os.path.dirname(path)) as handle:
             return same_owner(handle, uid)
     except OSError:
         return False
@@ -212,7 +219,7 @@ def size(root: Path, path: Path) -> int:
 
 
 def _stat(root: Path, path: Path) -> os.stat_result:
-    with folder(root, path.parent) as handle:
+    with folder(root, os.path.dirname(path)) as handle:
         return os.lstat(path.name, dir_fd=handle)
 
 
@@ -227,5 +234,5 @@ def has(root: Path, path: Path) -> bool:
 
 def remove(root: Path, path: Path) -> None:
     """Remove a file, or the link that has its name."""
-    with folder(root, path.parent) as handle:
+    with folder(root, os.path.dirname(path)) as handle:
         os.unlink(path.name, dir_fd=handle)

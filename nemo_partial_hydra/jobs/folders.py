@@ -15,7 +15,7 @@ import errno
 import os
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,13 +43,13 @@ class Entry(NamedTuple):
 
 
 @contextlib.contextmanager
-def folder(root: Path, path: Path) -> Iterator[int]:
+def folder(root: Path, path: str | Path) -> Iterator[int]:
     """Hold a directory open, reached without a link from ``root``; the number is for ``dir_fd``."""
     handle = _root(root)
     try:
-        here = os.fspath(root)
+        here = os.fspath(root).rstrip("/")
         for name in _steps(root, path):
-            here = os.path.join(here, name)
+            here = f"{here}/{name}"
             below = _step(handle, name, here)
             os.close(handle)
             handle = below
@@ -65,13 +65,14 @@ def _root(root: Path) -> int:
         return os.open(root, _PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _steps(root: Path, path: Path) -> list[str]:
+def _steps(root: Path, path: str | Path) -> list[str]:
     """Return the names that lead from ``root`` to ``path``."""
     top, full = os.fspath(root), os.fspath(path)
     if full == top:
         return []
-    names = full.removeprefix(top.rstrip("/") + "/").split("/")
-    if not full.startswith(top.rstrip("/") + "/") or os.pardir in names:
+    start = top if top[-1:] == "/" else f"{top}/"
+    names = full[len(start) :].split("/")
+    if not full.startswith(start) or os.pardir in names:
         raise UnsafeFile(errno.EXDEV, f"it is outside of {top}", full)
     return names
 
@@ -113,6 +114,24 @@ def entries(root: Path, path: Path) -> list[Entry]:
     """Return what a directory holds, by name."""
     with folder(root, path) as handle, _listed(handle) as found:
         return sorted(Entry(each.name, _kind(each)) for each in found)
+
+
+def having(root: Path, path: Path, names: Iterable[str], inside: str) -> set[str]:
+    """Return those directories in a directory that have something of a name in them, or of which that is not known.
+
+    Nothing is opened there: whoever opens it looks again, and follows no link that took the place meanwhile.
+    """
+    found = set()
+    with folder(root, path) as handle:
+        for name in names:
+            try:
+                os.lstat(f"{name}/{inside}", dir_fd=handle)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError:
+                pass
+            found.add(name)
+    return found
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from nemo_partial_hydra.errors import DialectError, JobError, RefusedError
 from nemo_partial_hydra.messages import dotted
 from nemo_partial_hydra.recipes.keys import TARGET
 
-from . import files, folders
+from . import files, folders, heads
 from .layout import JobPaths
 
 FORMAT = 1
@@ -246,7 +246,7 @@ def read_head(paths: JobPaths) -> Head:
     """
     text, digest = _read(paths)
     head, found, _ = text.partition(_RECIPE_LINE)
-    return Head(**_head(paths, _mapping(paths, head + "\n" if found else text)), digest=digest)
+    return Head(**_head(paths, _mapping(paths, head + "\n" if found else text, quick=True)), digest=digest)
 
 
 def file_digest(paths: JobPaths) -> str:
@@ -265,9 +265,10 @@ def _read(paths: JobPaths) -> tuple[str, str]:
         raise JobError(f"{paths.job}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _mapping(paths: JobPaths, text: str) -> dict[str, Any]:
+def _mapping(paths: JobPaths, text: str, *, quick: bool = False) -> dict[str, Any]:
     try:
-        data = load(text, str(paths.job))
+        data = heads.quick(text) if quick else None
+        data = load(text, str(paths.job)) if data is None else data
     except DialectError as error:
         raise JobError(f"{error}; the file is damaged or half-written") from None
     if not isinstance(data, dict):

@@ -161,6 +161,18 @@ def sweep_paths(directory: str | os.PathLike[str]) -> SweepPaths:
     return SweepPaths(Path(os.path.abspath(directory)))
 
 
+def below(directory: Path, path: Path) -> str | None:
+    """Return the place of a path below a directory, ``.`` for that itself; None if it is outside.
+
+    Both are absolute and in their shortest form, so that texts are compared: of ten thousand jobs it is asked again and
+    again.
+    """
+    top, full = os.fspath(directory), os.fspath(path)
+    if full == top:
+        return "."
+    return full[len(top) :].lstrip("/") if full.startswith(top.rstrip("/") + "/") else None
+
+
 def find_jobs(directory: str | os.PathLike[str]) -> list[JobPaths]:
     """Return the job of a job's directory, or all jobs of a sweep's, by their numbers.
 
@@ -212,22 +224,16 @@ class _Search:
                 raise
             self.jobs.append(folder)
             return []
+        entries = [each for each in entries if each.name != SUBMISSIONS and not each.name.startswith(".")]
+        jobs = folders.having(self.root, folder, [name for name, kind in entries if kind == stat.S_IFDIR], JOB)
         below: list[Path] = []
         for name, kind in entries:
             path = folder / name
-            if name == SUBMISSIONS or name.startswith("."):
-                continue
             if kind == stat.S_IFDIR:
-                (self.jobs if self._is_job(path) else below).append(path)
+                (self.jobs if name in jobs else below).append(path)
             elif (_digits(name) and kind != stat.S_IFREG) or (kind == stat.S_IFLNK and folders.identity(path / JOB)):
                 self.links.append(path)
         return below
-
-    def _is_job(self, path: Path) -> bool:
-        try:
-            return files.has(self.root, path / JOB)
-        except OSError:
-            return True
 
 
 def _digits(name: str) -> bool:
