@@ -262,9 +262,10 @@ def test_the_live_table_shows_it_escaped(evil: Sweep) -> None:
 
     out = io.StringIO()
     found = overview(str(evil.paths.directory), with_slurm(Slurm({})))
-    rows = [table.row(entry, states.now()) for entry in found.entries]
+    jobs = [(states.RUNNING, entry) for entry in found.entries]
     heads = [column.head for column in table.COLUMNS]
-    Console(file=out, force_terminal=False, width=400).print(live.shown(rows, heads, [*table.notes(found)]))
+    made = live.shown(jobs, lambda entry: table.row(entry, states.now()), heads, [*table.notes(found)])
+    Console(file=out, force_terminal=False, width=400).print(made)
     assert not FORBIDDEN.search(out.getvalue())
 
 

@@ -22,5 +22,5 @@ functions.
 | cancel, retry, and which jobs may be tried again | ``cancel``, ``retry``, ``eligible`` |
 | which attempt is the next one | ``attempts`` |
 | an export that runs in an image | ``export_job`` |
-| work on many jobs at once | ``parallel`` |
+| work on many jobs at once, and not too often | ``parallel`` |
 """

@@ -130,7 +130,7 @@ def _settle(
         recorded = claims.record_ids(paths, submission, ids)
         for job in recorded.jobs:
             if job.id is not None:
-                claims.note_sent(sweep.job(job.subdir), job)
+                claims.note_sent(sweep.job(job.subdir), job.attempt, job.id)
         arrays = ", ".join(dict.fromkeys(each.job for each in new))
         lines.append(
             f"Submission {number}: {len(new)} jobs are in the queue or were, as {arrays}. Who sent them was cut off "

@@ -13,8 +13,10 @@ from nemo_partial_hydra.errors import JobError, UsageError
 from nemo_partial_hydra.jobs import claim, folders
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import LOCAL
+from nemo_partial_hydra.jobs.layout import below
 
 from .clusters.registry import CLUSTERS, Clusters
+from .parallel import together
 from .status import table
 from .status.entries import Entry
 from .status.look import overview
@@ -78,9 +80,10 @@ def cancel(
     found = overview(directory, clusters, only=numbers)
     found.refuse_problems()
     done = Cancelled()
+    wanted = None if subdirs is None else frozenset(subdirs)
     active: dict[str, list[Entry]] = {}
     for entry in found.entries:
-        if subdirs is not None and str(entry.paths.directory.relative_to(found.sweep.directory)) not in subdirs:
+        if wanted is not None and below(found.sweep.directory, entry.paths.directory) not in wanted:
             continue
         if entry.merged.active:
             folders.refuse_foreign(entry.paths.root, entry.paths.directory)
@@ -92,11 +95,11 @@ def cancel(
     for name in sorted(active, key=lambda name: name != LOCAL):  # what cannot fail first
         entries = [entry for entry in active[name] if not _foreign(entry, clusters, done)]
         refusals = clusters.named(name).cancel([entry.subject for entry in entries]) if entries else []
+        told = [entry for entry, refusal in zip(entries, refusals, strict=True) if refusal is None]
+        done.cancelled += told
+        together(_mark, told)
         for entry, refusal in zip(entries, refusals, strict=True):
-            if refusal is None:
-                done.cancelled.append(entry)
-                _mark(entry)
-            else:
+            if refusal is not None:
                 (done.over if refusal.over else done.left).append((entry, refusal.why))
     return done
 

@@ -226,12 +226,12 @@ def give_back(taken: Sequence[Taken]) -> None:
                 folders.remove(job.root, path)  # only where it is empty
 
 
-def note_sent(paths: JobPaths, job: SentJob) -> None:
+def note_sent(paths: JobPaths, attempt: int, job_id: JobId) -> None:
     """Put the cluster's id into status.json; a job that starts at once waits for it (see ``task``)."""
     status = states.read_to_write(paths)
-    begun = files.exists(paths.root, paths.claim(job.attempt))
+    begun = files.exists(paths.root, paths.claim(attempt))
     if status.state == states.SUBMITTED and status.job_id is None and not begun:
-        states.write_status(paths, status.sent_as(job.id), durable=False)  # the record has it
+        states.write_status(paths, status.sent_as(job_id), durable=False)  # the record has it
 
 
 def withdraw(paths: SubmissionPaths) -> None:

@@ -49,7 +49,8 @@ def chosen(found: Overview, numbers: Sequence[int], clusters: Clusters, *, force
         )
     again = (*states.RETRIED, states.UNKNOWN) if force and numbers else states.RETRIED
     chosen = [entry for entry in wanted if entry.state in again and not entry.merged.active]
-    others = [entry for entry in wanted if entry not in chosen]
+    again_too = {id(entry) for entry in chosen}  # comparing each with each takes minutes with ten thousand
+    others = [entry for entry in wanted if id(entry) not in again_too]
     if others and numbers:
         said = "; ".join(f"job {entry.name} {_why_not(entry)}" for entry in others)
         raise RefusedError(f"{found.directory}: nothing was submitted: {said}")

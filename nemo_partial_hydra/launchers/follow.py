@@ -14,6 +14,7 @@ from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 
 from .clusters.base import Full
 from .clusters.registry import CLUSTERS, Clusters
+from .parallel import Pace
 from .records import Submission
 from .status.look import Watch
 
@@ -47,7 +48,7 @@ def follow(
     """
     left, sent = list(jobs), list[Submission]()
     queued = _queued(sweep, None, clusters)  # those that others, or an earlier command, have sent count too
-    next_try, pause = clock(), POLL_S
+    next_try, pause, pace = clock(), POLL_S, Pace(POLL_S, clock)
     while left:
         room = len(left) if not most else most - len(queued)
         if room >= _worth(most, len(left)) and clock() >= next_try:
@@ -67,8 +68,9 @@ def follow(
             if why:
                 next_try, pause = clock() + pause, min(2 * pause, AGAIN_S)
         if left:
-            sleep(POLL_S)
-            still = _queued(sweep, queued, clusters)
+            sleep(max(POLL_S, pace.waits()))
+            with pace:
+                still = _queued(sweep, queued, clusters)
             if len(still) < len(queued):
                 next_try, pause = clock(), POLL_S
             queued = still

@@ -96,7 +96,7 @@ def prepare(
     UsageError
         If there are no settings, or an argument is none.
     """
-    watch = Watch(directory, clusters=clusters)
+    watch = Watch(directory, numbers, clusters=clusters)
     # Before they are looked at: whoever tries them again meanwhile takes the very attempt that is chosen here.
     taken = {paths: states.last_attempt(paths) for paths in watch.jobs}
     found = watch.look()

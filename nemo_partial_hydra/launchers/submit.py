@@ -28,7 +28,7 @@ from .claims import (
 )
 from .clusters.base import Array, Cluster, Full, Task, Unsettled
 from .clusters.registry import CLUSTERS, Clusters
-from .parallel import together
+from .parallel import Pace, together
 from .preflight import check as preflight
 from .preflight.report import Report
 from .records import Batch, Submission, new_token, read_submission
@@ -90,10 +90,9 @@ def submit(
             if cluster.run is not None:
                 return submission
             whole = _whole(sweep, paths, settings, submission, secrets or {}, report)
-            sent = _send(cluster, paths, submission, whole, sizes, progress)
+            sent = _send(cluster, paths, submission, whole, sizes, progress, jobs)
     except Full as full:
         sent = _partly(paths, progress, full)
-    together(lambda one: note_sent(*one), list(zip(jobs, sent.jobs, strict=False)))
     return sent
 
 
@@ -185,10 +184,12 @@ def _send(
     whole: Array,
     sizes: Sequence[int],
     progress: Progress,
+    jobs: Sequence[JobPaths],
 ) -> Submission:
     """Send the jobs in arrays of these sizes, or in smaller ones where no more fit.
 
-    The ids of each are written down as soon as they are known.
+    The ids of each are written down as soon as they are known: in the files of its ``jobs``, which wait for that when
+    they start, and in the record, with many arrays not after each of them.
 
     Raises
     ------
@@ -197,6 +198,7 @@ def _send(
     """
     ids, waiting = progress.ids, list(sizes)
     at_once = whole.settings.resource("array_parallelism", whole.count)
+    pace = Pace()
     while waiting:
         index, size = len(sizes) - len(waiting), waiting[0]
         # Arrays know nothing of each other: where the limit binds, each waits for the one before it.
@@ -228,7 +230,11 @@ def _send(
             raise type(error)(f"{error}{more}{later if isinstance(error, Unsettled) else ''}") from None
         waiting.pop(0)
         progress.count = len(ids)
-        submission = record_ids(paths, submission, ids)
+        if not (token and waiting and pace.waits()):  # an array whose id is not written down is found by its token
+            with pace:
+                submission = record_ids(paths, submission, ids)
+        new = range(len(ids) - size, len(ids))
+        together(lambda each: note_sent(*each), [(jobs[i], submission.jobs[i].attempt, ids[i]) for i in new])
     return submission
 
 

@@ -18,6 +18,7 @@ from nemo_partial_hydra.jobs.outcome import keep_status
 
 from .clusters.base import Ended, Running
 from .clusters.registry import CLUSTERS, Clusters
+from .parallel import Pace
 from .records import SentJob, Submission, read_settings
 from .status.entries import Entry, Overview
 from .status.look import Watch
@@ -75,14 +76,15 @@ def wait(
     watch = Watch(str(sweep.directory), clusters=clusters, jobs=list(pending))
     since: dict[JobPaths, float] = {}
     overdue: set[JobPaths] = set()
-    asking = _Asking(watch, every=several)
+    asking, pace = _Asking(watch, every=several), Pace(POLL_S)
     while pending:
-        look()
-        for paths, job in list(pending.items()):
-            status = states.read_status(paths)
-            if not several and status.state in FINAL and status.attempt >= job.attempt:
-                del pending[paths]
-                ended(paths, status)
+        with pace:
+            look()
+            for paths, job in list(pending.items()):
+                status = states.read_status(paths)
+                if not several and status.state in FINAL and status.attempt >= job.attempt:
+                    del pending[paths]
+                    ended(paths, status)
         if not pending:
             return
         found = asking.answer(whole=bool(overdue))
@@ -95,7 +97,7 @@ def wait(
             overdue = {paths for paths in gone if paths in pending and _waited(since[paths], gone[paths])}
             watch.jobs = list(pending)
         if not overdue:
-            time.sleep(POLL_S)
+            time.sleep(pace.waits())
 
 
 def _goes_on(entry: Entry) -> bool:
@@ -135,12 +137,17 @@ class _Asking:
         self._thread: threading.Thread | None = None
         self._found: Overview | None = None
         self._error: Exception | None = None
+        self._pace = Pace(spent=time.thread_time)  # a slow cluster is no reason to ask it less often
         self.whole = False
         """Whether the last answer is one for which everybody was asked."""
 
     def answer(self, *, whole: bool) -> Overview | None:
         """Return a new answer; None while there is none."""
         if self._thread is None:
+            rest = self._pace.waits()
+            if rest:
+                time.sleep(min(rest, POLL_S))
+                return None
             self.whole = whole
             context = contextvars.copy_context()
             self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True)
@@ -155,6 +162,7 @@ class _Asking:
 
     def _run(self) -> None:
         try:
-            self._found = self._watch.look(every=self._every, brief=not self.whole)
+            with self._pace:
+                self._found = self._watch.look(every=self._every, brief=not self.whole)
         except Exception as error:  # raised where it is waited for
             self._error = error

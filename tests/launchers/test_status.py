@@ -290,7 +290,8 @@ def test_the_live_table_shows_what_matters_and_counts_all() -> None:
     rows += [(str(number), states.SUBMITTED, "", "lr=1") for number in range(50, 90)]
     rows += [("90", states.RUNNING, "3 s", "lr=[2]"), ("91", states.LOST, "", "")]
     console = Console(width=100, height=30, record=True, file=io.StringIO())
-    console.print(live.shown(rows, ("JOB", "STATE", "TIME", "OVERRIDES")))
+    found = [(cells[1], cells) for cells in rows]
+    console.print(live.shown(found, lambda cells: cells, ("JOB", "STATE", "TIME", "OVERRIDES")))
     shown = console.export_text().splitlines()
     assert shown[1].split() == ["90", "running", "3", "s", "lr=[2]"]
     assert shown[2].split() == ["91", "lost"]

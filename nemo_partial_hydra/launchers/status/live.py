@@ -8,13 +8,15 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers.clusters.base import Subject
+from nemo_partial_hydra.launchers.parallel import Pace
 from nemo_partial_hydra.messages import escaped, say
 
 from . import table
@@ -22,6 +24,7 @@ from .entries import Entry, Overview
 from .look import Watch, head
 from .merge import Merged
 
+T = TypeVar("T")
 ROWS = 12
 """How many jobs the live table shows at most: those that run, then those that failed, then those that wait."""
 _FIRST = (
@@ -37,10 +40,11 @@ class Board:
         self.known = {job: status.state for job, status in self.jobs.items()}
         self.ended: set[JobPaths] = set()
         self.live: Any = None
+        self._heads: dict[JobPaths, Head] = {}
+        self._pace = Pace()
 
     def __enter__(self) -> Board:
         if sys.stdout.isatty():
-            self.heads = {job: head(job) for job in self.jobs}
             self.live = live(self._shown)
             self.live.start()
         return self
@@ -60,7 +64,13 @@ class Board:
             self.live.console.print(escaped(text), markup=False, highlight=False, soft_wrap=True)
 
     def look(self) -> None:
-        """Read how the others go."""
+        """Read how the others go; of very many not each time, so that most of the time is left to the jobs."""
+        if self._pace.waits():
+            return
+        with self._pace:
+            self._read()
+
+    def _read(self) -> None:
         for job in self.jobs.keys() - self.ended:
             status = states.read_status(job)
             self.jobs[job] = status
@@ -74,11 +84,16 @@ class Board:
 
     def _shown(self) -> Any:
         columns = [column for column in table.COLUMNS if column.live]
-        entries = [
-            Entry(job, self.heads[job], Merged(status.state), Subject(job, status)) for job, status in self.jobs.items()
-        ]
-        rows = [table.row(entry, states.now(), columns) for entry in entries]
-        return shown(rows, [column.head for column in columns])
+
+        def cells(job: JobPaths) -> list[str]:
+            if job not in self._heads:
+                self._heads[job] = head(job)
+            status = self.jobs[job]
+            entry = Entry(job, self._heads[job], Merged(status.state), Subject(job, status))
+            return table.row(entry, states.now(), columns)
+
+        found = [(status.state, job) for job, status in list(self.jobs.items())]
+        return shown(found, cells, [column.head for column in columns])
 
 
 def ending(job: JobPaths, status: states.Status) -> str:
@@ -103,8 +118,15 @@ def live(made: Any) -> Any:
     return Live(get_renderable=made, console=Console(), refresh_per_second=2, transient=False)
 
 
-def shown(rows: Sequence[Sequence[str]], heads: Sequence[str], notes: Sequence[str] = ()) -> Any:
-    """Make the live table: the rows that matter most now, a progress bar, the counts."""
+def shown(
+    jobs: Sequence[tuple[str, T]], row: Callable[[T], Sequence[str]], heads: Sequence[str], notes: Sequence[str] = ()
+) -> Any:
+    """Make the live table: the rows that matter most now, a progress bar, the counts.
+
+    Parameters
+    ----------
+    jobs : the state of each, and what ``row`` makes its cells of: only those of a few are made.
+    """
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -112,17 +134,16 @@ def shown(rows: Sequence[Sequence[str]], heads: Sequence[str], notes: Sequence[s
 
     place = list(heads).index(table.STATE.head)
     made = Table(*heads, box=None, pad_edge=False, header_style="bold")
-    found = [(each[place].rstrip("?*"), each) for each in rows]
-    urgent = sorted((each for each in found if each[0] in _FIRST), key=lambda each: _FIRST.index(each[0]))
+    urgent = sorted((each for each in jobs if each[0] in _FIRST), key=lambda each: _FIRST.index(each[0]))
     for state, each in urgent[:ROWS]:
-        cells = [Text(cell, overflow="ellipsis", no_wrap=True) for cell in each]
+        cells = [Text(cell, overflow="ellipsis", no_wrap=True) for cell in row(each)]
         cells[place].stylize(table.COLOURS[state])
         made.add_row(*cells)
-    counts = Counter(state for state, _ in found)
+    counts = Counter(state for state, _ in jobs)
     counted = {state: counts[state] for state in states.STATES if counts[state]}
     over = sum(number for state, number in counted.items() if state in (states.DONE, *states.RETRIED, states.UNKNOWN))
     line = Table.grid(padding=(0, 1))
-    line.add_row(ProgressBar(total=max(1, len(rows)), completed=over, width=40), Text(table.counted(counted)))
+    line.add_row(ProgressBar(total=max(1, len(jobs)), completed=over, width=40), Text(table.counted(counted)))
     hidden = len(urgent) - ROWS
     more = [Text(f"... and {hidden} more", style="dim")] if hidden > 0 else []
     return Group(*([made] if urgent else []), *more, line, *map(Text, notes))
@@ -143,7 +164,8 @@ def changes(before: Mapping[str, str], found: Overview) -> Iterator[str]:
 def watch(jobs: Watch, seconds: float) -> Overview:
     """Show the jobs of a directory until none of them is in a queue or runs; return the last overview."""
     found = jobs.look()
-    with _terminal(lambda: found) as display:
+    said = list(table.notes(found))
+    with _terminal(lambda: (found, said)) as display:
         before: dict[str, str] = {}
         unasked: Sequence[str] = ()
         while True:
@@ -151,13 +173,14 @@ def watch(jobs: Watch, seconds: float) -> Overview:
                 for line in changes(before, found):
                     say(line, flush=True)
                 if found.unasked != unasked:
-                    say(*table.notes(found), sep="\n", flush=True)
+                    say(*said, sep="\n", flush=True)
             before = {entry.name: table.STATE.value(entry, found.time) for entry in found.entries}
             unasked = found.unasked
             if found.over:
                 return found
             time.sleep(seconds)
             found = jobs.look()
+            said = list(table.notes(found))
 
 
 @contextmanager
@@ -167,9 +190,10 @@ def _terminal(latest: Any) -> Iterator[Any]:
         return
 
     def made() -> Any:
-        found = latest()
-        rows = [table.row(entry, states.now()) for entry in found.entries]
-        return shown(rows, [column.head for column in table.COLUMNS], list(table.notes(found)))
+        found, said = latest()
+        jobs = [(entry.state, entry) for entry in found.entries]
+        heads = [column.head for column in table.COLUMNS]
+        return shown(jobs, lambda entry: table.row(entry, states.now()), heads, said)
 
     display = live(made)
     with display:

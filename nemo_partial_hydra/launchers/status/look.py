@@ -17,7 +17,7 @@ from nemo_partial_hydra.jobs import seal
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head, read_head
 from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
-from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
+from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, below, find_jobs, sweep_paths
 from nemo_partial_hydra.jobs.placeholders import sweep_of
 from nemo_partial_hydra.jobs.seal import Origin, Seals
 from nemo_partial_hydra.launchers import adoption
@@ -26,7 +26,7 @@ from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS, Clusters
 from nemo_partial_hydra.launchers.records import SentJob, Submission, submissions
 
 from . import merge
-from .entries import Entry, Overview
+from .entries import Entry, Overview, picked
 
 ASK_AGAIN_S = 3600.0
 """So long after a job was told to end the queue is asked whether it was requeued."""
@@ -61,7 +61,14 @@ class Watch:
     directory : of a sweep, or of one job.
     only : the numbers of jobs that are wanted; none for all.
     clusters : where the jobs' clusters are looked up.
-    jobs : the jobs, where they are known; all of the directory otherwise.
+    jobs : the jobs of the sweep that are wanted, where they are known: then what their files say of them is not read.
+
+    Raises
+    ------
+    JobError
+        If there is no job.
+    UsageError
+        If there is none of such a number.
     """
 
     def __init__(
@@ -72,17 +79,19 @@ class Watch:
         clusters: Clusters = CLUSTERS,
         jobs: Sequence[JobPaths] | None = None,
     ) -> None:
-        self.directory, self.only, self.clusters = directory, only, clusters
+        self.directory, self.clusters = directory, clusters
         key = seal.user_key()  # looked up once for all
         self.jobs = [
             dataclasses.replace(paths, seals=Seals(paths.sealed_by.place, None, key))
             for paths in (find_jobs(directory) if jobs is None else jobs)
         ]
-        self.heads = {paths: head(paths) for paths in self.jobs}
-        alone = len(self.jobs) == 1 and str(self.jobs[0].directory) == os.path.abspath(directory)
+        self.heads = {paths: head(paths) if jobs is None else Head("") for paths in self.jobs}
         first = self.jobs[0]
+        alone = jobs is None and len(self.jobs) == 1 and str(first.directory) == os.path.abspath(directory)
         whole = sweep_of(first.directory, self.heads[first].subdir) if alone else directory
         self.sweep = sweep_paths(whole)
+        if only:  # of one job in ten thousand only that is looked at
+            self.jobs = picked({self.heads[paths].num: paths for paths in self.jobs}, only, directory)
 
     def keep(self, number: int) -> None:
         """Look only at the job of this number from now on."""
@@ -117,8 +126,7 @@ class Watch:
             entries.append(Entry(paths, self.heads[paths], merged, subject, failed, origin))
         unasked = tuple(text for each in answers.values() for text in each.unasked)
         notes = (*settled.lines, *(text for each in answers.values() for text in getattr(each, "notes", ())))
-        found = Overview(self.directory, self.sweep, states.now(), entries, unasked, tuple(sent.problems), notes)
-        return dataclasses.replace(found, entries=found.chosen(self.only)) if self.only else found
+        return Overview(self.directory, self.sweep, states.now(), entries, unasked, tuple(sent.problems), notes)
 
     def _ask(self, ids: Iterable[JobId], brief: bool) -> dict[str, Answers]:
         """Ask each cluster once about all jobs that were sent there."""
@@ -179,9 +187,8 @@ class SentJobs:
 
     def of(self, paths: JobPaths, attempt: int | None = None) -> tuple[SentJob, Submission] | None:
         """Return as what an attempt of a job was sent, by default the last; None if it was not."""
-        try:
-            subdir = str(paths.directory.relative_to(self.sweep.directory))
-        except ValueError:
+        subdir = below(self.sweep.directory, paths.directory)
+        if subdir is None:
             return None
         return self._jobs.get((subdir, self._last.get(subdir, 0) if attempt is None else attempt))
 

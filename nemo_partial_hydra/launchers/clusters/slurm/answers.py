@@ -15,7 +15,7 @@ from typing import Any
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.claim import holder
 from nemo_partial_hydra.jobs.status import seconds_between
-from nemo_partial_hydra.launchers.clusters.base import Subject, Views
+from nemo_partial_hydra.launchers.clusters.base import Record, Subject, Views
 
 from . import commands, identity
 from .commands import Ask
@@ -36,6 +36,8 @@ from .queue import (
 
 PATIENCE_S = 15.0
 """So long an answer is waited for: SLURM's own patience with a controller that is down is up to a minute."""
+WORD = 100_000
+"""So many characters of ids a command is given at most; with more it is called again."""
 YOUNG_S = 60.0
 """So long after a submission a job that nobody knows is not called lost: a controller may be behind."""
 _NO_ACCOUNTS = ("accounting storage is disabled", "accounting_storage/none", "is not on PATH")
@@ -89,6 +91,20 @@ class SlurmAnswers:
     def _queued_arrays(self) -> Table:
         return arrays(self.queue)
 
+    @functools.cached_property
+    def _senders(self) -> dict[tuple[int, str | None], Sender]:
+        return {}
+
+    def _sender(self, subject: Subject) -> Sender:
+        """Return what records have to agree with, made once for all jobs of a submission: it may have many arrays."""
+        submission = subject.submission
+        if submission is None:
+            return Sender.of(None, subject.own.submitted)
+        key = submission.number, submission.folder
+        if key not in self._senders:
+            self._senders[key] = Sender.of(submission)
+        return self._senders[key]
+
     def views(self, subject: Subject) -> Views:
         """Return what is known of a job."""
         job, own = subject.sent, subject.own
@@ -103,7 +119,7 @@ class SlurmAnswers:
         }
         if job is None:
             return Views(**more)
-        sender = Sender.of(subject.submission, own.submitted)
+        sender = self._sender(subject)
         queue, accounts = record_of(self.queue, job, sender), record_of(self.accounts, job, sender)
         if queue is None and accounts is None:
             queue, accounts = (never_started(table, job, sender) for table in (self.queue, self.accounts))
@@ -193,17 +209,38 @@ def _notes(at: At) -> tuple[str, ...]:
 
 
 def _queue(ids: Sequence[str], ask: Ask, at: At) -> Table | str:
-    answer = ask(["squeue", *at.reach, "-h", "-r", "-t", "all", "-j", ",".join(ids), "-o", QUEUE])
-    if at.reach and identity.unreached(answer):
-        return f"{identity.another(str(at.name), at.own)}; ask from a host of {at.name}"
-    if answer.code == 0 or "Invalid job id" in answer.err:
-        return queue_records(answer.out)
-    return f"squeue: {answer.complaint}"
+    found: dict[str, list[Record]] = {}
+    for some in words(ids):
+        answer = ask(["squeue", *at.reach, "-h", "-r", "-t", "all", "-j", some, "-o", QUEUE])
+        if at.reach and identity.unreached(answer):
+            return f"{identity.another(str(at.name), at.own)}; ask from a host of {at.name}"
+        if answer.code != 0 and "Invalid job id" not in answer.err:
+            return f"squeue: {answer.complaint}"
+        found.update(queue_records(answer.out))
+    return found
 
 
 def _accounts(ids: Sequence[str], ask: Ask, at: At) -> Table | str:
-    line = ["sacct", *at.reach, "-n", "-P", "-X", "-D", f"--delimiter={SEPARATOR}", "-j", ",".join(ids), "-o"]
-    answer = ask([*line, ",".join(ACCOUNTS)])
-    if answer.code != 0 and "Invalid field" in answer.err + answer.out:  # SLURM before 21.08 keeps no SubmitLine
-        answer = ask([*line, ",".join(ACCOUNTS[:-2])])
-    return account_records(answer.out) if answer.code == 0 else f"sacct: {answer.complaint}"
+    found: dict[str, list[Record]] = {}
+    for some in words(ids):
+        line = ["sacct", *at.reach, "-n", "-P", "-X", "-D", f"--delimiter={SEPARATOR}", "-j", some, "-o"]
+        answer = ask([*line, ",".join(ACCOUNTS)])
+        if answer.code != 0 and "Invalid field" in answer.err + answer.out:  # SLURM before 21.08 keeps no SubmitLine
+            answer = ask([*line, ",".join(ACCOUNTS[:-2])])
+        if answer.code != 0:
+            return f"sacct: {answer.complaint}"
+        found.update(account_records(answer.out))
+    return found
+
+
+def words(ids: Sequence[str]) -> list[str]:
+    """Return ids as lists that commands take: Linux has no argument of more than 128 KB, that is 16,000 ids or more."""
+    made: list[list[str]] = []
+    length = WORD
+    for each in ids:
+        length += len(each) + 1
+        if length > WORD:
+            made.append([])
+            length = len(each)
+        made[-1].append(each)
+    return [",".join(some) for some in made]

@@ -29,6 +29,8 @@ from .commands import Ask
 if TYPE_CHECKING:
     from .executor import ScriptExecutor
 
+_AT_ONCE = 8_000
+"""So many jobs a ``scancel`` is told where their ids are too long for one: see ``answers.WORD``."""
 _ABOUT = re.compile(r"job id (\d+(?:_\S+)?):? *(.*)")
 
 
@@ -150,6 +152,19 @@ class Slurm:
 
     def _cancel(self, subjects: Sequence[Subject], name: str | None, own: str | None) -> list[Refusal | None]:
         ids = [str(each.id) for each in subjects]
+        most = len(ids) if sum(map(len, folded(ids))) < answers.WORD else _AT_ONCE
+        found: list[Refusal | None] = []
+        for start in range(0, len(ids), most):
+            some = ids[start : start + most]
+            try:
+                found += self._told(some, name, own)
+            except ClusterError as error:
+                if not found:
+                    raise
+                found += [Refusal(str(error)) for _ in some]
+        return found
+
+    def _told(self, ids: Sequence[str], name: str | None, own: str | None) -> list[Refusal | None]:
         names = folded(ids)
         reach = identity.reach(name, own)
         answer = self.ask(["scancel", *reach, *names])

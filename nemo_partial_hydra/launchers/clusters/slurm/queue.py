@@ -9,14 +9,14 @@ from __future__ import annotations
 import datetime
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.status import seconds_between
 from nemo_partial_hydra.launchers.clusters.base import Record
-from nemo_partial_hydra.launchers.records import SentJob, Submission
+from nemo_partial_hydra.launchers.records import TOKEN, SentJob, Submission
 
 TITLE = "SLURM"
 SEPARATOR = "\x1f"
@@ -83,9 +83,10 @@ Table = Mapping[str, Sequence[Record]]
 def queue_records(text: str) -> dict[str, list[Record]]:
     """Read what ``squeue -o QUEUE`` prints."""
     found: dict[str, list[Record]] = defaultdict(list)
+    times = _Times()
     for job, state, submitted, started, ended, reason, node, name, command, comment in _rows(text, 10):
         made = record(
-            state, submitted=utc(submitted), started=utc(started), ended=utc(ended),
+            state, submitted=times[submitted], started=times[started], ended=times[ended],
             reason="" if reason in _EMPTY else reason, node="" if node in _EMPTY else node, name=name, command=command,
             comment=comment,
         )  # fmt: skip
@@ -97,13 +98,14 @@ def queue_records(text: str) -> dict[str, list[Record]]:
 def account_records(text: str) -> dict[str, list[Record]]:
     """Read what ``sacct -o ACCOUNTS`` prints, also without the last columns."""
     found: dict[str, list[Record]] = defaultdict(list)
+    times = _Times()
     for job, state, submitted, started, ended, exits, node, name, command, comment in _rows(text, 10):
         code, _, number = exits.partition(":")
         made = record(
             state.partition(" ")[0],  # "CANCELLED by 1000"
-            submitted=utc(submitted), started=utc(started), ended=utc(ended), node="" if node in _EMPTY else node,
-            exit_code=int(code) if code.isdigit() else None, exit_signal=int(number) if number.isdigit() else None,
-            name=name, command=command, comment=comment,
+            submitted=times[submitted], started=times[started], ended=times[ended],
+            node="" if node in _EMPTY else node, exit_code=int(code) if code.isdigit() else None,
+            exit_signal=int(number) if number.isdigit() else None, name=name, command=command, comment=comment,
         )  # fmt: skip
         for each in tasks(job):
             found[each].append(made)
@@ -142,6 +144,14 @@ def utc(text: str) -> str | None:
     return found.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+class _Times(dict[str, "str | None"]):
+    """Times as they are written into files, by SLURM's; those of an array are few."""
+
+    def __missing__(self, text: str) -> str | None:
+        self[text] = found = utc(text)
+        return found
+
+
 def arrays(*tables: Table | None) -> Table:
     """Return the records of tasks by their arrays, alike ones once."""
     found: dict[str, dict[tuple[str, str, str | None], Record]] = defaultdict(dict)
@@ -167,14 +177,14 @@ class Sender:
     since: str | None = None
     folder: str | None = None
     name: str | None = None
-    tokens: Sequence[str] = ()
+    tokens: Collection[str] = ()
 
     @staticmethod
     def of(submission: Submission | None, submitted: str | None = None) -> Sender:
         """Return what is known of a submission; without its record there is the job's own status."""
         if submission is None:
             return Sender(submitted)
-        tokens = [token for token, _ in submission.batches]
+        tokens = frozenset(token for token, _ in submission.batches)
         return Sender(submission.created, submission.folder, submission.name, tokens)
 
 
@@ -204,7 +214,12 @@ def ours(known: Record, sender: Sender) -> bool:
     SLURM gives numbers out again after its controller has lost its state, and when they have run out.
     """
     # Also where a wrapper has sent another script, or under another name.
-    if any(token in each for token in sender.tokens for each in (known.comment, known.name, known.command)):
+    if sender.tokens and any(
+        token in sender.tokens
+        for text in (known.comment, known.name, known.command)
+        if "nph-" in text
+        for token in TOKEN.findall(text)
+    ):
         return True
     if sender.folder and known.command not in _EMPTY:
         return f"{sender.folder}/" in known.command
