@@ -16,6 +16,7 @@ ALL = {
     "shipped": False,
     "freezing": False,
     "status": False,
+    "scale": False,
     "overhead": False,
 }
 """The benchmarks, and whether they need NeMo."""
