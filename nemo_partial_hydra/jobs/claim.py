@@ -140,7 +140,7 @@ def take(paths: JobPaths, attempt: int, me: Holder) -> None:
         folders.make(paths.root, paths.attempt(attempt))
         if _write(paths, attempt, 0, me):
             return
-        now_holds = holder(paths, attempt)
+        now_holds = _seen(paths, attempt)
         mine = now_holds is not None and me.slurm is not None and now_holds.slurm == me.slurm
         if mine and now_holds is not None and now_holds.restart < me.restart:
             if _write(paths, attempt, me.restart, me):
@@ -153,6 +153,20 @@ def take(paths: JobPaths, attempt: int, me: Holder) -> None:
         f"{paths.directory}: attempt {attempt} is or was run by {who}; if that one is dead, try again with "
         f"nemo-hydra retry {quote(str(paths.directory))}"
     )
+
+
+def _seen(paths: JobPaths, attempt: int, seconds: float = JOIN_SECONDS) -> Holder | None:
+    """Return who holds an attempt that somebody has claimed, as the file's making has told.
+
+    Over NFS this host may list the directory as it was before: until it sees the claim it does not know whether that is
+    this very job, before the cluster started it again.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        found = holder(paths, attempt)
+        if found is not None or time.monotonic() > end:
+            return found
+        time.sleep(0.2)
 
 
 def wait_for(paths: JobPaths, attempt: int, me: Holder, seconds: float = JOIN_SECONDS) -> None:

@@ -21,7 +21,7 @@ from nemo_partial_hydra.errors import JobError
 from .folders import NEW, UnsafeFile, folder, same_owner, unsafe, user
 
 MAX_BYTES = 64 << 20
-"""No file that is read as a whole is larger: the record of a submission of 300,000 jobs is not."""
+"""No file that is read as a whole is larger: the record of a submission of 200,000 jobs is not."""
 
 _PART = 1 << 16
 # Opening a pipe does not wait for its other end, a terminal does not become ours; of a regular file both mean nothing.
@@ -126,7 +126,7 @@ def write(root: Path, path: Path, data: str | bytes, *, mode: int | None = None,
 
     Parameters
     ----------
-    mode : its permissions; by default those of any new file.
+    mode : its permissions, as far as the umask leaves them; by default those of any new file.
     durable : whether it is on the disk when this returns, and so there after a power cut too.
 
     Raises
@@ -155,8 +155,6 @@ def _create(handle: int, name: str, data: bytes, *, mode: int | None = None, dur
         stream.flush()
         if durable:
             os.fsync(stream.fileno())
-        if mode is not None:
-            os.fchmod(stream.fileno(), mode)
 
 
 def write_once(root: Path, path: Path, data: bytes, *, mode: int | None = None) -> bool:

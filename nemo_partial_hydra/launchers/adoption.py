@@ -27,8 +27,9 @@ from .clusters.local import liveness
 from .clusters.registry import CLUSTERS, Clusters
 from .records import SentJob, Submission, submissions
 
-SENDING_S = 900.0
-"""So long a process on another host, of which nothing is known here, may still be sending."""
+SENDING_S = 1800.0
+"""So long after it was last heard of a process on another host may still be sending: ``sbatch`` may take twenty minutes
+where it is tried again, and clocks of hosts may be ten minutes apart."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def settle(sweep: SweepPaths, given: Sequence[Submission], clusters: Clusters = 
 def _goes_on(submission: Submission) -> bool:
     """Whether somebody still sends a submission, or may."""
     if submission.host != socket.gethostname():
-        age = states.seconds_between(submission.created, states.now())
+        age = states.seconds_between(submission.written or submission.created, states.now())
         return age is None or age < SENDING_S
     return liveness.launcher(submission) or _called([token for token, _ in submission.batches])
 

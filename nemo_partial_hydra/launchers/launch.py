@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.errors import ClusterError, JobFailed, RecipeError, UsageError
+from nemo_partial_hydra.jobs import files
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths, sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
@@ -30,6 +32,8 @@ from .settings import from_config
 from .status.live import ending
 from .sweep import FrozenSweep, freeze_sweep, write_sweep
 
+RESULT_S = 60.0
+"""So long after a job's status its result may be seen: NFS keeps for a minute that a name was not there."""
 _GRID = (".BasicSweeper", ".RecipeSweeper")
 """Sweepers that do not look at results, by the ends of their targets."""
 
@@ -139,9 +143,22 @@ def _ended(made: FrozenSweep, jobs: Sequence[JobPaths]) -> list[JobReturn]:
     returns = made.returns()
     for job, each in zip(jobs, returns, strict=True):
         status = states.read_status(job)
-        if status.state == states.DONE:
+        if status.state == states.DONE and (status.reason or _arrived(job)):  # a reason says where else the result is
             each.return_value = read_result(job)
+        elif status.state == states.DONE:
+            each.status = JobStatus.FAILED
+            each.return_value = JobFailed(f"{job.directory}: the job is done, and {job.result.name} is not there")
         else:
             each.status = JobStatus.FAILED
             each.return_value = JobFailed(f"{job.directory}: {ending(job, status)}")
     return returns
+
+
+def _arrived(job: JobPaths) -> bool:
+    """Wait until the result of a job that is done is seen here: it was written before the status, maybe elsewhere."""
+    end = time.monotonic() + RESULT_S
+    while not files.exists(job.root, job.result):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    return True

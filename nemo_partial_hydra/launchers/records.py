@@ -18,6 +18,7 @@ from typing import Any
 
 from nemo_partial_hydra.errors import JobError, RefusedError
 from nemo_partial_hydra.jobs import files, folders, seal
+from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SubmissionPaths, SweepPaths, below
 from nemo_partial_hydra.jobs.seal import MINE, Origin
@@ -80,6 +81,7 @@ class Submission:
     environment : the variables of the shell that added to what the settings ask for, and the option of each.
     tasks : how many processes each of its jobs has; 1 in records of older versions.
     claiming : whether its jobs are still being claimed for it: it says nothing about them yet.
+    written : when whoever sends it last wrote it down; None in records of older versions.
     origin : whether the record is known to be this user's own word.
     left : why not all jobs were sent that were to be; not in the record, which has those that were.
     """
@@ -101,6 +103,7 @@ class Submission:
     environment: Mapping[str, str] = field(default_factory=dict)
     tasks: int = 1
     claiming: bool = False
+    written: str | None = field(default=None, compare=False)
     origin: Origin = field(default=MINE, compare=False)
     left: str = field(default="", compare=False)
 
@@ -116,10 +119,18 @@ class Submission:
 
 
 def write_submission(paths: SubmissionPaths, submission: Submission) -> None:
-    """Write submission.json."""
+    """Write submission.json.
+
+    Raises
+    ------
+    JobError
+        If it cannot be written; also where it could not be read again, which is said before a job is claimed for it.
+    """
     jobs = [{**vars(job), "id": job.id.record() if job.id else None} for job in submission.jobs]
     data = {name: value for name, value in vars(submission).items() if name not in ("origin", "left")}
-    _write(paths.root, paths.record, seal.SUBMISSION, {"format": FORMAT, **data, "jobs": jobs})
+    data["written"] = states.now()
+    most = files.MAX_BYTES // 2 if submission.claiming else files.MAX_BYTES  # ids will come to it
+    _write(paths.root, paths.record, seal.SUBMISSION, {"format": FORMAT, **data, "jobs": jobs}, most)
 
 
 def read_submission(paths: SubmissionPaths) -> Submission:
@@ -151,6 +162,7 @@ _TEXT, _NUMBER = (str, type(None)), (int, type(None))
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "cluster": (str,), "name": (str,), "created": (str,), "user": (str,), "host": (str,), "after": _TEXT,
     "directory": _TEXT, "folder": _TEXT, "pid": _NUMBER, "settings": _TEXT, "cluster_name": _TEXT, "claiming": (bool,),
+    "written": _TEXT,
     "environment": (dict,), "tasks": (int,),
 }  # fmt: skip
 # Both become arguments of the cluster's commands.
@@ -289,9 +301,14 @@ def sweep_of(submission: SubmissionPaths) -> Path:
     return submission.directory.parent.parent
 
 
-def _write(root: Path, path: Path, kind: str, data: Mapping[str, Any]) -> None:
-    made = seal.sealed(data, kind, seal.place_of(root, path), seal.user_key())
-    files.write(root, path, _text(made))
+def _write(root: Path, path: Path, kind: str, data: Mapping[str, Any], most: int = files.MAX_BYTES) -> None:
+    made = _text(seal.sealed(data, kind, seal.place_of(root, path), seal.user_key())).encode()
+    if len(made) > most:
+        raise JobError(
+            f"{path}: a submission of so many jobs has too large a record ({len(made):,} bytes, at most {most:,}); "
+            f"submit some of them at a time: nemo-hydra submit {quote(str(root))} 0-99999"
+        )
+    files.write(root, path, made)
 
 
 def _text(data: Mapping[str, Any]) -> str:

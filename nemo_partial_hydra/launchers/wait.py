@@ -73,7 +73,7 @@ def wait(
     # The first task of a job writes its status; of several tasks it may be the first to end.
     several = read_settings(sweep.submission(submission.number), submission.settings).tasks > 1
     pending = {sweep.job(job.subdir): job for job in submission.jobs}
-    watch = Watch(str(sweep.directory), clusters=clusters, jobs=list(pending))
+    watch = Watch(str(sweep.directory), clusters=clusters, jobs=list(pending), patient=False)
     since: dict[JobPaths, float] = {}
     overdue: set[JobPaths] = set()
     asking, pace = _Asking(watch, every=several), Pace(POLL_S)

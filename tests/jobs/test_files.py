@@ -313,11 +313,13 @@ class TestWritten:
         old = os.umask(0o027)
         try:
             files.write(tmp_path, tmp_path / "a", "x")
+            files.write(tmp_path, tmp_path / "b", "x", mode=0o444)
         finally:
             os.umask(old)
         assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+        assert (tmp_path / "b").stat().st_mode & 0o777 == 0o440
 
-    @pytest.mark.parametrize("fails", ["fsync", "fchmod", "replace"])
+    @pytest.mark.parametrize("fails", ["fsync", "replace"])
     def test_what_cannot_be_written_leaves_the_old_file(
         self, weird_tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
     ) -> None:

@@ -244,6 +244,7 @@ def test_what_was_sent_a_moment_ago_is_not_lost_yet(tmp_path: Path, monkeypatch:
     assert (entry.state, entry.merged.active, entry.merged.unsure) == ("submitted", True, False)
     assert "does not show it yet" in entry.reason
     monkeypatch.setattr(answers, "YOUNG_S", 0.0)
+    monkeypatch.setattr(answers, "SKEW_S", 0.0)  # it was sent from another host
     assert look(sweep, Slurm({}, {})).entries[0].state == states.LOST
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nemo_partial_hydra.errors import ClusterError
+from nemo_partial_hydra.errors import ClusterError, JobError
+from nemo_partial_hydra.jobs import files
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.launchers import claims, eligible, records, submit
@@ -93,6 +94,20 @@ def test_the_record_is_not_written_whole_after_each_of_many_arrays(
     (recorded,) = records.submissions(sweep.paths)
     assert recorded.jobs == sent.jobs
     assert not recorded.unsettled
+
+
+def test_more_jobs_than_a_record_can_hold_are_refused_before_one_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = filled(tmp_path, 30)
+    monkeypatch.setattr(files, "MAX_BYTES", 8_000)
+    with pytest.raises(JobError, match=r"too large a record.*submit some of them at a time"):
+        submitted(sweep, Controller(), 10)
+    assert {states.read_status(job).state for job in sweep.jobs} == {states.FROZEN}
+    assert not sweep.paths.submissions.exists()
+    del sweep.jobs[20:]
+    assert len(submitted(sweep, Controller(), 10).jobs) == 20
+    assert len(records.submissions(sweep.paths)) == 1
 
 
 def test_a_record_has_a_line_for_each_job(tmp_path: Path) -> None:

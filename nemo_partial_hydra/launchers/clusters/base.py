@@ -179,6 +179,7 @@ class Views:
     cluster : what the cluster is called in messages.
     accounts_off : whether the cluster keeps no accounts at all.
     young : whether it was sent so lately that the cluster may not show it yet.
+    settling : whether it has ended so lately, and well, that what it wrote last may not be seen here yet.
     elsewhere : why whoever was asked knows nothing of this job: it is another cluster; empty where that is not so.
     sending : what is known of the sending of a job that has no id yet; empty where it has one.
     several : whether the job has several processes, the first of which says how it goes.
@@ -195,6 +196,7 @@ class Views:
     cluster: str = "the cluster"
     accounts_off: bool = False
     young: bool = False
+    settling: bool = False
     elsewhere: str = ""
     sending: str = ""
     several: bool = False

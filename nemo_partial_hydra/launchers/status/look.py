@@ -62,6 +62,7 @@ class Watch:
     only : the numbers of jobs that are wanted; none for all.
     clusters : where the jobs' clusters are looked up.
     jobs : the jobs of the sweep that are wanted, where they are known: then what their files say of them is not read.
+    patient : whether a job that has just ended is given time for its own word to be seen; who waits gives it that.
 
     Raises
     ------
@@ -78,8 +79,9 @@ class Watch:
         *,
         clusters: Clusters = CLUSTERS,
         jobs: Sequence[JobPaths] | None = None,
+        patient: bool = True,
     ) -> None:
-        self.directory, self.clusters = directory, clusters
+        self.directory, self.clusters, self.patient = directory, clusters, patient
         key = seal.user_key()  # looked up once for all
         self.jobs = [
             dataclasses.replace(paths, seals=Seals(paths.sealed_by.place, None, key))
@@ -121,6 +123,7 @@ class Watch:
             if name not in answers:
                 answers[name] = self._query(name, [], brief)
             views = _sending(answers[name].views(subject), subject, settled)
+            views = views if self.patient else dataclasses.replace(views, settling=False)
             merged = merge.merge(subject.own.state, views)
             failed = answers[name].queue_failed or bool(views.elsewhere)
             entries.append(Entry(paths, self.heads[paths], merged, subject, failed, origin))

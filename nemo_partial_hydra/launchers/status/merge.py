@@ -96,6 +96,9 @@ def _gone(own: str, views: Views) -> Merged:
         if known is not None and known.end == states.UNKNOWN and own == states.RUNNING:
             return Merged(own, known.why, active=True, unsure=True, record=known)
         if known is not None and known.end is not None:
+            if views.settling:
+                text = f"{views.cluster} has it as {known.state}; what it wrote last is not seen here yet"
+                return Merged(own, text, active=True, record=known)
             return Merged(known.end, known.why, record=known)
     cluster = views.cluster
     if not views.queue_asked:

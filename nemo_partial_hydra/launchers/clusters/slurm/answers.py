@@ -7,6 +7,7 @@ numbers is no answer.
 from __future__ import annotations
 
 import functools
+import socket
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from .queue import (
     ACCOUNTS,
     QUEUE,
     SEPARATOR,
+    SKEW_S,
     TITLE,
     Sender,
     Table,
@@ -40,6 +42,8 @@ WORD = 100_000
 """So many characters of ids a command is given at most; with more it is called again."""
 YOUNG_S = 60.0
 """So long after a submission a job that nobody knows is not called lost: a controller may be behind."""
+SETTLE_S = 60.0
+"""So long after its end what a job wrote last may not be seen on other hosts: NFS keeps what it knew of a directory."""
 _NO_ACCOUNTS = ("accounting storage is disabled", "accounting_storage/none", "is not on PATH")
 _ELSEWHERE = "asked from another cluster"
 _NO_NAME = "sent by a version that wrote down no cluster's name, so this cluster is taken to have these jobs"
@@ -126,6 +130,7 @@ class SlurmAnswers:
         # Accounting does not hear of tasks that are cancelled in an array.
         stale = accounts is not None and accounts.waits
         more.update(young=queue is None and self.queue is not None and _young(subject))
+        more.update(settling=any(_settles(known, subject) for known in (accounts, queue) if known is not None))
         if queue is not None or own.state != states.SUBMITTED or (accounts is not None and not stale):
             return Views(queue=queue, accounts=accounts, **more)
         known = array_known(self._queued_arrays if stale else self._arrays, job, sender)
@@ -137,7 +142,19 @@ def _young(subject: Subject) -> bool:
     """Whether a job was sent so lately that SLURM may be behind."""
     submission = subject.submission
     age = seconds_between(submission.created if submission else subject.own.submitted, states.now())
-    return age is not None and age < YOUNG_S
+    here = submission is None or submission.host == socket.gethostname()
+    return age is not None and age < YOUNG_S + (0 if here else SKEW_S)  # the clock is then another one
+
+
+def _settles(known: Record, subject: Subject) -> bool:
+    """Whether a job has ended well so lately that its own word may be on its way; by its cluster's clock."""
+    if known.state != "COMPLETED":
+        return False
+    age = seconds_between(known.ended, states.now())
+    # What was sent before it was submitted, by these two clocks, tells how far the other is behind at least.
+    sent = subject.submission.created if subject.submission else subject.own.submitted
+    behind = min(0.0, seconds_between(sent, known.submitted) or 0.0)
+    return age is not None and age + max(behind, -SKEW_S) < SETTLE_S
 
 
 @dataclass(frozen=True)
