@@ -30,6 +30,17 @@ def _workspace() -> Any:
     return _session().workspace()
 
 
+def _others() -> Any:
+    """Return what the running app has from elsewhere than libraries."""
+    from nemo_partial_hydra.composition.other_sources import OtherSources
+
+    return _workspace().of(OtherSources)
+
+
+def _recorded_scheme() -> str:
+    return "file"
+
+
 def _served() -> Any:
     """Return the recipe files that the running app reads."""
     from nemo_partial_hydra.composition.yaml_files import ServedFiles
@@ -114,8 +125,12 @@ class RecipeFiles(ConfigSource):
         return "nph-file"
 
     def __init__(self, provider: str, path: str) -> None:
-        super().__init__(provider=provider, path=path)
+        # "file://" is what it calls itself below.
+        super().__init__(provider=provider, path=f"nph-{path}" if path.startswith("file://") else path)
         self.path = os.path.abspath(self.path) if self.path else self.path
+        # Hydra records this in hydra.runtime.config_sources, where apps look for the directory of their configs.
+        self.scheme = _recorded_scheme  # type: ignore[method-assign]
+        _others().add(self)
 
     def available(self) -> bool:
         return os.path.isdir(self.path)
@@ -172,6 +187,10 @@ class RecipeLibraries(ConfigSource):
     def scheme() -> str:
         return "nph-library"
 
+    def __init__(self, provider: str, path: str) -> None:
+        super().__init__(provider=provider, path=path)
+        self._added = _others().begin()
+
     def available(self) -> bool:
         return not self.path  # there is one, and it has no places in it
 
@@ -190,7 +209,11 @@ class RecipeLibraries(ConfigSource):
         return workspace.catalog.is_group(config_path) and not workspace.of(RootKeys).is_value(config_path.strip("/"))
 
     def is_config(self, config_path: str) -> bool:
-        return bool(_workspace().catalog.having(config_path))
+        if not _workspace().catalog.having(config_path):
+            return False
+        from nemo_partial_hydra.composition.other_sources import elsewhere
+
+        return not elsewhere(config_path, self._added)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         app = _session().current()

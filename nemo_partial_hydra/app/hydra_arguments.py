@@ -37,7 +37,7 @@ def for_hydra(line: CommandLine, app: Session) -> CommandLine:
     overrides = [_typed_search_path(text, app) for text in line.overrides]
     refuse_below_references(overrides)
     libraries = session.workspace().catalog
-    keys = {text.partition("=")[0] for text in overrides}
+    keys = {text.partition("=")[0].lstrip("+") for text in overrides}
     groups = keys.intersection(libraries.below("")[0]) if keys else ()
     app.values = frozenset(name for name in groups if root_keys.values_in(overrides, libraries.below(name)[1], name))
     return line.replaced(overrides)

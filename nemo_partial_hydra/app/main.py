@@ -77,6 +77,7 @@ class App:
                 while_it_runs.enter_context(uncollected())
             line = for_hydra(given, self.settings)
             while_it_runs.enter_context(session.running(self.settings, trusted=True))
+            while_it_runs.enter_context(_one_message())  # it says what the app has, which is known while it runs
             while_it_runs.enter_context(session.plain_exceptions())
             while_it_runs.enter_context(_all_refusals(lambda: self.composed(line)))
             if listing is not None:

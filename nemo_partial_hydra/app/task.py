@@ -25,11 +25,12 @@ class Task:
 
     def __call__(self, cfg: Any) -> Any:
         from nemo_partial_hydra.composition import handover
+        from nemo_partial_hydra.composition.for_instantiate import for_instantiate
 
         handover.receive()
         with session.user_environment():
             try:
-                return self.function(cfg)
+                return self.function(for_instantiate(cfg))
             except Exception as error:
                 error_text.mark(error)
                 raise

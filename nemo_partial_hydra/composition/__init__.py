@@ -11,6 +11,8 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | what do nodes of lists and dicts say about themselves | ``flags`` |
 | tree to config | ``encode`` |
 | composed config to tree | ``decode`` |
+| which nodes did nobody set | ``unset`` |
+| what does ``hydra.utils.instantiate`` see of a config | ``for_instantiate`` |
 | where do the new nodes of edits stand | ``edit_places`` |
 | what does a composed config make, by whose permissions | ``building`` |
 | how does a YAML file get its types | ``typed`` |
@@ -19,6 +21,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | which recipes did Python code register | ``registry`` |
 | what does the process of a launcher's job get of the app | ``handover`` |
 | which names are keys of the app, not groups of a library | ``root_keys`` |
+| which options does an app have from elsewhere than libraries | ``other_sources`` |
 | how is a config composed outside of a run | ``compose`` |
 | what is checked before anything is created | ``checks`` |
 | what is refused in all files of a composition | ``refusals`` |
@@ -27,5 +30,6 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | the sweeper ``recipe`` | ``sweep`` |
 | how is an exception worded | ``error_text`` |
 | how is a name that is not there worded | ``unknown_names`` |
+| how is a config or an option that is not there worded | ``missing_config`` |
 | which modules are the app's own | ``app_modules`` |
 """

@@ -21,7 +21,7 @@ from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.data import Kept, KeptSeq, Untyped, children
 from nemo_partial_hydra.recipes.keys import MISSING, PARTIAL_KEY, TARGET
-from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Map, Opaque, Path, Seq, Tree
+from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Opaque, Path, Tree
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import same
 from nemo_partial_hydra.signatures.signature import Signature
@@ -29,9 +29,10 @@ from nemo_partial_hydra.signatures.signature import Signature
 from .budget import Resolution, leads_nowhere
 from .compat import child_nodes, content, flag, is_absent, is_missing, own_node, path_of
 from .edit_places import absolute, standing
-from .flags import EXACT, UNSET, hidden, kind_of
+from .flags import EXACT, hidden, kind_of
 from .live_objects import refuse_unsent
-from .nodes import DEFAULT, NOTHING, UNTOUCHED, Leaf, RecipeNode, is_part, keeps_parts, refuse_shown, refuse_text, shows
+from .nodes import DEFAULT, NOTHING, Leaf, RecipeNode, is_part, keeps_parts, refuse_shown, refuse_text
+from .unset import shows_default
 
 
 def config_to_tree(cfg: Any, allow: Iterable[str] = ()) -> Tree:
@@ -251,12 +252,12 @@ class _Reader:
         for key, child in self.children(node, path):
             if type(child) is Leaf and child.state == DEFAULT and child.untouched(content(child)):
                 continue  # most of a config
-            if is_part(child) and self.shows_default(child):
+            if is_part(child) and shows_default(child):
                 if keeps_parts(node):
                     out[key] = self.value(child, node, key, (*path, key))
                 continue
             default = parameters[key].default if key in parameters else None
-            shown = self.shows_default(child, default)
+            shown = shows_default(child, default)
             beneath = hidden(child) if shown and isinstance(child, (DictConfig, ListConfig)) else None
             if beneath is not None:
                 out[key] = self.container(ListConfig(beneath.items, key, node, flags=beneath.flags), (*path, key))
@@ -265,20 +266,6 @@ class _Reader:
             elif not shown:
                 out[key] = self.value(child, node, key, (*path, key))
         return out
-
-    def shows_default(self, node: Any, default: Any = None) -> bool:
-        """Whether a node only shows a default: nobody set it, or what was set is hidden below it."""
-        if isinstance(node, Leaf):
-            return node.state in UNTOUCHED and node.untouched(content(node))
-        if not isinstance(node, (DictConfig, ListConfig)) or not flag(node, UNSET) or is_absent(node):
-            return False
-        if isinstance(default, (Seq, Map)) and len(default.items) != len(node):
-            return False
-        below = [self.shows_default(child) for _, child in child_nodes(node)]
-        if not below and default is not None:
-            return shows(node, default)
-        # Merging one list over another leaves plain nodes: then only the values tell.
-        return all(below) or shows(node, default)
 
     def value(self, node: Any, parent: Any, key: Any, path: Path) -> Any:
         if isinstance(node, (DictConfig, ListConfig)) and not is_absent(node):
@@ -319,7 +306,7 @@ class _Reader:
             if not isinstance(node, (DictConfig, ListConfig)) or is_absent(node):
                 return False
             node = next((child for name, child in child_nodes(node) if str(name) == str(key)), None)
-        return keys is not None and isinstance(node, Leaf) and not self.shows_default(node)
+        return keys is not None and isinstance(node, Leaf) and not shows_default(node)
 
     def interpolation(self, text: str, parent: Any, key: Any, path: Path) -> Any:
         if self.loose and unescape_interpolation(text) is None:

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nemo_partial_hydra.errors import ExitCode, RecipeError
-from nemo_partial_hydra.messages import allowed_by_app, allowed_by_command, dots, nearest, one_of, say
+from nemo_partial_hydra.messages import allowed_by_app, allowed_by_command, dots, say
+
+from .missing_config import missing_config, no_choice, plain_key
 
 _TASK = "__raised_by_task__"
 E = TypeVar("E", bound=BaseException)
@@ -98,7 +100,7 @@ def explain(error: BaseException) -> str | None:
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return None if _of_plugin(error) else _foreign(error)
     if isinstance(error, MissingConfigException):
-        return _missing_config(error)
+        return missing_config(error)
     inner: Any = error
     while not isinstance(inner, OmegaConfBaseException) and (inner.__cause__ or inner.__context__) is not None:
         inner = inner.__cause__ or inner.__context__  # Hydra 1.3 raises some of its errors without a cause
@@ -117,13 +119,16 @@ def explain(error: BaseException) -> str | None:
             names = [frame.f_locals.get("filename") for frame, _ in traceback.walk_tb(error.__traceback__)]
             lines[0] = f"{next(filter(None, reversed(names)), '')}: {lines[0]}".removeprefix(": ")
         return "\n".join(lines)
+    if inner.full_key == "_dummy_":  # Hydra's own place for an entry of a defaults list that it resolves
+        return str(error).strip()
     through = _through_reference(error, inner)
     if through is not None:
         return through
     given = re.search(r"To append to your config use (\+[^=]*)=(.*)", str(error))
     text = _place(inner, given.group(2) if given else None)
     if given and "; to add it: +" in text:  # with the value, of which what lies below may be a part
-        text = f"{text.partition('; to add it: +')[0]}; to add it: {_word(f'{given.group(1)}={given.group(2)}')}"
+        added = f"{plain_key(given.group(1))}={given.group(2)}"
+        text = f"{text.partition('; to add it: +')[0]}; to add it: {_word(added)}"
     head = str(error).strip().splitlines()[0] if error is not inner and str(error).strip() else ""
     if head.startswith("In '"):
         return f"{head.partition(':')[0]}: {text}"
@@ -213,17 +218,6 @@ def _dict_over_null(match: re.Match[str]) -> str | None:
     return f"{path}: {text}" if path else None
 
 
-def _no_choice(match: re.Match[str]) -> str | None:
-    """Word a value for a config group that is no name of an option."""
-    for key, _, value in (argument.lstrip("+").partition("=") for argument in sys.argv[1:]):
-        group, placed, package = key.partition("@")
-        if value in ("null", "None"):
-            return f"{key}: a config group takes the name of an option, not null; to leave it out: ~{key}"
-        if placed and "." in package:
-            return f"{key}={value}: '{group}' takes the name of an option; to set a value, write {package}={value}"
-    return None
-
-
 def merged_into_reference(error: BaseException) -> bool:
     """Whether OmegaConf could not put a dict or a list over a reference: before 2.4 an assertion of its own fails."""
     found = find(error, AssertionError)
@@ -263,7 +257,7 @@ _UNASSERTED = (
 _FOREIGN: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (r"^Index '(.*)' \(str\) is not an int|^invalid literal for int\(\) with base 10: '(.*)'", _in_list),
     (r"^list indices must be integers", _deleted_element),
-    (r"^Config group override must be", _no_choice),
+    (r"^Config group override must be.*$", no_choice),
     (r"^'NoneType' object has no attribute 'get'\n +full_key: (\S+)|^Unexpected type for root: None", _dict_over_null),
     (r"^'TerminalNodeImpl' object has no attribute", lambda match: _UNASSERTED),
     (r"^Expecting one subcommand", lambda match: "--shell-completion takes install=, uninstall= or query= and a shell"),
@@ -271,16 +265,6 @@ _FOREIGN: tuple[tuple[str, Callable[[re.Match[str]], str | None]], ...] = (
     (r"^Only one of --run.*$", lambda match: match.group().replace("shell_completion", "shell-completion")),
     (r"^File (.*) does not exist!$", lambda match: f"--experimental-rerun: there is no file '{match.group(1)}'"),
 )
-
-
-def _missing_config(error: Any) -> str:
-    """Word "there is no such config", with the options there are."""
-    first = str(error).strip().splitlines()[0]
-    options = [str(option) for option in error.options or []]
-    if not options:
-        return first
-    name = str(error.missing_cfg_file or "").rpartition("/")[2]
-    return f"{first}{nearest(name, options)}; there is {one_of(options)}"
 
 
 def _place(error: Any, value: str | None = None) -> str:

@@ -17,6 +17,7 @@ from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import Workspace
 
 _KEY = re.compile(r"^([A-Za-z_]\w*)[ ]*:", re.MULTILINE)
+_NO_NAME = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)|true|false|null", re.IGNORECASE)
 _DEFAULT = re.compile(r"^\s*-\s+(?:override\s+|optional\s+)*/?([\w/]+)(?:@[\w.]*)?\s*:", re.MULTILINE)
 
 
@@ -66,11 +67,24 @@ class RootKeys:
 
 
 def values_in(args: Iterable[str], options: Iterable[str], name: str) -> bool:
-    """Whether overrides of a name set values: at least one does, and none chooses one of a group's options."""
+    """Whether overrides of a name set values: at least one does, and none chooses one of a group's options.
+
+    ``+name=`` adds a choice wherever there is such a group, but for what can be no option's name: ``true``, ``3``.
+    ``++name=`` is a value, since Hydra takes no choice so.
+    """
     known = set(options)
     given = [arg.partition("=")[2] for arg in args if arg.startswith(f"{name}=")]
-    words = [word.strip(" '\"") for text in given for word in re.split(r"[,()\[\]]", text)]
-    return bool(given) and not known.intersection(words) and "glob" not in words
+    added = [words for words in (_words(arg) for arg in args if arg.startswith(f"+{name}=")) if words]
+    plain = [words for words in added if all(map(_NO_NAME.fullmatch, words))]
+    forced = any(arg.startswith(f"++{name}=") for arg in args)
+    chosen = [word for text in given for word in _words(text)] + [word for words in added for word in words]
+    return bool(given or plain or forced) and not known.intersection(chosen) and "glob" not in chosen
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of an override's value, or of the choices of a sweep."""
+    value = text.partition("=")[2] if "=" in text else text
+    return [word.strip(" '\"") for word in re.split(r"[,()\[\]]", value)]
 
 
 def _texts(folder: str | None) -> Iterable[str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
@@ -31,6 +32,7 @@ from .compat import texts
 from .error_text import explain
 from .hydra_settings import HydraSettings
 from .job_configs import Composer
+from .other_sources import own_options
 
 T = TypeVar("T")
 
@@ -49,7 +51,10 @@ def jobs_of(arguments: list[str], loader: Any) -> list[list[str]]:
         if not override.is_sweep_override():
             grid[key] = [f"{key}={override.get_value_element_as_str()}"]
         elif override.is_discrete_sweep():
-            grid[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            values = list(override.sweep_string_iterator())
+            if isinstance(override.value(), Glob):
+                values = own_options(str(override.key_or_group), values, loader)
+            grid[key] = [f"{key}={value}" for value in values]
         else:
             raise ValidationError(f"{override.input_line}: a grid sweep needs discrete values, like {key}=1,2,3")
     return [list(job) for job in itertools.product(*grid.values())]
@@ -63,7 +68,7 @@ def sweep(
     A launcher that says ``checks_jobs`` checks all that it is given before it starts the first one.
     """
     jobs = jobs_of(arguments, loader)
-    size = max_batch_size or len(jobs)
+    size = max_batch_size or len(jobs) or 1
     checks = getattr(launcher, "checks_jobs", False)
     if size < len(jobs) or not checks:
         check_jobs(jobs, config, loader)
@@ -72,7 +77,7 @@ def sweep(
         folders.make(paths.directory, paths.directory)
         files.write(paths.directory, paths.multirun, multirun_text(config))
     results: list[Sequence[JobReturn]] = []
-    for start in range(0, len(jobs), size):
+    for start in range(0, len(jobs) or 1, size):  # a glob that matches nothing makes a sweep of no jobs, as in Hydra
         results.append(launcher.launch(jobs[start : start + size], initial_job_idx=start))
     for result in itertools.chain.from_iterable(results):
         if result.status == JobStatus.FAILED:

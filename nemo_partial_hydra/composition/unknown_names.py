@@ -14,6 +14,8 @@ from nemo_partial_hydra.messages import nearest, one_of
 from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.recipes.tree import Call
 
+from .missing_config import plain_key
+
 
 def _odd_key(parent: Any, key: str, path: str) -> str:
     """Word that a dict has a key which a path cannot name, and how it is named; empty if it has none."""
@@ -85,9 +87,9 @@ def _unknown_in_dict(parent: Any, key: str, path: str, *, fixed: bool) -> str:
         return told
     below = [f"{path[: len(path) - len(key)]}{name}.{key}" for name in _taking(parent, key)]
     if below:
-        return f"{path}: there is no '{key}' here; did you mean {one_of(below)}? To add one here: +{path}=..."
+        return f"{path}: there is no '{key}' here; did you mean {one_of(below)}? To add one here: {plain_key(path)}=..."
     text = f"{path}: there is no '{key}'{nearest(key, [str(name) for name in parent])}"
-    return text if fixed else f"{text}; to add it: +{path}=..."
+    return text if fixed else f"{text}; to add it: {plain_key(path)}=..."
 
 
 def _nothing_there(parent: Any, key: str, path: str, value: str | None) -> str | None:

@@ -165,9 +165,8 @@ class _Configs:
     def __init__(self, config: DictConfig, loader: Any) -> None:
         self.loader = loader
         self.cwd = str(config.hydra.runtime.cwd)
-        self.sources = [
-            (str(info["schema"]), str(info["path"])) for info in _plain(config.hydra.runtime.config_sources)
-        ]
+        sources = [(str(info["schema"]), str(info["path"])) for info in _plain(config.hydra.runtime.config_sources)]
+        self.sources = sorted(sources, key=lambda source: source[0] == session.LIBRARY_SCHEME)
 
     def read(self, path: str) -> Iterator[tuple[Layer, Any, Mapping[Path, int]]]:
         """Yield the layer of a config with its data and lines; nothing if it cannot be found."""
@@ -197,12 +196,12 @@ class _Configs:
             where: str | None = folder
             if scheme == session.LIBRARY_SCHEME:
                 library = session.workspace().catalog.the_one(path)
-                if library is None:
+                if library is None or not self.of_library(path):
                     continue
                 where = library.folder
             elif scheme == "pkg":
                 where = package_folder(folder)
-            elif scheme not in ("file", session.FILE_SCHEME):
+            elif scheme != "file":
                 if scheme == session.REGISTRY_SCHEME and self.entry(path) is not None:
                     return None
                 continue
@@ -211,6 +210,11 @@ class _Configs:
             if where and os.path.isfile(full):
                 return self.named(where, name, full), full
         return None
+
+    def of_library(self, path: str) -> bool:
+        """Whether a library gives an option, which no other source has."""
+        libraries = (source for source in self.loader.get_sources() if source.scheme() == session.LIBRARY_SCHEME)
+        return any(source.is_config(path) for source in libraries)
 
     def named(self, folder: str, name: str, full: str) -> str:
         below = os.path.relpath(full, self.cwd)

@@ -186,7 +186,7 @@ def test_a_reader_may_close_the_pipe_of_the_help(app: App) -> None:
 def told(done: Done) -> list[list[str]]:
     """Return the lines of what Hydra tells, but for rulers, the time that it took, and what serves typed files."""
     assert done.code == 0, done.err
-    cells = [line.replace("nph-file://", "file://").replace("|", " ").split() for line in done.out.splitlines()]
+    cells = [line.replace("|", " ").split() for line in done.out.splitlines()]
     ours = "nph_signature/", "nph://", "nph-library://"
     kept = [row for row in cells if row and not set(row[0]) <= set("-*=") and "nph_signature/config:" not in row]
     return [row for row in kept if not any(text.startswith(ours) for text in row)]
@@ -432,7 +432,7 @@ def shown(main: Any, *words: str) -> tuple[Any, list[str]]:
     finally:
         sys.argv = before
         GlobalHydra.instance().clear()
-    lines = out.getvalue().replace("nph-file://", "file://").splitlines()
+    lines = out.getvalue().splitlines()
     ours = ("nph://", "nph-library://", "nph_signature/", "hydra_plugins.nemo_partial_hydra")
     lines = [
         re.sub(r"[\d.]+ \|$|[\s-]+", " ", line).strip() for line in lines if not any(word in line for word in ours)

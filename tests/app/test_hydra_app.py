@@ -113,7 +113,7 @@ def test_cfg_job_output_is_a_recipe_again(app: App, tmp_path: Path) -> None:
 
 def test_search_path(app: App) -> None:
     done = app.inline("--info", "searchpath")
-    assert re.search(r"main\s*\|\s*nph-file://\S*conf", done.out)
+    assert re.search(r"main\s*\|\s*file://\S*conf", done.out)
     assert re.search(r"nemo_partial_hydra\s*\|\s*nph://", done.out)
 
 

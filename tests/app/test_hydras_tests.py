@@ -29,7 +29,7 @@ class Row(NamedTuple):
 
 
 APPS = "it needs files of Hydra's repository that the source archive does not have (examples, tests/test_apps, scripts)"
-SCHEME = "it looks at the scheme of the app's configs, and under nph.main their files are served by nph-file://"
+SCHEME = "it looks at the search path, where under nph.main the app's directories of configs are nph-file://"
 
 CANNOT = (
     Row(

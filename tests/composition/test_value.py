@@ -279,6 +279,7 @@ def test_a_reference_makes_no_text_of_an_object(text: str) -> None:
     assert built(config.two).b == "<raw object>", "a text that is only alike"
 
 
+@pytest.mark.usefixtures("fresh_workspace")  # others may have trusted one of these names
 def test_errors_about_a_part_of_a_config_name_the_path_from_its_root() -> None:
     targets = "tests.support.targets"
     inner = {"_target_": f"{targets}.keywords", "x": "many"}

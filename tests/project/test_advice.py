@@ -79,7 +79,10 @@ ADVICE: tuple[tuple[str, Follow], ...] = (
         r"did you mean '(?P<right>[^']*)'\?",
         _renamed,
     ),
-    (r"(?P<path>)Could not find '(?P<wrong>[^']*)'; did you mean '(?P<right>[^']*)'\?", _renamed),
+    (
+        r"(?P<path>)(?:Could not find|Cannot find primary config) '(?P<wrong>[^']*)'; did you mean '(?P<right>[^']*)'\?",
+        _renamed,
+    ),
     (rf"{PATH}expected [^\n]*did you mean '(?P<right>[^']*)'\?, got '(?P<wrong>[^']*)'", _renamed),
     (rf"{PATH}[^\n]*(?:to add it: |further keywords with |another target's parameters use )(?P<advice>\S+)", _given),
     (rf"{PATH}[^\n]*; set (?P<advice>\S+=\.\.\.)", _added),
