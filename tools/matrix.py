@@ -31,7 +31,8 @@ HYDRA_14 = ("hydra-core==1.4.0rc3", "omegaconf==2.4.1rc1", *PLUGINS_14)
 
 
 ALL = "not nemo and not cluster"
-VERSIONS = f"matrix and {ALL}"  # those that depend on versions; the rest of the pair is tested elsewhere
+MARKER = "matrix"
+VERSIONS = f"{MARKER} and {ALL}"  # those that depend on versions; the rest of the pair is tested elsewhere
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,12 @@ class Outcome:
     seconds: float = 0.0
 
 
+def files_with(marker: str) -> list[str]:
+    """Return the files of tests in which a marker stands: to collect all takes as long as to run those that have it."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(file.relative_to(ROOT)) for file in files if f"mark.{marker}" in file.read_text(encoding="utf-8")]
+
+
 def default_jobs() -> int:
     """Return three for two of the processors that this process may use, at most eight: tests wait for processes too."""
     processors = len(os.sched_getaffinity(0))
@@ -103,7 +110,8 @@ def test(cell: Cell, jobs: int, pytest_arguments: Sequence[str]) -> Outcome:
     log = VENVS / f"{cell.name}.pytest.log"
     cache = f"cache_dir={VENVS / cell.name / '.pytest_cache'}"
     spread = ["-n", str(jobs), "--dist", "loadgroup", "--hypothesis-profile=few"]
-    command = [str(cell.venv.python), "-m", "pytest", "-m", cell.tests, "-o", cache, *spread, *pytest_arguments]
+    files = files_with(MARKER) if cell.tests == VERSIONS and not pytest_arguments else []  # these may name their own
+    command = [str(cell.venv.python), "-m", "pytest", "-m", cell.tests, "-o", cache, *spread, *pytest_arguments, *files]
     with log.open("w") as file:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT, check=False)
     text = log.read_text(errors="replace")

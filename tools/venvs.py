@@ -204,7 +204,7 @@ def _compile(venv: Venv, version: str) -> None:
     Where ``PYTHONDONTWRITEBYTECODE`` is set every process compiles anew, which is half the time of a small Hydra app.
     """
     folders = [str(venv.path / "lib" / f"python{version}" / "site-packages")]
-    folders += [str(ROOT / name) for name in ("nemo_partial_hydra", "hydra_plugins")]
+    folders += [str(ROOT / name) for name in ("nemo_partial_hydra", "hydra_plugins", "tests/support")]
     with venv.log.open("a") as log:  # templates among the packages do not compile, which is no failure
         command = [str(venv.python), "-m", "compileall", "-q", "-j", "0", *folders]
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, check=False)

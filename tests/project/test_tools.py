@@ -46,6 +46,15 @@ def test_every_supported_python_and_hydra_is_in_the_matrix() -> None:
     assert {hydra for _, hydra in whole} == {"1.3", "1.4"}, "each Hydra has a cell that leaves nothing out"
 
 
+def test_cells_that_run_only_what_depends_on_versions_leave_out_none_of_it() -> None:
+    files = set(matrix.files_with(matrix.MARKER))
+    assert len(files) > 20
+    mark = re.compile(r"\bmark\b.*\bmatrix\b|getattr\(.*mark|add_marker\(.*matrix")  # spelled in any other way
+    for file in (ROOT / "tests").rglob("*.py"):
+        if file != Path(__file__) and mark.search(file.read_text(encoding="utf-8")):
+            assert str(file.relative_to(ROOT)) in files, f"{file.name} marks tests that the matrix would not collect"
+
+
 def test_an_interpreter_that_does_not_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(venvs.SetupError, match="does not run"):
         venvs.choose_python(venvs.ANY_PYTHONS, str(tmp_path / "python3.11"))
