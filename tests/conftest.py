@@ -6,6 +6,7 @@ that is missing it is skipped with the reason, or fails if ``NPH_REQUIRE_ALL=1``
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -99,6 +100,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         started = [report for report in terminalreporter.getreports("skipped") if STARTED in str(report.longrepr)]
         terminalreporter.write_line(f"left out here and run by make test: {len(started)} tests that start a process,")
         terminalreporter.write_line("those that need NeMo or the cluster, and nine tenths of the laws' examples")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave alone what was collected, or each of its runs looks through all tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
