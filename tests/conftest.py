@@ -19,7 +19,10 @@ import pytest
 from hypothesis import settings
 
 from nemo_partial_hydra.jobs import seal
-from tests.support import laws  # noqa: F401 - it registers the profiles
+from tests.support import (
+    forks,
+    laws,  # noqa: F401 - it registers the profiles
+)
 
 # ``--hypothesis-profile=few`` is read later and wins.
 settings.load_profile("full")
@@ -141,6 +144,13 @@ def _state_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         del os.environ["XDG_STATE_HOME"]
     else:
         os.environ["XDG_STATE_HOME"] = before
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forks() -> Iterator[None]:
+    """End the process that apps are forked from."""
+    yield
+    forks.APPS.close()
 
 
 @pytest.fixture

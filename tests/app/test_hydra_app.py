@@ -60,7 +60,7 @@ def loaded(app: App) -> set[str]:
 
 @pytest.mark.parametrize("args", [["--help"], ["--cfg", "job"], ["--info", "searchpath"], ["--info", "defaults"]])
 def test_looking_imports_nothing_heavy_and_leaves_nothing(app: App, args: list[str]) -> None:
-    done = app.run(*args)
+    done = app.run(*args, interpreter=True)
     assert done.code == 0, done.err
     names = loaded(app)
     assert "nemo_partial_hydra.app.main" in names
@@ -69,7 +69,7 @@ def test_looking_imports_nothing_heavy_and_leaves_nothing(app: App, args: list[s
 
 
 def test_running_imports_nothing_heavy_either(app: App) -> None:
-    done = app.run("opt=adam", "hydra.run.dir=out/run")
+    done = app.run("opt=adam", "hydra.run.dir=out/run", interpreter=True)
     assert done.code == 0, done.err
     assert "Adam(lr=0.75" in done.result
     assert loaded(app).isdisjoint(HEAVY), "nph.run needs neither nemo_run nor fiddle"
@@ -374,7 +374,7 @@ if __name__ == "__main__":
 
 def test_a_strangers_app_is_not_changed(tmp_path: Path) -> None:
     app = App(tmp_path, {"config": "_target_: no.such.thing\na: 1\n"}, script=STRANGER)
-    done = app.run("a=2")
+    done = app.run("a=2", interpreter=True)
     paths, imported, sweeper = json.loads(done.result)
     paths = [path for path in paths if path[0] != "hydra-colorlog"]  # another plugin's, where it is installed
     assert [path[:2] for path in paths] == [["hydra", "pkg"], ["main", "file"], ["schema", "structured"]]

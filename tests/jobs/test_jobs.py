@@ -326,7 +326,7 @@ def test_a_sweep_over_another_one_writes_nothing(app: App) -> None:
 
 def test_freezing_imports_nothing_heavy(tmp_path: Path) -> None:
     app = App(tmp_path, script=LOADED + SCRIPT)
-    done = app.run("-m", "steps=1,2", "hydra/launcher=freeze", "hydra.sweep.dir=jobs")
+    done = app.run("-m", "steps=1,2", "hydra/launcher=freeze", "hydra.sweep.dir=jobs", interpreter=True)
     assert done.code == 0, done.err
     loaded = set(done.out.partition("LOADED ")[2].split())
     assert "hydra" in loaded
