@@ -80,7 +80,7 @@ ADVICE: tuple[tuple[str, Follow], ...] = (
         _renamed,
     ),
     (
-        r"(?P<path>)(?:Could not find|Cannot find primary config) '(?P<wrong>[^']*)'; did you mean '(?P<right>[^']*)'\?",
+        r"(?P<path>)(?:Could not find|Cannot find [a-z ]+) '(?P<wrong>[^']*)'; did you mean '(?P<right>[^']*)'\?",
         _renamed,
     ),
     (rf"{PATH}expected [^\n]*did you mean '(?P<right>[^']*)'\?, got '(?P<wrong>[^']*)'", _renamed),
