@@ -23,7 +23,7 @@ from . import files, folders, seal
 from .job_id import JobId, this_task
 from .layout import JobPaths
 from .seal import Origin
-from .status import now
+from .status import last_attempt, now
 
 JOIN_SECONDS = 120.0  # longer than NFS keeps a directory's old listing
 _MAX_BYTES = 1 << 16
@@ -132,10 +132,16 @@ def take(paths: JobPaths, attempt: int, me: Holder) -> None:
     Raises
     ------
     RefusedError
-        If another process has claimed it.
+        If another process has claimed it, or a later attempt was sent since.
     JobError
         If the claim cannot be written.
     """
+    last = last_attempt(paths)
+    if last > attempt:  # the cluster has started an old job again: by hand, or since its site has it so
+        raise RefusedError(
+            f"{paths.directory}: attempt {attempt} does not run again: attempt {last} was sent since; see "
+            f"nemo-hydra status {quote(str(paths.directory))}"
+        )
     try:
         folders.make(paths.root, paths.attempt(attempt))
         if _write(paths, attempt, 0, me):

@@ -210,7 +210,8 @@ def test_from_the_login_node_of_another_cluster(
         # Where both have one accounting, -M reaches the right one.
         other.write_text((lab.state / "etc" / "slurm.conf").read_text().replace(f"={CLUSTER}\n", "=other\n"))
         found = seen(drill)
-        assert [entry.reason for entry in found.entries] == ["waits: JobHeldUser"] * 2
+        held = [f"waits: JobHeldUser; scontrol release {entry.id} lets it start" for entry in found.entries]
+        assert [entry.reason for entry in found.entries] == held
         assert not found.unsure
         assert len(cancel.cancel(directory, [0]).cancelled) == 1
     assert [entry.state for entry in seen(drill).entries] == [states.CANCELLED, states.SUBMITTED]

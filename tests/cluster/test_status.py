@@ -132,11 +132,12 @@ def test_jobs_that_wait_are_cancelled_before_they_start(
         sweep.add("report", number=number)
     array = submitted(sweep, replace(settings, resources={**SMALL, "additional_parameters": {"hold": True}}))
     found = status(tmp_path, capsys, 0)
-    assert [(job["state"], job["reason"]) for job in found["jobs"]] == [("submitted", "waits: JobHeldUser")] * 3
+    held = [f"waits: JobHeldUser; scontrol release {array}_{number} lets it start" for number in range(3)]
+    assert [(job["state"], job["reason"]) for job in found["jobs"]] == [("submitted", reason) for reason in held]
     # Of a task that is cancelled before the accounting knows of its array, SLURM never tells it.
     lab.wait(lambda: sum(map(tasks_in, lab.states(array))) == 3, 60, "the accounting to know the array")
     assert cli.main(["logs", str(tmp_path), "0"]) == 2
-    assert f"submitted as {array}_0 (waits: JobHeldUser) and has not started" in capsys.readouterr().err
+    assert f"submitted as {array}_0 ({held[0]}) and has not started" in capsys.readouterr().err
     assert cli.main(["cancel", str(tmp_path), "0", "1"]) == 0
     assert [says(job) for job in sweep.jobs] == ["cancelled", "cancelled", "submitted"]
     assert seen(tmp_path, capsys, 1) == ["cancelled", "cancelled", "submitted"]

@@ -277,6 +277,18 @@ def test_a_requeued_slurm_job_takes_over_its_own_attempt(bare: Path, tmp_path: P
     assert (status.state, status.requeues, status.slurm) == ("done", 1, {"job": "30", "task": 1})
 
 
+def test_an_attempt_that_the_cluster_starts_again_does_not_run_beside_a_later_one(bare: Path, tmp_path: Path) -> None:
+    paths = frozen(tmp_path / "0", recipe("add", a=1))
+    slurm = {"SLURM_JOB_ID": "31"}
+    claim.take(paths, 1, claim.myself(slurm))
+    write_status(paths, Status("failed", attempt=1))
+    paths.attempt(2).mkdir()  # nemo-hydra retry has sent it
+    again = run(bare, paths, "--attempt", "1", env={**slurm, "SLURM_RESTART_COUNT": "1"})
+    assert again.code == 3
+    assert "attempt 1 does not run again: attempt 2 was sent since; see nemo-hydra status" in again.err
+    assert run(bare, paths, "--attempt", "2", env={"SLURM_JOB_ID": "32"}).code == 0
+
+
 def test_a_queued_job_is_not_run_beside_its_queue(bare: Path, tmp_path: Path) -> None:
     paths = frozen(tmp_path / "0", recipe("add", a=1))
     write_status(paths, Status("submitted", slurm={"job": "7", "task": None}, submitted="2026-01-01T00:00:00Z"))

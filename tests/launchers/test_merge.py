@@ -57,9 +57,10 @@ def test_every_combination_gives_one_known_state(own: str, known: Views) -> None
 
 
 @given(st.sampled_from([states.DONE, states.FAILED]), views())
-def test_a_final_own_word_is_never_overwritten(own: str, known: Views) -> None:
+def test_a_final_own_word_is_never_overwritten_unless_a_failed_job_waits_again(own: str, known: Views) -> None:
     found = merge(own, known)
-    assert (found.state, found.active, found.unsure) == (own, False, False)
+    again = own == states.FAILED and known.queue is not None and known.queue.waits
+    assert (found.state, found.active, found.unsure) == (states.SUBMITTED if again else own, again, False)
 
 
 @given(st.sampled_from([states.CANCELLED, states.TIMEOUT]), views())
@@ -131,6 +132,10 @@ def test_nothing_is_lost_of_which_not_everybody_was_asked(own: str, known: Views
         (states.SUBMITTED, Views(True, Known("REVOKED"), None, True, True), "unknown", "federation"),
         (states.RUNNING, Views(True, None, Known("REVOKED"), True, True), "running", "federation"),
         (states.DONE, Views(True, Known("REVOKED"), None, True, True), "done", ""),
+        (states.DONE, Views(True, Known("REQUEUE_HOLD"), None, True, True), "done", ""),
+        (states.FAILED, Views(True, Known("REQUEUED"), None, True, True), "submitted", "requeued after it failed"),
+        (states.FAILED, Views(True, Known("COMPLETING"), None, True, True), "failed", ""),
+        (states.RUNNING, Views(True, Known("SUSPENDED", reason="so"), None, True, True), "running", "so"),
         (states.DONE, Views(True, Known("RUNNING"), None, True, True, several=True), "running", "others still run"),
         (states.DONE, Views(True, Known("COMPLETED"), None, True, True, several=True), "done", ""),
         (states.RUNNING, Views(True, None, Known("FAILED", exit_code=0, exit_signal=9), True, True), "lost", "SIGKILL"),
@@ -197,7 +202,7 @@ def test_the_queue_is_read() -> None:
     (running,) = found["346_0"]
     assert (running.state, running.node, running.name, running.command) == ("RUNNING", "n1", "a|b ü", SCRIPT)
     (held,) = found["346_2"]
-    assert (held.reason, held.started, held.waits) == ("JobHeldUser", None, True)
+    assert (held.reason.partition(";")[0], held.started, held.waits) == ("JobHeldUser", None, True)
 
 
 def test_the_accounting_is_read() -> None:
@@ -282,3 +287,21 @@ def test_folding_tasks_and_spelling_them_out_again_gives_the_same(arrays: dict[s
 )
 def test_slurms_spelling_of_tasks(spelled: str, tasks: list[str]) -> None:
     assert queue.tasks(spelled) == tasks
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "said"),
+    [
+        ("RUNNING", "None", ""),
+        ("PENDING", "Resources", "Resources"),
+        ("SUSPENDED", "None", "SLURM has suspended it; it goes on when who did so lets it, or by scontrol resume 7_1"),
+        ("STOPPED", "None", "SLURM has stopped it; it goes on when who did so lets it, or by scancel -s CONT 7_1"),
+        ("PENDING", "JobHeldUser", "JobHeldUser; scontrol release 7_1 lets it start"),
+        ("PENDING", "JobHeldAdmin", "JobHeldAdmin; who runs the cluster can release it"),
+        ("PENDING", "launch failed requeued held", "launch failed requeued held; scontrol release 7_1 lets it start"),
+    ],
+)
+def test_why_a_job_does_not_go_on_and_what_lets_it(state: str, reason: str, said: str) -> None:
+    times = ["2026-11-24T22:28:54"] * 3
+    row = ["7_1", state, *times, reason, "n1", "app", "", ""]
+    assert queue.queue_records(queue.SEPARATOR.join(row))["7_1"][0].reason == said

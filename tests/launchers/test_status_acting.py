@@ -20,7 +20,7 @@ from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
 from nemo_partial_hydra.launchers.container.command import Container
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.settings import stamp
-from tests.support.sent import DOWN, KEPT, NO_ACCOUNTS, Slurm, look, says, sent, swept, with_slurm
+from tests.support.sent import DOWN, KEPT, NO_ACCOUNTS, Slurm, look, says, seen, sent, swept, with_slurm
 from tests.support.sweeps import ALLOW, Sweep
 
 
@@ -112,6 +112,19 @@ def test_a_job_that_slurm_may_still_have_is_not_tried_again(tmp_path: Path) -> N
     says(sweep.jobs[0], states.RUNNING)
     with pytest.raises(ClusterError, match="whether these jobs still run"):
         prepared(sweep, Slurm(DOWN, NO_ACCOUNTS), numbers=[0])
+
+
+def test_a_failed_job_that_slurm_starts_again_is_not_tried_again_beside_it(tmp_path: Path) -> None:
+    """By ``scontrol requeue``, or where the site has RequeueExit."""
+    sweep = swept(tmp_path, 2)
+    for job in sweep.jobs:
+        says(job, states.FAILED, ended=states.now(), exit_code=1)
+    slurm = Slurm({"7_0": "PENDING", "7_1": "FAILED"})
+    assert seen(sweep, slurm) == ["submitted", "failed"]
+    with pytest.raises(RefusedError, match="job 0 is submitted as 7_0: nothing runs twice"):
+        prepared(sweep, slurm, numbers=[0])
+    assert seen(sweep, Slurm(DOWN, NO_ACCOUNTS)) == ["failed", "failed"], "what they have said needs nobody's word"
+    assert not look(sweep, Slurm(DOWN, NO_ACCOUNTS)).unasked
 
 
 def test_jobs_sent_with_other_settings_are_sent_with_theirs(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from . import merge
 from .entries import Entry, Overview, picked
 
 ASK_AGAIN_S = 3600.0
-"""So long after a job was told to end the queue is asked whether it was requeued."""
+"""So long after a job failed or was told to end the queue is asked whether it was requeued."""
 OTHERS_S = 14 * 86_400.0
 """So long after the first task of a job was done the queue is asked whether others run: longer than jobs may take."""
 
@@ -127,7 +127,9 @@ class Watch:
             merged = merge.merge(subject.own.state, views)
             failed = answers[name].queue_failed or bool(views.elsewhere)
             entries.append(Entry(paths, self.heads[paths], merged, subject, failed, origin))
-        unasked = tuple(text for each in answers.values() for text in each.unasked)
+        # A job that failed has said so itself: only whether it will run again is not known then.
+        open_too = {each.cluster for each in entries if each.own.state != states.FAILED}
+        unasked = tuple(text for name, each in answers.items() if name in open_too for text in each.unasked)
         notes = (*settled.lines, *(text for each in answers.values() for text in getattr(each, "notes", ())))
         return Overview(self.directory, self.sweep, states.now(), entries, unasked, tuple(sent.problems), notes)
 
@@ -218,7 +220,7 @@ def _subject(
 
 def _open(own: states.Status) -> bool:
     """Whether the cluster has to be asked about a job."""
-    if own.state in merge.TOLD:
+    if own.state in (*merge.TOLD, states.FAILED):
         ago = states.seconds_between(own.ended, states.now())
         return ago is None or ago < ASK_AGAIN_S
     return own.state in (states.SUBMITTED, states.RUNNING, states.LOST, states.UNKNOWN)

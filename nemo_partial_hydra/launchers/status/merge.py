@@ -12,7 +12,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.launchers.clusters.base import Record, Views
 
 FINAL = (states.DONE, states.FAILED)
-"""States that a job writes itself and after which nothing comes."""
+"""States that a job writes itself and after which nothing comes, unless the cluster starts a failed one again."""
 TOLD = (states.CANCELLED, states.TIMEOUT)
 """States of a job that was told to end; the cluster may have requeued it."""
 
@@ -53,8 +53,13 @@ def merge(own: str, views: Views) -> Merged:
         return Merged(own, views.sending, active=True, unsure=bool(views.elsewhere))
     if own == states.DONE and views.several and queue is not None and queue.runs:
         return Merged(states.RUNNING, _OTHERS_RUN, active=True, record=queue, queued=True)
+    if own == states.FAILED and queue is not None and queue.waits:
+        # By hand (scontrol requeue), or because the site has RequeueExit: it will run again.
+        reason = f"requeued after it failed{_because(queue)}"
+        return Merged(states.SUBMITTED, reason, active=True, record=queue, queued=True)
     if own in FINAL or own == states.FROZEN:
-        return Merged(own, record=record, queued=lives)
+        others_run = own == states.FAILED and views.several and lives
+        return Merged(own, active=others_run, record=record, queued=lives)
     if own in TOLD:
         if queue is not None and queue.waits:
             reason = f"requeued after it was told to end{_because(queue)}"
@@ -65,8 +70,9 @@ def merge(own: str, views: Views) -> Merged:
             again = f"started again by {views.cluster}; " if own == states.RUNNING else ""
             return Merged(states.SUBMITTED, f"{again}waits{_because(queue)}", active=True, record=queue, queued=True)
         return Merged(
-            states.RUNNING, "" if own == states.RUNNING else "it starts", active=True, record=queue, queued=True
-        )
+            states.RUNNING, queue.reason or ("" if own == states.RUNNING else "it starts"), active=True, record=queue,
+            queued=True,
+        )  # fmt: skip
     if own == states.LOST:
         return Merged(own, views.elsewhere, unsure=bool(views.elsewhere), record=record)
     if views.queued:

@@ -24,6 +24,7 @@ QUEUE = SEPARATOR.join(["%i", "%T", "%V", "%S", "%e", "%r", "%N", "%j", "%o", "%
 ACCOUNTS = ("JobID", "State", "Submit", "Start", "End", "ExitCode", "NodeList", "JobName", "SubmitLine",
             "Comment")  # fmt: skip
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "CONFIGURING")
+STOPPED = ("SUSPENDED", "STOPPED")
 RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
 ENDS = {
     "CANCELLED": (states.CANCELLED, "cancelled"),
@@ -43,6 +44,7 @@ SKEW_S = 600.0
 """How far the clocks of the submit host and of the controller may be apart."""
 _SIGKILL = 9
 _TASKS = re.compile(r"^(\d+)_\[([\d,:-]+)(?:%\d+)?\]$")
+_HELD = re.compile(r"held|hold", re.IGNORECASE)  # JobHeldUser, "job requeued in held state", JobHoldMaxRequeue
 _EMPTY = ("", "None", "N/A", "Unknown", "(null)", "None assigned")
 
 
@@ -87,12 +89,25 @@ def queue_records(text: str) -> dict[str, list[Record]]:
     for job, state, submitted, started, ended, reason, node, name, command, comment in _rows(text, 10):
         made = record(
             state, submitted=times[submitted], started=times[started], ended=times[ended],
-            reason="" if reason in _EMPTY else reason, node="" if node in _EMPTY else node, name=name, command=command,
+            reason=_reason(job, state, reason), node="" if node in _EMPTY else node, name=name, command=command,
             comment=comment,
         )  # fmt: skip
         for each in tasks(job):
             found[each].append(made)
     return dict(found)
+
+
+def _reason(job: str, state: str, text: str) -> str:
+    """Return why a job does not go on, and what lets it where somebody has to; empty where there is nothing to say."""
+    if state in STOPPED:
+        by = "scontrol resume" if state == "SUSPENDED" else "scancel -s CONT"
+        return f"{TITLE} has {state.lower()} it; it goes on when who did so lets it, or by {by} {job}"
+    if text in _EMPTY:
+        return ""
+    if state in WAITING and _HELD.search(text):
+        who = "who runs the cluster can release it" if "Admin" in text else f"scontrol release {job} lets it start"
+        return f"{text}; {who}"
+    return text
 
 
 def account_records(text: str) -> dict[str, list[Record]]:
