@@ -24,7 +24,10 @@ QUEUE = SEPARATOR.join(["%i", "%T", "%V", "%S", "%e", "%r", "%N", "%j", "%o", "%
 ACCOUNTS = ("JobID", "State", "Submit", "Start", "End", "ExitCode", "NodeList", "JobName", "SubmitLine",
             "Comment")  # fmt: skip
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD", "CONFIGURING")
-STOPPED = ("SUSPENDED", "STOPPED")
+STOPPED = {
+    "SUSPENDED": ("has suspended it", "scontrol resume"),
+    "STOPPED": ("has stopped it", "scancel -s CONT"),
+}
 RUNNING = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING")
 ENDS = {
     "CANCELLED": (states.CANCELLED, "cancelled"),
@@ -100,8 +103,8 @@ def queue_records(text: str) -> dict[str, list[Record]]:
 def _reason(job: str, state: str, text: str) -> str:
     """Return why a job does not go on, and what lets it where somebody has to; empty where there is nothing to say."""
     if state in STOPPED:
-        by = "scontrol resume" if state == "SUSPENDED" else "scancel -s CONT"
-        return f"{TITLE} has {state.lower()} it; it goes on when who did so lets it, or by {by} {job}"
+        what, command = STOPPED[state]
+        return f"{TITLE} {what}; it goes on when who did so lets it, or by {command} {job}"
     if text in _EMPTY:
         return ""
     if state in WAITING and _HELD.search(text):
