@@ -103,7 +103,7 @@ def send(
         nonlocal count
         count += len(made.jobs)
         if queued:
-            _say_sent(sweep, made, len(jobs) - count, clusters)
+            _say_sent(sweep, made, len(jobs) - count, clusters, following=bool(following or most))
 
     if queued and (following or most):
         try:
@@ -139,13 +139,14 @@ def _attend(
         raise
 
 
-def _say_sent(sweep: SweepPaths, made: Submission, left: int, clusters: Clusters) -> None:
+def _say_sent(sweep: SweepPaths, made: Submission, left: int, clusters: Clusters, *, following: bool) -> None:
     """Say what was sent, and what was not."""
     number = f"{len(made.jobs)} job" + ("s" if len(made.jobs) > 1 else "")
     say(f"Submitted {number} to {clusters.named(made.cluster).title} as {', '.join(made.arrays)} ({made.name}).")
     say(f"  nemo-hydra status {shlex.quote(str(sweep.directory))}", flush=True)
     if left and made.left:
         later = "send them later by the same command, or stay with --follow"
+        later = "they are sent as there comes room (Ctrl-C stops that)" if following else later
         say(f"{left} more jobs were not sent: {made.left}; {later}", file=sys.stderr, flush=True)
 
 

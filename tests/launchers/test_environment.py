@@ -14,12 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemo_partial_hydra.errors import UsageError
+from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.launchers import dry_run, submit
 from nemo_partial_hydra.launchers.clusters import allocation
+from nemo_partial_hydra.launchers.clusters.base import Array
 from nemo_partial_hydra.launchers.clusters.registry import Clusters
-from nemo_partial_hydra.launchers.clusters.slurm import environment, executor
+from nemo_partial_hydra.launchers.clusters.slurm import dependency, environment, executor
 from nemo_partial_hydra.launchers.clusters.slurm.cluster import Slurm
 from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
+from nemo_partial_hydra.launchers.preflight import values
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.records import read_submission
 from nemo_partial_hydra.launchers.settings import Settings
@@ -173,3 +177,49 @@ def test_the_preflight_looks_at_the_partition_of_the_shell(
         assert "--test-only" in command
         assert not waits
         assert shlex.join(command).count("sbatch") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("array", "array_parallelism"), ("wait", "detach=false"), ("test_only", "dry_run"), ("test-only", "dry_run"),
+        ("signal", "signal_delay_s"), ("wrap", "setup"), ("Version", "nothing"),
+    ],
+)  # fmt: skip
+def test_an_option_that_makes_something_else_of_a_submission_is_refused(name: str, instead: str) -> None:
+    """With ``array`` one job ran four times, and was lost."""
+    ((setting, text),) = values.mistakes(Settings(resources={"additional_parameters": {name: "0-3"}}))
+    assert setting == f"additional_parameters.{name}"
+    assert instead in text
+
+
+def array(after: str | None = None, behind: str | None = None, **extra: str) -> Array:
+    settings = Settings(resources={"additional_parameters": extra})
+    return Array(settings, Path("/gone"), 1, after=after, behind=JobId(behind) if behind else None)
+
+
+def test_what_the_settings_wait_for_is_waited_for_beside_what_the_launcher_does() -> None:
+    own = {"dependency": "afterany:5"}
+    assert dependency.options(array(**own)) == {}, "sbatch gets the settings' own"
+    found = dependency.options(array("afterok:7", "9", **own))
+    assert found == {"dependency": "afterany:5,afterok:7,afterany:9", "kill-on-invalid-dep": "yes"}
+    assert "kill-on-invalid-dep" not in dependency.options(array("afterok:7", kill_on_invalid_dep="no"))
+    either = {"dependency": "afterok:5?afterok:6"}
+    assert dependency.options(array(behind="9", **either))["dependency"] == "afterany:9"
+    with pytest.raises(UsageError, match=r"'afterok:5\?afterok:6' waits for any .* parted by commas"):
+        dependency.options(array("afterok:7", **either))
+
+
+@pytest.mark.parametrize(
+    ("resources", "asked"),
+    [
+        ({}, set()),
+        ({"max_num_timeout": 2}, {"--requeue"}),
+        ({"max_num_timeout": 2, "additional_parameters": {"no_requeue": True}}, {"--no-requeue"}),
+    ],
+)
+def test_a_job_that_is_to_be_requeued_says_so_to_a_site_that_would_not(
+    tmp_path: Path, resources: dict[str, Any], asked: set[str]
+) -> None:
+    found = environment.options(script_of(tmp_path, resources))
+    assert {option for option in found if "requeue" in option} == asked

@@ -25,9 +25,11 @@ from nemo_partial_hydra.jobs.outcome import keep_result
 from nemo_partial_hydra.launchers import launch, records, retry
 from nemo_partial_hydra.launchers.clusters.slurm import queue
 from nemo_partial_hydra.launchers.clusters.slurm.commands import Answer
+from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.launchers.status.entries import Overview
 from nemo_partial_hydra.launchers.status.look import overview
 from nemo_partial_hydra.launchers.sweep import FrozenSweep
+from nemo_partial_hydra.launchers.worker import task as tasks
 from tests.support.controller import Controller
 from tests.support.sent import Slurm, says, swept, with_slurm
 from tests.support.sweeps import ALLOW, ROOT, Sweep, filled
@@ -141,6 +143,34 @@ def test_a_requeued_job_sees_its_own_claim_late(tmp_path: Path, monkeypatch: pyt
     held = claim.holder(job, 1)
     assert held is not None
     assert (held.host, held.restart) == ("n2", 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (subprocess.CalledProcessError(1, ["scontrol", "requeue", "7"]), "'scontrol requeue 7' ended with 1; the site"),
+        (FileNotFoundError(2, "No such file or directory", "scontrol"), "No such file or directory: 'scontrol'"),
+        (subprocess.TimeoutExpired(["scontrol", "requeue", "7"], 60), "timed out after 60 seconds"),
+    ],
+)
+def test_a_job_that_cannot_be_requeued_has_run_out_of_time(tmp_path: Path, error: Exception, said: str) -> None:
+    """Where a site has JobRequeue=0, or no scontrol on its nodes: it was ``failed``, before it could say why."""
+    sweep = swept(tmp_path, 1)
+    job = sweep.jobs[0]
+    task = tasks.JobTask(str(sweep.paths.submission(1).directory), str(job.directory), 1)
+    run = tasks._Run(task, Settings(resources={"signal_delay_s": 0}), job)
+
+    def requeue(event: int, frame: None) -> None:
+        task.checkpoint()  # submitit does so before it asks the cluster
+        raise error
+
+    run.requeue = requeue
+    child = SimpleNamespace(tell=lambda *_: None, finish=lambda _: 130, others_stopped=lambda _: True)
+    assert run._time_is_over(child, 12) == 130  # type: ignore[arg-type]
+    found = states.read_status(job)
+    assert (found.state, found.requeues, found.exit_code) == (states.TIMEOUT, 0, 130)
+    assert "stopped 0 s before its time ended, and not requeued: " in str(found.reason)
+    assert said in str(found.reason)
 
 
 def returned(job: JobPaths) -> Any:

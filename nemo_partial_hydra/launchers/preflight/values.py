@@ -15,6 +15,16 @@ from nemo_partial_hydra.launchers.settings import Settings, signal_name
 _ASSIGNED = re.compile(r"(?<![\w$])([A-Za-z_]\w*)=(?=\S)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FLAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_SUBMITS_NOTHING = "sbatch would submit nothing"
+_OTHERWISE = {
+    "array": "the jobs are the array; hydra.launcher.array_parallelism says how many run at a time",
+    "wait": "hydra.launcher.detach=false waits for the jobs",
+    "signal": "hydra.launcher.signal_delay_s and payload_signal say what is sent when; jobs would miss that signal",
+    "wrap": "the script is the launcher's; lines of your own go into hydra.launcher.setup",
+    "test-only": f"{_SUBMITS_NOTHING}; hydra.launcher.dry_run=true or --dry-run shows what would be sent",
+    "help": _SUBMITS_NOTHING, "usage": _SUBMITS_NOTHING, "version": _SUBMITS_NOTHING,
+}  # fmt: skip
+"""Options of ``sbatch`` that would make something else of a submission, and what there is instead."""
 
 
 def mistakes(settings: Settings, clusters: Clusters = CLUSTERS) -> list[tuple[str, str]]:
@@ -52,6 +62,8 @@ def _script_lines(settings: Settings) -> list[tuple[str, str]]:
     for name in extra:
         if not _FLAG.fullmatch(name):
             found.append(("additional_parameters", f"{name!r} is no option of sbatch"))
+        elif name.replace("_", "-").lower() in _OTHERWISE:
+            found.append((f"additional_parameters.{name}", _OTHERWISE[name.replace("_", "-").lower()]))
     return found
 
 

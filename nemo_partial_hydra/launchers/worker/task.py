@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -174,6 +175,9 @@ class _Run:
             self.requeue(event, _NO_FRAME)
         except UncompletedJobError as error:
             self._over(states.TIMEOUT, code, f"stopped {delay} s before its time ended: {_why(error)}")
+        except (subprocess.SubprocessError, OSError) as error:
+            why = _not_requeued(error)
+            self._over(states.TIMEOUT, code, f"stopped {delay} s before its time ended, and not requeued: {why}")
         return code or ExitCode.FAILED
 
     def _ended(self, child: Child) -> int:
@@ -238,6 +242,17 @@ class _Run:
 
 
 _NO_FRAME: FrameType | None = None
+
+
+def _not_requeued(error: Exception) -> str:
+    """Say that the cluster did not take the job back: its command's own words are in submitit's log."""
+    if isinstance(error, subprocess.CalledProcessError):
+        line = error.cmd if isinstance(error.cmd, str) else " ".join(map(str, error.cmd))
+        return (
+            f"'{line}' ended with {error.returncode}; the site may not allow it (JobRequeue=0), or a setting "
+            "(no-requeue)"
+        )
+    return str(error)
 
 
 def _why(error: Exception) -> str:

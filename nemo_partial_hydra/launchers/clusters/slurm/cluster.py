@@ -111,12 +111,9 @@ class Slurm:
         return identity.here(self.ask_soon, self.configuration)
 
     def _executor(self, array: Array) -> ScriptExecutor:
-        from . import executor
+        from . import dependency, executor
 
-        behind = f"afterany:{array.behind.job}" if array.behind is not None else None
-        after = ",".join(filter(None, [array.after, behind]))
-        # A dependency that can never be met ends the jobs instead of hanging.
-        more = {"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}
+        more = dependency.options(array)
         token = array.token or tokens.PLACEHOLDER
         return executor.slurm(array.settings, array.folder, token, more, plain=array.plain)
 

@@ -130,6 +130,8 @@ _ABOUT = {
     "invalid partition": "partition",
     "dependency": "additional_parameters.dependency",
     "reservation": "additional_parameters.reservation",
+    "node name": "exclude or additional_parameters.nodelist",
+    "license": "additional_parameters.licenses",
 }
 # Of limits SLURM names the one in a word, and all of them in the sentence that follows.
 _LIMIT = re.compile(r"\b((?:QOS|Assoc|Partition|Max|Min|Grp)\w*(?:Limit|Minutes|PerAccount|PerUser|PerJob|PerNode))\b")

@@ -16,6 +16,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import SLURM, JobId
 from nemo_partial_hydra.jobs.layout import SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.jobs.seal import Origin
+from nemo_partial_hydra.launchers.clusters.base import Array
 from nemo_partial_hydra.launchers.records import submissions
 from nemo_partial_hydra.messages import Problems
 
@@ -82,6 +83,33 @@ def dependency(
     for each in _running(first_is_done, ask):
         wanted[each.job].add(each.task)
     return _spell(wanted, sizes)
+
+
+def options(array: Array) -> dict[str, str]:
+    """Return the options of ``sbatch`` by which an array waits: for another sweep, for the array before it, and for
+    what its settings name themselves.
+
+    Raises
+    ------
+    UsageError
+        If the settings want any of several jobs: SLURM cannot join that with others.
+    """
+    behind = f"afterany:{array.behind.job}" if array.behind is not None else None
+    ours = [each for each in (array.after, behind) if each]
+    if not ours:
+        return {}
+    given = array.settings.resources.get("additional_parameters") or {}
+    own = str(given.get("dependency") or "")
+    if "?" in own and array.after:
+        raise UsageError(
+            f"hydra.launcher.additional_parameters.dependency: {own!r} waits for any of several jobs, which SLURM "
+            f"cannot join with --after ({array.after}): name all that is to be waited for, parted by commas"
+        )
+    # The array before has waited for any of them already.
+    all_of = ",".join([*([own] if own and "?" not in own else []), *ours])
+    # A dependency that can never be met ends the jobs instead of hanging.
+    kept = {"kill-on-invalid-dep", "kill_on_invalid_dep"} & {*given}
+    return {"dependency": all_of, **({} if kept else {"kill-on-invalid-dep": "yes"})}
 
 
 def _running(ids: Sequence[JobId], ask: Ask) -> list[JobId]:

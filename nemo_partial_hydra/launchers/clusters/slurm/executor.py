@@ -113,6 +113,8 @@ def slurm(
         given["comment"] = token
     if "export" not in {*given, *extra}:
         extra["export"] = "ALL"  # secrets travel so, whatever SBATCH_EXPORT says
+    if settings.resource("max_num_timeout", 0) and not {"requeue", "no_requeue", "no-requeue"} & {*extra}:
+        extra["requeue"] = True  # else a site with JobRequeue=0 does not take the job back
     if settings.host_lines:
         given["setup"] = list(settings.host_lines)
     if settings.tasks > 1:
