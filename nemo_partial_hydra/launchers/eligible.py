@@ -66,7 +66,7 @@ def chosen(found: Overview, numbers: Sequence[int], clusters: Clusters, *, force
         )
     if not chosen:
         counts = ", ".join(f"{number} {state}" for state, number in found.counts.items())
-        names = [entry for entry in others if entry.state == states.UNKNOWN]
+        names = [entry for entry in others if entry.state in (states.UNKNOWN, states.FROZEN)]
         more = f"; job {names[0].name} {_why_not(names[0])}" if names else ""
         raise RefusedError(f"{found.directory}: there is nothing to try again: {counts}{more}")
     return chosen

@@ -158,12 +158,15 @@ def test_all_tasks_of_a_job_save_before_it_is_requeued(settings: Settings, lab: 
         }  # fmt: skip
 
 
-def test_a_preempted_job_continues_whatever_its_limit_of_timeouts(settings: Settings, lab: Lab, tmp_path: Path) -> None:
+@pytest.mark.parametrize("minutes", [2, 30])
+def test_a_preempted_job_continues_whatever_its_limit_of_timeouts(
+    settings: Settings, lab: Lab, tmp_path: Path, minutes: int
+) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("count", steps=40)
-    # Half an hour: what ran a few seconds of it has not timed out.
+    # What ran a few seconds of it has not timed out.
     on_one = {"partition": "spot", "cpus_per_task": 4, "additional_parameters": {"nodelist": "n1"}}
-    spot = {**SMALL, "timeout_min": 30, **on_one}
+    spot = {**SMALL, "timeout_min": minutes, **on_one}
     (sent,) = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True, resources=spot), {})
     lab.wait(lambda: runs(job), 30, "the job to run")
     sbatch("-p", "debug", "-w", "n1", "-c", "4", "--mem=1000", "--wrap=sleep 1", cwd=tmp_path)
@@ -175,7 +178,8 @@ def test_a_preempted_job_continues_whatever_its_limit_of_timeouts(settings: Sett
 def test_a_job_that_is_told_too_often_timed_out(settings: Settings, lab: Lab, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path)
     job = sweep.add("wait", seconds=100)
-    (sent,) = launchers.send(sweep.paths, sweep.jobs, replace(settings, detach=True), {})
+    short = replace(settings, detach=True, resources={**SMALL, "timeout_min": 1})  # its last minute from the start
+    (sent,) = launchers.send(sweep.paths, sweep.jobs, short, {})
     lab.wait(lambda: runs(job), 30, "the job to run")
     run("scancel", "--signal=USR2", sent.arrays[0])
     wait.wait(sweep.paths, sent, lambda job, status: None)

@@ -173,6 +173,37 @@ def test_a_job_that_cannot_be_requeued_has_run_out_of_time(tmp_path: Path, error
     assert said in str(found.reason)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "delay", "ran", "over"),
+    [
+        (2, 10, 5, False), (2, 10, 50, True), (1, 55, 3, True), (60, 120, 3000, False), (60, 120, 3420, True),
+        (1440, 120, 23 * 3600, False), (1440, 120, 86_400 - 180, True),
+    ],
+)  # fmt: skip
+def test_a_job_that_is_told_early_gives_way_and_has_not_timed_out(
+    tmp_path: Path, minutes: int, delay: int, ran: float, over: bool
+) -> None:
+    """Where its limit was twelve minutes or less, or in the last fifth of it, a preempted job was ``timeout``."""
+    sweep = swept(tmp_path, 1)
+    task = tasks.JobTask(str(sweep.paths.submission(1).directory), str(sweep.jobs[0].directory), 1)
+    run = tasks._Run(task, Settings(resources={"timeout_min": minutes, "signal_delay_s": delay}), sweep.jobs[0])
+    told: list[bool] = []
+
+    class Handler:
+        _start_time = time.time() - ran
+
+        def has_timed_out(self) -> bool:
+            return not over
+
+        def requeue(self, event: int, frame: None) -> None:
+            told.append(self.has_timed_out())
+
+    run.requeue = Handler().requeue
+    child = SimpleNamespace(tell=lambda *_: None, finish=lambda _: 130, others_stopped=lambda _: True)
+    assert run._time_is_over(child, 12) == 130  # type: ignore[arg-type]
+    assert told == [over]
+
+
 def returned(job: JobPaths) -> Any:
     frozen = SimpleNamespace(overrides=(), name="app", num=0, hash="")
     (made,) = launch._ended(FrozenSweep(SimpleNamespace(), [(job, frozen)]), [job])  # type: ignore[arg-type, list-item]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.launchers import records, wait
@@ -190,6 +191,21 @@ def test_a_dependency_is_on_whole_arrays_or_the_tasks_that_are_left(tmp_path: Pa
     assert dependency.dependency(str(tmp_path)) == "afterok:7_1"
     states.write_status(second, states.Status(states.DONE))
     assert dependency.dependency(str(tmp_path)) is None
+
+
+def test_a_dependency_is_also_on_what_failed_and_waits_again(tmp_path: Path) -> None:
+    """``retry`` refuses such a job, so it cannot be what is advised."""
+    sweep = Sweep(tmp_path)
+    first, second = sweep.add("report"), sweep.add("report", again=True)
+    sent(sweep)
+    for job in (first, second):
+        states.write_status(job, states.Status(states.FAILED))
+    ask = answers(Answer(0, "7_0|PENDING\n7_1|FAILED\n", ""))
+    with pytest.raises(UsageError, match="1 is failed: try it again first") as error:
+        dependency.dependency(str(tmp_path), ask=ask)
+    assert "0 is failed" not in str(error.value)
+    states.write_status(second, states.Status(states.DONE))
+    assert dependency.dependency(str(tmp_path), ask=ask) == "afterok:7_0"
 
 
 @pytest.mark.parametrize(

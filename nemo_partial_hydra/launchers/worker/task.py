@@ -40,6 +40,7 @@ GRACE = 0.8
 """The part of ``signal_delay_s`` that the payload has to end by itself; the rest is for the requeue."""
 NO_EXECUTABLE = 127
 RECORD_S = 10
+EARLY_S, START_S, START_SHARE, START_MOST_S = 60.0, 30.0, 0.05, 600.0
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,11 @@ class _Run:
 
         delay = self.settings.resource("signal_delay_s", 30)
         end = time.monotonic() + delay * GRACE
+        handler = getattr(self.requeue, "__self__", None)
+        if handler is not None:  # submitit takes the last fifth of the time, or ten minutes, for its end
+            limit = self.settings.resource("timeout_min", 0) * 60.0
+            over = time.time() - getattr(handler, "_start_time", 0.0) >= full_time(limit, delay)
+            handler.has_timed_out = lambda: over
         child.tell(self.settings.stop_signal, states.TIMEOUT)
         code = child.finish(delay * GRACE)
         if self.rank != 0:
@@ -242,6 +248,14 @@ class _Run:
 
 
 _NO_FRAME: FrameType | None = None
+
+
+def full_time(limit: float, delay: float) -> float:
+    """Return after how many seconds a job that is told to end has had its time; one that is told earlier gives way.
+
+    SLURM tells a job up to a minute before it would have to, and the job's time begins before this process does.
+    """
+    return limit - delay - EARLY_S - START_S - min(START_SHARE * limit, START_MOST_S)
 
 
 def _not_requeued(error: Exception) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
 
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import SLURM, JobId
-from nemo_partial_hydra.jobs.layout import SweepPaths, find_jobs, sweep_paths
+from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.jobs.seal import Origin
 from nemo_partial_hydra.launchers.clusters.base import Array
 from nemo_partial_hydra.launchers.records import submissions
@@ -33,7 +33,7 @@ def dependency(
     ----------
     directory : of the sweep.
     target : finds the name of the cluster that the dependent jobs are sent to; None where it is not known.
-    ask : runs ``squeue``, where jobs of several tasks are done by their first one.
+    ask : runs ``squeue``, where jobs are done by their first task, or have ended badly and may be requeued.
 
     Raises
     ------
@@ -48,8 +48,9 @@ def dependency(
     sizes, known, several = _sent(sweep)
     wanted: dict[str, set[int | None]] = defaultdict(set)
     first_is_done = []
-    for job in find_jobs(directory):
-        status, origin = states.read_record(job)
+    found = [(job, *states.read_record(job)) for job in find_jobs(directory)]
+    again = _requeued(found, known, ask)
+    for job, status, origin in found:
         if status.state == states.DONE:
             first_is_done += [several[str(job.directory)]] if str(job.directory) in several else []
             continue
@@ -60,7 +61,7 @@ def dependency(
         given = recorded or status.job_id
         if status.state == states.UNKNOWN:
             problems.add((), f"{job.directory} left the queue, and nobody knows how it ended: see nemo-hydra status")
-        elif status.state in states.RETRIED:
+        elif status.state in states.RETRIED and str(given) not in again:
             why = "try it again first: nemo-hydra retry " + quote(str(directory))
             problems.add((), f"{job.directory} is {status.state}: {why}")
         elif status.state == states.FROZEN or given is None or given.cluster != SLURM:
@@ -83,6 +84,17 @@ def dependency(
     for each in _running(first_is_done, ask):
         wanted[each.job].add(each.task)
     return _spell(wanted, sizes)
+
+
+_Found = tuple[JobPaths, states.Status, Origin]
+
+
+def _requeued(found: Sequence[_Found], known: Mapping[str, tuple[JobId, Origin]], ask: Ask) -> frozenset[str]:
+    """Return those jobs, spelled, that have ended badly by their own word and that SLURM will start again."""
+    ended = {str(job.directory) for job, own, _ in found if own.state in states.RETRIED}
+    ids = [each for place, (each, whose) in known.items() if place in ended and whose.mine]
+    queue = answers.ask_queue(sorted({each.job for each in ids}), ask).queue if ids else None
+    return frozenset(str(each) for each in ids if any(one.waits for one in (queue or {}).get(str(each), ())))
 
 
 def options(array: Array) -> dict[str, str]:
