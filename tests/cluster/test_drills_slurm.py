@@ -106,6 +106,35 @@ def test_the_nodes_are_drained_while_jobs_wait(drill: Drill) -> None:
     assert drill.starts() == {"one": 1}
 
 
+def test_jobs_are_requeued_held_and_suspended_by_hand(drill: Drill) -> None:
+    """What runs again is not tried again beside it; what stands still is said to, and what lets it go on."""
+    drill.job("bad", "raises", message="no data")
+    drill.job("slow", "held")
+    assert drill.submit().code == 0
+    bad, slow = (f"{drill.arrays()[0]}_{number}" for number in range(2))
+    drill.lab.wait(lambda: drill.went() == [states.FAILED, states.RUNNING], 40, "one to fail, one to run")
+
+    def queued(states: str) -> list[str]:
+        return [record["job"] for record in drill.lab.squeue(states=states)]
+
+    drill.lab.wait(lambda: queued("RUNNING,COMPLETING") == [slow], 20, "SLURM to see that")
+    run("scontrol", "requeuehold", bad)
+    drill.lab.wait(lambda: queued("PENDING") == [bad], 20, "it to be held")
+    run("scontrol", "suspend", slow)
+    shown = drill.command("status", drill.paths.directory)
+    assert shown.code == 0, shown.out
+    assert f"requeued after it failed: job requeued in held state; scontrol release {bad} lets it start" in shown.out
+    assert "SLURM has suspended it; " in shown.out
+    refused = drill.command("retry", drill.paths.directory, "0")
+    assert refused.code == 3
+    assert f"job 0 is submitted as {bad}: nothing runs twice" in refused.err
+    run("scontrol", "release", bad)
+    run("scontrol", "resume", slow)
+    drill.open()
+    drill.lab.wait(lambda: drill.starts() == {"bad": 2, "slow": 1}, 60, "the requeued one to run again")
+    assert drill.ended() == [states.FAILED, states.DONE]
+
+
 def test_two_people_submit_the_same_sweep(drill: Drill) -> None:
     """One submits, the other is refused with exit code 3 and told under which id the job is; each job runs once."""
     for name in ("one", "two"):
