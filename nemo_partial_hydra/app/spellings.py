@@ -6,6 +6,9 @@ type and its default, and Hydra refuses to add what is there. It gets ``++path=v
 ``path={...}`` or ``path=[...]`` where a file has a reference: before 2.4 OmegaConf takes the reference for a container
 to merge into (see ``nodes.Reference``), and ends with an AssertionError. It gets ``path=null`` before it.
 
+``~path`` and ``~path=value`` for a parameter that is set: from a config without types a key can be deleted, from a
+typed one it cannot. The recipe's node gets ``_delete_``, the edit that unsets it.
+
 ``-m group=a,b group.key=1`` where the sweep's own config, without the choices of its jobs, has no such key: it gets the
 rest of the line, and the jobs get it all (see ``fixed_overrides``).
 
@@ -19,7 +22,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from nemo_partial_hydra.composition.error_text import marked, merged_into_reference
+from nemo_partial_hydra.composition.error_text import marked, merged_into_reference, undeletable
+from nemo_partial_hydra.recipes.keys import DELETE, RESERVED
 from nemo_partial_hydra.runtime import session
 
 from .command_line import CommandLine
@@ -48,7 +52,53 @@ def _spelled_otherwise(line: CommandLine, compose: Compose, error: Exception) ->
         return _respelled(line, compose, lambda text: _added(text) in there, _unset, lambda text: [f"+{text}"])
     if merged_into_reference(error):
         return _respelled(line, compose, _puts_container, _refers, lambda text: [f"{_path(text)}=null", text])
+    if undeletable(error):
+        return _edited(line, compose)
     return _left_to_jobs(line) if line.multirun else None
+
+
+def _edited(line: CommandLine, compose: Compose) -> CommandLine | None:
+    """Return the line with edits for its deletions of parameters; None if nothing sets those."""
+    deletions = {text: _path(text[1:]) for text in line.overrides if re.match(r"~[^~+=/@]+(=|$)", text)}
+    edits: dict[str, list[str]] = {}
+    rest = line.only(lambda text: text not in deletions)
+
+    def look(rest: CommandLine) -> None:
+        with compose(rest) as config:
+            for text, path in list(deletions.items()):
+                node, name = _owner(config, path)
+                if node is None or not _is_set(node, name) or not _has(node, name, text):
+                    del deletions[text]  # Hydra says what is wrong with it
+                    continue
+                key = f"{path[: -len(name)]}{DELETE}"
+                edits.setdefault(key, [*map(str, node.get(DELETE) or ())]).append(name)
+
+    if deletions:
+        retried(rest, compose, look)
+    if not edits:
+        return None
+    from nemo_partial_hydra.listing.override_text import value_text
+
+    kept = line.only(lambda text: text not in deletions)
+    return kept.replaced([*kept.overrides, *(f"++{key}={value_text(names)}" for key, names in edits.items())])
+
+
+def _is_set(node: Any, name: str) -> bool:
+    """Whether a dict is a recipe of which somebody has set this parameter."""
+    from omegaconf import OmegaConf
+
+    from nemo_partial_hydra.composition.unset import keys_set
+
+    is_recipe = getattr(OmegaConf.get_type(node), "signature_", None) is not None
+    return is_recipe and name not in RESERVED and name in keys_set(node)
+
+
+def _has(node: Any, name: str, deletion: str) -> bool:
+    """Whether a dict has the value of which alone ``~path=value`` speaks."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    value = OverridesParser.create().parse_override(deletion).value()
+    return value is None or bool(value == node[name])
 
 
 def _left_to_jobs(line: CommandLine) -> CommandLine | None:

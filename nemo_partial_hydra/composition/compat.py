@@ -124,6 +124,14 @@ def drop_child(parent: DictConfig, key: Any) -> None:
     held.pop(key, None)
 
 
+def move_last(node: DictConfig) -> None:
+    """Have a node stand last among those of its parent; an element of a list stays where it is."""
+    parent = node._get_parent()
+    held: Any = parent._content if isinstance(parent, DictConfig) else None
+    if isinstance(held, dict) and held.get(node._key()) is node:
+        held[node._key()] = held.pop(node._key())
+
+
 def texts(overrides: ListConfig) -> list[str]:
     """Return the texts of a list of overrides as they were typed: ``dir=${hydra:job.num}`` is not resolved in them."""
     held: Any = OmegaConf.to_container(overrides, resolve=False)

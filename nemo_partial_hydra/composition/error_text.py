@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 
 from nemo_partial_hydra.errors import ExitCode, RecipeError
 from nemo_partial_hydra.messages import allowed_by_app, allowed_by_command, dots, say
+from nemo_partial_hydra.recipes.keys import RESERVED
 
 from .missing_config import missing_config, no_choice, plain_key
 
 _TASK = "__raised_by_task__"
+_UNDELETABLE = "does not support deletion"
 E = TypeVar("E", bound=BaseException)
 
 
@@ -225,6 +227,12 @@ def merged_into_reference(error: BaseException) -> bool:
     return bool(frames) and frames[-1].name == "update" and "omegaconf" in frames[-1].filename
 
 
+def undeletable(error: BaseException) -> bool:
+    """Whether OmegaConf could not delete a key of a typed node."""
+    found = find(error, TypeError)
+    return found is not None and _UNDELETABLE in str(found)
+
+
 def _own_check(error: AssertionError) -> str:
     """Word a check inside of Hydra or OmegaConf, which says nothing: of which config it was, as far as can be seen."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
@@ -308,9 +316,15 @@ def _of_list(error: Any, first: str, path: str, value: str | None) -> str | None
 
 def _undeletable(error: Any, first: str, path: str, value: str | None) -> str | None:
     """Word the deletion of a parameter."""
-    if "does not support deletion" not in first or not path:
+    if _UNDELETABLE not in first or not path:
         return None
+    from .unset import keys_set
+
     owner, _, name = path.rpartition(".")
+    if name in RESERVED:
+        return f"{path}: it says what the recipe is, and cannot be deleted"
+    if name not in keys_set(error.parent_node):
+        return f"{path}: nothing sets it, so there is nothing to delete"
     return f"{path}: a parameter is unset with '+{owner + '.' if owner else ''}_delete_=[{name}]'"
 
 

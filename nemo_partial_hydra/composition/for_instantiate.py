@@ -12,6 +12,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from nemo_partial_hydra.recipes.keys import DELETE
+
 from .compat import child_nodes, is_absent
 from .nodes import DefaultNode
 from .unset import keys_set
@@ -26,6 +28,9 @@ class AppNode(DefaultNode):
         if is_absent(self) or not _of_instantiate(sys._getframe(1)):
             return names
         kept = keys_set(self)
+        edit = super().get(DELETE) if DELETE in kept else None
+        if isinstance(edit, ListConfig) and {*edit} <= {*names}:  # other edits are for ``nph.build``
+            kept -= {DELETE, *edit}
         return {name: None for name in names if name in kept}.keys()
 
 

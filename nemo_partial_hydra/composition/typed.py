@@ -23,12 +23,32 @@ from nemo_partial_hydra.signatures.convert import Mismatch, convert
 from nemo_partial_hydra.signatures.signature import Default, Lookup, Signature, changed, part_of
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
-from .compat import NO_COPY, detached, drop_child
+from .compat import NO_COPY, child_nodes, detached, drop_child, move_last
 from .encode import OF_DEFAULT, default_parts, reference_node, target_node
 from .flags import kind_flags, of_app, set_by_file
 from .nodes import NODE_CLASSES, RECIPE, Leaf
 
 SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
+
+
+class Unplaced(DictConfig):
+    """A dict of a skeleton into which nothing has been merged yet.
+
+    Hydra merges the skeleton first; without it, a key would stand where the first file or group option that has it puts
+    it. So at the first merge the dict goes to the end of its parent, and is an ordinary one from then on.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Unplaced:
+        copied: Any = super().__deepcopy__(memo)
+        object.__setattr__(copied, "__class__", type(self))  # a plain assignment would be one of a key
+        node: Unplaced = copied
+        return node
+
+    def _merge_with(self, *others: Any, **kwargs: Any) -> None:
+        if not isinstance(others[0], Unplaced):  # of another skeleton
+            object.__setattr__(self, "__class__", DictConfig)
+            move_last(self)
+        DictConfig._merge_with(self, *others, **kwargs)
 
 
 def typed_config(
@@ -59,6 +79,8 @@ def skeleton(data: Mapping[Any, Any], signature: Lookup) -> DictConfig:
 
 def _root(typer: _Typer, data: Mapping[Any, Any]) -> DictConfig:
     made = typer.mapping(data, ANY, ())
+    if not typer.values and type(made) is DictConfig:
+        object.__setattr__(made, "__class__", Unplaced)  # it has a place where the file's package is another one
     if not isinstance(made, DictConfig):
         return detached(DictConfig(data))
     if "defaults" not in data:  # a target's parameter of that name: at the root of a file it is Hydra's list
@@ -173,6 +195,10 @@ class _Typer:
                 made = self.node(value, item_spec(spec, key) if TARGET not in data else ANY, (*path, key))
                 if self.values or len(made) > 0:
                     out[key] = made
+        if not self.values:
+            for _, child in child_nodes(out):
+                if type(child) is DictConfig:
+                    object.__setattr__(child, "__class__", Unplaced)
         return out
 
     def overlay(self, data: Mapping[Any, Any], path: Path) -> DictConfig:

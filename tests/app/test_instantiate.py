@@ -80,7 +80,16 @@ HYDRAS = '@hydra.main(config_path="conf", config_name="config", version_base=Non
 
 @pytest.mark.parametrize(
     "line",
-    [(), ("plain.first=[1,2]", "size=5"), ("late=two",), ("-m", "nested.thing.first=5,6"), ("+plain.wait=7",)],
+    [
+        (),
+        ("plain.first=[1,2]", "size=5"),
+        ("late=two",),
+        ("-m", "nested.thing.first=5,6"),
+        ("+plain.wait=7",),
+        ("late=two", "~late.folder"),
+        ("late=two", "~late.folder=z", "~nested.things"),
+        ("-m", "late=two", "~late.folder=z", "~nested.thing.raw=7", "size=5,6"),
+    ],
     ids=" ".join,
 )
 def test_targets_get_what_hydra_gives_them(tmp_path: Path, line: tuple[str, ...]) -> None:
@@ -98,3 +107,44 @@ def test_targets_get_what_hydra_gives_them(tmp_path: Path, line: tuple[str, ...]
         assert done.out.count("timedelta") > 9
         said.append([text for text in done.out.splitlines() if "HYDRA" not in text])
     assert said[0] == said[1]
+
+
+ORDERED = """
+import hydra
+import nemo_partial_hydra as nph
+from omegaconf import OmegaConf
+
+MAIN
+def main(cfg):
+    steps = OmegaConf.create({"all": cfg}).all
+    print(list(steps), list(steps.steps), list(steps.steps.mixed), list(steps.late))
+
+if __name__ == "__main__":
+    main()
+"""
+STEPS = {
+    "config": "defaults: [{steps: base}, {late: one}, _self_]\n"
+    "steps: {mine: {_target_: things.Thing, first: 1}, size: 1, mixed: {a: 1, b: {_target_: things.Thing, first: 1}}}\n"
+    "alone: {_target_: things.Thing, first: 1}\n"
+    "size: 1\n",
+    "steps/base": "defaults: [first, second, _self_]\n"
+    "third: {_target_: things.Thing, first: 3}\nfirst: {names: 1}\nmixed: {z: {_target_: things.Thing, first: 1}}\n",
+    "steps/first": "first: {_target_: things.Thing, first: 1}\n",
+    "steps/second": "second: {_target_: things.Thing, first: 2}\n",
+    "late/one": "defaults: [{/other@_global_.other: x}, _self_]\ninner: {_target_: things.Thing, first: 1}\nouter: 1\n",
+    "other/x": "a: 1\n",
+}
+
+
+@pytest.mark.parametrize("line", [(), ("steps.mine.first=2", "+steps.new=1"), ("~late",)], ids=" ".join)
+def test_the_keys_of_a_config_stand_in_hydras_order(tmp_path: Path, line: tuple[str, ...]) -> None:
+    """An app that goes through its callbacks does so in the order in which files and group options name them."""
+    said = []
+    conf = {**STEPS, "config": STEPS["config"] + "late: {last: 1}\n"}
+    for name, main in (("ours", OURS), ("hydras", HYDRAS)):
+        app = App(tmp_path / name, conf, script=ORDERED.replace("MAIN", main), modules={"things": THINGS})
+        done = app.run(*line)
+        assert done.code == 0, done.err
+        said.append(done.out)
+    assert said[0] == said[1]
+    assert "'third', 'mixed', 'mine', 'size'" in said[0]
