@@ -168,6 +168,8 @@ def test_the_preflight_looks_at_the_partition_of_the_shell(
     clusters = Clusters({"slurm": Slurm(ask=ask)})
     report = submit.check(sweep.paths, Settings(resources={"mem_gb": 1}), clusters=clusters)
     assert fault in "".join(report.cluster)
+    if "there is no partition" in fault:
+        assert "this shell's SBATCH_PARTITION says so" in "".join(report.cluster), "no setting does"
     if not fault:
         assert report.cluster == report.usage == []
         assert report.environment == {"SBATCH_PARTITION": "--partition=gpu"}

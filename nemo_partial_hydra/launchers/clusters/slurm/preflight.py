@@ -43,8 +43,11 @@ def preflight(settings: Settings, directory: str, script: Callable[[], str], rep
     report.cluster_name = given or identity.read_name(config)
     if given is not None and not reach:
         return
-    settings = _with_partition(settings)
+    asked, settings = settings, _with_partition(settings)
     impossible, waits = resources.mistakes(settings, partitions, nodes)
+    if settings is not asked:
+        ours = "; this shell's SBATCH_PARTITION says so, and hydra.launcher.partition wins over it"
+        impossible = [(name, text + ours if name == "partition" else text) for name, text in impossible]
     report.faults(impossible)
     report.notes += waits
     names = {one.name for one in resources.chosen(settings, partitions)[0]}
