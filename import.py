@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -16,8 +17,8 @@ import nemo_partial_hydra as nph
 
 
 @nph.main(config_path="conf", config_name="import")
-def main(cfg: DictConfig) -> None:
-    """Import one checkpoint and note what was done in the job's directory."""
+def main(cfg: DictConfig) -> dict[str, Any]:
+    """Import one checkpoint; return what was done, and note it in the job's directory, as a frozen job does."""
     from tiny_llama.source import check_source
 
     check_source(cfg.source)
@@ -28,8 +29,9 @@ def main(cfg: DictConfig) -> None:
     output = nph.run(cfg)
     seconds = round(time.perf_counter() - start, 1)
     result = {"model": model, "source": cfg.source, "output": str(output), "seconds": seconds}
-    Path(hydra.runtime.output_dir, "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    Path(hydra.runtime.output_dir, "result.json").write_text(json.dumps({"result": result}) + "\n")
     print(f"{model}: wrote {output} in {seconds} s", flush=True)
+    return result
 
 
 if __name__ == "__main__":  # NeMo's checkpoint writer starts a process that imports this module again

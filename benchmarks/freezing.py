@@ -29,6 +29,7 @@ from benchmarks.measure import Comparison, Side, on_path, report, seconds, turns
 
 JOBS, MANY, STOCK, ROUNDS = 1_000, 10_000, 30, 3
 TARGET = 0.1  # ten times less
+APP = 1.5  # seconds a job of an app to those of a recipe
 LINEAR = 1.2  # seconds a job of the large sweep to those of the small one
 KEY = "recipe.optim.config.option_6"
 
@@ -57,6 +58,9 @@ def measured(folder: Path) -> list[Comparison]:
             sent = freezing(config, loader, folder / "sent", JOBS, submitted=True)
             same = Comparison("freeze and submit", "Hydra's launcher composes", TARGET, size)
             turns(same, sent, stock, ROUNDS)
+            called = freezing(config, loader, folder / "called", JOBS, submitted=True, payload="app")
+            of_app = Comparison("freeze and submit, payload app", "payload recipe", APP, f"{JOBS} : {JOBS} jobs")
+            turns(of_app, called, sent, ROUNDS)
         large = freezing(config, loader, folder / "many", MANY)
         linear = turns(
             Comparison(f"freeze {MANY} jobs", f"freeze {JOBS} jobs", LINEAR, f"{MANY} : {JOBS} jobs"), large, ours, 1, 0
@@ -69,7 +73,7 @@ def measured(folder: Path) -> list[Comparison]:
         for before in same.ours:
             by_hand.add(before, times())
     print(f"freeze {MANY} jobs: {seconds(linear.ours[0] * MANY)}, {JOBS} jobs: {seconds(linear.theirs[0] * JOBS)}")
-    return [same, linear, by_hand]
+    return [same, of_app, linear, by_hand]
 
 
 @contextlib.contextmanager
@@ -88,7 +92,7 @@ def opened(directory: Path) -> Iterator[tuple[Any, Any]]:
         hydra.initialize_config_dir(str(directory), job_name="app", **arguments),
     ):
         loader = GlobalHydra.instance().config_loader()
-        yield loader.load_configuration("config", [], RunMode.MULTIRUN), loader
+        yield loader.load_configuration("config", ["hydra/launcher=freeze"], RunMode.MULTIRUN), loader
 
 
 def lines(count: int) -> list[list[str]]:
@@ -107,7 +111,9 @@ def sbatch(folder: Path) -> Iterator[None]:
         yield
 
 
-def freezing(config: Any, loader: Any, where: Path, count: int, *, submitted: bool = False) -> Side:
+def freezing(
+    config: Any, loader: Any, where: Path, count: int, *, submitted: bool = False, payload: str = "recipe"
+) -> Side:
     """Make the side that freezes a sweep, and submits it as one array; it returns seconds a job."""
     from omegaconf import open_dict, read_write
 
@@ -123,6 +129,7 @@ def freezing(config: Any, loader: Any, where: Path, count: int, *, submitted: bo
         # A new directory each time: where thousands of files were deleted just now, ext4 is slow to make others.
         with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.sweep.dir = str(where / str(next(rounds)))
+            config.hydra.launcher.payload = payload
         start = time.perf_counter()
         made = freeze_sweep(config, loader, main, jobs)
         if submitted:

@@ -25,7 +25,8 @@ from benchmarks.measure import Comparison, Side, on_path, process, report, secon
 from nemo_partial_hydra.dialect.yaml import load
 from nemo_partial_hydra.jobs import seal
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Job, job_text, recipe_hash
+from nemo_partial_hydra.jobs.content_hash import recipe_hash
+from nemo_partial_hydra.jobs.job import Job, job_text
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import SweepPaths, sweep_paths
 from nemo_partial_hydra.launchers import records

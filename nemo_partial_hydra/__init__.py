@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "main": "api",
+    "app": "api",
     "store": "api",
     "recipe": "api",
     "raw": "api",
@@ -40,6 +41,7 @@ _HOME = {
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604  # the names are those of the table above
 
 if TYPE_CHECKING:
+    from .api import app as app
     from .api import build as build
     from .api import freeze as freeze
     from .api import from_yaml as from_yaml

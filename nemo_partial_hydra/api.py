@@ -26,8 +26,12 @@ def main(
     version_base: str | None = None,
     allow: Iterable[str] = (),
     recipe: str | None = None,
+    payload: str = "app",
 ) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
     """Decorate the function of a Hydra app: ``hydra.main`` with typed recipes, checks and ``--cfg-paths``.
+
+    An error in a config or an override ends the process with one message before any directory is created (exit code
+    2, or 3 if the policy refuses a target), or is raised with ``HYDRA_FULL_ERROR=1``.
 
     Parameters
     ----------
@@ -38,26 +42,41 @@ def main(
         app's own modules (see SECURITY.md).
     recipe : str or None
         Path of the recipe in the config, if it cannot be found by :func:`build`'s rule.
+    payload : str
+        What launchers' jobs run: ``app``, this function, as here; or ``recipe``, the recipe alone, without Hydra.
 
     Returns
     -------
     callable
         A decorator. The decorated function is called without arguments and passes the composed ``DictConfig``.
-
-    Notes
-    -----
-    An error in a config or an override ends the process with one message before any directory is created: exit code
-    2, or 3 if the policy refuses a target. With ``HYDRA_FULL_ERROR=1`` the exception is raised instead.
-
-    Examples
-    --------
-    >>> @nph.main(config_path="conf", config_name="train")
-    ... def app(cfg):
-    ...     nph.run(cfg)
     """
     from .app.main import main as decorator
 
-    return decorator(config_path, config_name, version_base, allow, recipe)
+    return decorator(config_path, config_name, version_base, allow, recipe, payload)
+
+
+def app(
+    config_path: str | None = None,
+    config_name: str | None = None,
+    version_base: str | None = None,
+    allow: Iterable[str] = (),
+    recipe: str | None = None,
+) -> Callable[[], Any]:
+    """Make a Hydra app whose function is to run the recipe: ``main = nph.app("conf", "train")``.
+
+    Parameters
+    ----------
+    config_path, config_name, version_base, allow, recipe : str, iterable of str or None
+        As for :func:`main`.
+
+    Returns
+    -------
+    callable
+        The app, called without arguments. Its jobs run the recipe alone: their image needs no Hydra.
+    """
+    from .app.main import recipe_app
+
+    return recipe_app(config_path, config_name, version_base, allow, recipe)
 
 
 def store(partial: Any, *, group: str | None = None, name: str | None = None, package: str | None = None) -> None:
@@ -199,10 +218,8 @@ def run(cfg: Any, *, allow: Iterable[str] = ()) -> Any:
 
     Raises
     ------
-    ConfigError, PolicyError, DriftError
-        As :func:`build`.
-    ValidationError
-        As :func:`build`, and if a required parameter is not set.
+    ConfigError, PolicyError, DriftError, ValidationError
+        As :func:`build`; the last also if a required parameter is not set.
     """
     from .composition.building import run as implementation
 
@@ -222,8 +239,7 @@ def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:
     Returns
     -------
     list of PathInfo
-        One record per path, parents before children. The source of a value is known only if the config has its
-        ``hydra`` node; otherwise only its kind is.
+        One record per path, parents before children; sources are known only if the config has its ``hydra`` node.
 
     Raises
     ------

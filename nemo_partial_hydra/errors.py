@@ -121,9 +121,15 @@ class ClusterError(RecipeError):
 
 
 class JobFailed(RecipeError):
-    """A job that was waited for has failed."""
+    """A job that was waited for has failed.
+
+    Attributes
+    ----------
+    report : where it is and how it ended, where the text is that of the job's own error; empty where both are one.
+    """
 
     exit_code = ExitCode.FAILED
+    report = ""
 
 
 class RegistrationError(RecipeError):

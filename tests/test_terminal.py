@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.dialect.yaml import dump, load
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
+from nemo_partial_hydra.jobs.content_hash import recipe_hash
+from nemo_partial_hydra.jobs.job import Job, write_job
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers import records

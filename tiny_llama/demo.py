@@ -150,12 +150,12 @@ def _conversion(model: str, job: Path) -> Conversion:
 def _read_result(path: Path) -> dict[str, Any]:
     """Read what a job says of itself: ``model``, ``source``, ``output``, ``seconds``."""
     try:
-        result: Any = json.loads(path.read_text(encoding="utf-8"))
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DemoError(f"{path}: {error}") from error
-    wanted = {"model", "output", "seconds"}
+    wanted, result = {"model", "output", "seconds"}, found.get("result") if isinstance(found, dict) else None
     if not isinstance(result, dict) or not wanted <= result.keys():
-        raise DemoError(f"{path}: expected an object with {', '.join(sorted(wanted))}")
+        raise DemoError(f"{path}: expected a result with {', '.join(sorted(wanted))}")
     return result
 
 

@@ -6,16 +6,9 @@ python train.py --library team_lib pretrain=tiny
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
-
 import nemo_partial_hydra as nph
 
-
-@nph.main(config_path="conf", config_name="train", allow=["team"])
-def main(cfg: DictConfig) -> None:
-    """Call the recipe."""
-    nph.run(cfg)
-
+main = nph.app(config_path="conf", config_name="train", allow=["team"])  # its function is: run the recipe
 
 if __name__ == "__main__":
     main()

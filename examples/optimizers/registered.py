@@ -10,10 +10,7 @@ def two_optimizers():
     return run.Partial(train, optimizers=[run.Config(SGD, lr=0.01), Adam(betas=(0.9, 0.95))])
 
 
-@nph.main(config_name="two_optimizers")
-def main(cfg):
-    nph.run(cfg)
-
+main = nph.app(config_name="two_optimizers")  # its function is: run the recipe
 
 if __name__ == "__main__":
     main()

@@ -6,16 +6,9 @@ python pretrain.py trainer.max_steps=100
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
-
 import nemo_partial_hydra as nph
 
-
-@nph.main(config_path="conf", config_name="llama3_70b")
-def main(cfg: DictConfig) -> None:
-    """Call the recipe."""
-    nph.run(cfg)
-
+main = nph.app(config_path="conf", config_name="llama3_70b")  # its function is: run the recipe
 
 if __name__ == "__main__":
     main()

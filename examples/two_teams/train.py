@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 import nemo_partial_hydra as nph
 
 
-@nph.main(config_path="conf", config_name="train", allow=["recipes"])
+@nph.main(config_path="conf", config_name="train", allow=["recipes"], payload="recipe")
 def main(cfg: DictConfig) -> None:
     """Run the recipe here; the story freezes it instead."""
     print(nph.run(cfg))

@@ -5,6 +5,7 @@ No postponed annotations here: see ``sweeper``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -15,9 +16,11 @@ from omegaconf import DictConfig
 
 @dataclass
 class FreezeLauncherConf:
-    """The settings of ``hydra/launcher=freeze``: it has none."""
+    """The settings of ``hydra/launcher=freeze``."""
 
     _target_: str = "hydra_plugins.nemo_partial_hydra.launchers.FreezeLauncher"
+    # recipe: the recipe alone; app: the app's function with the config; auto: what the app says
+    payload: str = "auto"
 
 
 class FreezeLauncher(Launcher):
@@ -25,6 +28,9 @@ class FreezeLauncher(Launcher):
 
     checks_jobs = True
     """Composes and checks all jobs before the first one is written: a sweeper need not do that too."""
+
+    def __init__(self, **params: Any) -> None:
+        self.params = params
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.context = hydra_context

@@ -67,6 +67,8 @@ class SubmititApptainerConf(SlurmQueueConf or object):  # type: ignore[misc]
     detach: bool | None = None
     # print what would be submitted, and submit nothing
     dry_run: bool = False
+    # recipe: the recipe alone; app: the app's function with the config; auto: what the app says
+    payload: str = "auto"
     # set RANK, WORLD_SIZE, LOCAL_RANK, ... in each process, as torchrun does
     torch_env: bool = False
     # what the job is sent signal_delay_s before its time ends, and when it is preempted
@@ -90,6 +92,7 @@ class SubmititApptainerLocalConf(LocalQueueConf or object):  # type: ignore[misc
     # null or false: jobs on this machine are always waited for
     detach: bool | None = None
     dry_run: bool = False
+    payload: str = "auto"
     # the same for one process a job; several get their ranks in any case
     torch_env: bool = False
     payload_signal: str = "SIGTERM"

@@ -16,7 +16,8 @@ from typing import Any
 from nemo_partial_hydra.composition import error_text
 from nemo_partial_hydra.composition.app_modules import inner, own_packages
 from nemo_partial_hydra.composition.registry import REGISTRY
-from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError, UnsettledError
+from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError, UnsettledError, UsageError
+from nemo_partial_hydra.jobs.app_call import APP, RECIPE
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.runtime import session
 
@@ -25,7 +26,7 @@ from .command_line import CommandLine
 from .hydra_arguments import checked, for_hydra
 from .known_flags import CONFIG_NAME, CONFIG_PATH, MULTIRUN
 from .spellings import retried
-from .task import Task
+from .task import Task, running_recipe
 
 
 def main(
@@ -34,11 +35,14 @@ def main(
     version_base: str | None = None,
     allow: Iterable[str] = (),
     recipe: str | None = None,
+    payload: str = APP,
 ) -> Callable[[Callable[[Any], Any]], Callable[[], Any]]:
     """Implement :func:`nemo_partial_hydra.main`."""
+    if payload not in (APP, RECIPE):
+        raise UsageError(f"nph.main(payload={payload!r}): expected '{APP}' or '{RECIPE}'")
 
     def decorate(function: Callable[[Any], Any]) -> Callable[[], Any]:
-        task = Task(function)
+        task = Task(function, recipe, payload)
 
         @functools.wraps(task)  # who looks for what Hydra calls finds it below the function of the module
         def entry(cfg_passthrough: Any = None) -> Any:
@@ -54,6 +58,17 @@ def main(
         return entry
 
     return decorate
+
+
+def recipe_app(
+    config_path: str | None = None,
+    config_name: str | None = None,
+    version_base: str | None = None,
+    allow: Iterable[str] = (),
+    recipe: str | None = None,
+) -> Callable[[], Any]:
+    """Implement :func:`nemo_partial_hydra.app`."""
+    return main(config_path, config_name, version_base, allow, recipe, RECIPE)(running_recipe())
 
 
 @dataclass(frozen=True)

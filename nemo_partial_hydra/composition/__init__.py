@@ -11,6 +11,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | what do nodes of lists and dicts say about themselves | ``flags`` |
 | tree to config | ``encode`` |
 | composed config to tree | ``decode`` |
+| composed config to plain data, and back in another process | ``frozen_config`` |
 | which nodes did nobody set | ``unset`` |
 | what does ``hydra.utils.instantiate`` see of a config | ``for_instantiate`` |
 | where do the new nodes of edits stand | ``edit_places`` |

@@ -170,6 +170,45 @@ def main_arguments(version_base: str | None) -> dict[str, Any]:
     return out if version_base is None else {**out, "version_base": version_base}
 
 
+def context_of_job(callbacks: Any) -> Any:
+    """Return what ``hydra.core.utils.run_job`` wants to know around a job, whose config is there already."""
+    from typing import cast
+
+    from hydra.types import HydraContext
+
+    more = {name: value for name, value in main_arguments(None).items() if name == "execution_whitelist"}
+    return HydraContext(config_loader=cast(Any, None), callbacks=callbacks, **more)
+
+
+def instantiated(config: Any) -> Any:
+    """Make the object that a part of Hydra's own settings names, as Hydra does; the policy has seen the name."""
+    from hydra.utils import instantiate
+
+    allowed = main_arguments(None).get("execution_whitelist")
+    return instantiate(config) if allowed is None else instantiate(config, _execution_whitelist_=allowed)
+
+
+def get_version_base() -> str:
+    """Return the version of Hydra whose defaults apply."""
+    from hydra import version
+
+    found = str(version.getbase())
+    return found if found[:1].isdigit() else "1.1"  # what Hydra takes where an app says nothing
+
+
+def changes_directory() -> bool:
+    """Whether a job runs in its output directory where ``hydra.job.chdir`` does not say so."""
+    return tuple(map(int, get_version_base().split(".")[:2])) < (1, 2)
+
+
+def set_version_base(base: str) -> None:
+    """Have the defaults of a version of Hydra apply, where this one knows older ones."""
+    from hydra import version
+
+    if _hydra_version() < (1, 4):
+        version.setbase(base)
+
+
 def initialize_arguments(version_base: str | None) -> dict[str, Any]:
     """Return what ``hydra.initialize`` and its like take in this version for a version base."""
     arguments = main_arguments(version_base)

@@ -135,6 +135,12 @@ def loose_data(node: DictConfig, place: Path, visit: Visit | None = None) -> Loo
     return Loose(reader.mapping(node, ()), reader.follows, frozenset(reader.required))
 
 
+def node_data(node: DictConfig, resolution: Resolution) -> Any:
+    """Return what stands in a recipe's own node, wherever that is, as plain data."""
+    place = path_of(node)
+    return apply_edits(_Reader(node, place, False, resolution=resolution).mapping(node, ()), place)
+
+
 def set_data(config: DictConfig) -> Any:
     """Return what a recipe's own config sets, as plain data."""
     return _Reader(config, (), before_run=True).mapping(config, ())

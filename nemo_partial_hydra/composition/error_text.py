@@ -47,7 +47,8 @@ def report(error: BaseException, *, command: bool = False) -> ExitCode:
     """
     own = find(error, RecipeError)
     if own is not None:
-        say(f"Error: {allowed_by_command(str(own)) if command else allowed_by_app(str(own))}", file=sys.stderr)
+        text = getattr(own, "report", "") or str(own)
+        say(f"Error: {allowed_by_command(text) if command else allowed_by_app(text)}", file=sys.stderr)
         return own.exit_code
     if not marked(error):
         text = explain(error)

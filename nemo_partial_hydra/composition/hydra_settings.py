@@ -121,15 +121,21 @@ class HydraSettings:
         self.check(config)
         self.settles = False
 
-    def check(self, config: DictConfig) -> None:
+    def check(self, config: DictConfig, without: frozenset[str] = frozenset()) -> None:
         """Check what Hydra is to make of a composed config, all references followed.
+
+        Parameters
+        ----------
+        config : the composed config.
+        without : parts of its settings that nothing is made of.
 
         Raises
         ------
         PolicyError
             As for what a file says.
         """
-        data = mapped(loose_data(config.hydra, (HYDRA,)).data, lambda leaf: _placed(_plain(leaf), config))
+        found = {key: value for key, value in loose_data(config.hydra, (HYDRA,)).data.items() if key not in without}
+        data = mapped(found, lambda leaf: _placed(_plain(leaf), config))
         report(self._policy.settings(settings_in(data, (HYDRA,), composed=True), calls=True))
 
 

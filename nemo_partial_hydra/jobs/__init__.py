@@ -9,6 +9,8 @@ OmegaConf here or below.
 | how is a directory entered, and a file opened, where others may write too | ``folders``, ``files`` |
 | what is in ``job.yaml``; in very many of them, before the recipe | ``job``, ``heads`` |
 | whose word is a record, and is it of this place | ``seal`` |
+| what does a job of an app call; the hash of that, and of a recipe | ``app_call``, ``content_hash`` |
+| what does a job name | ``job_names`` |
 | what is in ``status.json`` | ``status`` |
 | which process may run an attempt | ``claim`` |
 | how are signatures made, and which does a runner accept | ``openssh``, ``signers`` |
@@ -22,7 +24,7 @@ OmegaConf here or below.
 | what do the other tasks of one job do | ``ranks`` |
 | whose code is a directory's | ``ownership`` |
 | where is code on ``sys.path``, here and in Pythons that a recipe starts | ``search_path``, ``children`` |
-| how does one job run | ``runner`` |
+| how does one job run; one that is a recipe | ``runner``, ``recipe_call`` |
 | how do the jobs of a directory run on this machine | ``run_here`` |
 | what does the image's Python start | ``start`` |
 """

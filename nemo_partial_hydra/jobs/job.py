@@ -1,14 +1,13 @@
 """job.yaml: one frozen job, everything that decides what runs, and what a reader wants to know about its making.
 
-May import: the standard library and PyYAML (through ``dialect.yaml``). The hash covers the recipe and the version of
-the dialect, nothing else: the same recipe frozen twice, on another day or by somebody else, has the same hash.
+May import: the standard library and PyYAML (through ``dialect.yaml``). A job is a recipe, or the call of an app's
+function with a config; the hash covers that and the version of the dialect, nothing else.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from shlex import quote
@@ -20,12 +19,14 @@ from nemo_partial_hydra.messages import dotted
 from nemo_partial_hydra.recipes.keys import TARGET
 
 from . import files, folders, heads
+from .app_call import APP, RECIPE, AppCall, read_call
+from .content_hash import DIALECT, recipe_hash
 from .layout import JobPaths
 
-FORMAT = 1
-DIALECT = 1
+FORMATS = {RECIPE: 1, APP: 2}
+"""The version of the file by what it runs: a version that knows no calls of apps reads all others."""
 READ_ONLY = 0o444
-_RECIPE_LINE = "\nrecipe:"
+_RECIPE_LINE, _CALL_LINE = "\nrecipe:", "\ncall:"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Head:
         Versions by distribution: ``python``, ``nemo_partial_hydra`` and those of the targets.
     image : mapping or None
         ``{path, sha256}`` of the container image.
+    payload : str
+        ``recipe``, or ``app`` for the call of an app's function.
     digest : str
         Of the whole file, ``sha256:...``, as it was read; empty for a job that was not read from one.
     """
@@ -71,6 +74,7 @@ class Head:
     git: Mapping[str, Any] | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     image: Mapping[str, Any] | None = None
+    payload: str = RECIPE
     digest: str = field(default="", compare=False)
 
 
@@ -83,52 +87,46 @@ class Job(Head):
     recipe : mapping
         The recipe in the dialect: only what is set, fully resolved except for the job's own directory
         (``${hydra:runtime.output_dir}``) and the values of secrets (``${oc.env:NAME}``).
+    call : AppCall or None
+        In the place of a recipe, the app's function and what it is called with.
     signatures : mapping or None
         What the targets accepted when it was frozen; compared with what they accept where it runs.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    call: AppCall | None = None
     signatures: Any = None
 
+    @property
+    def content_hash(self) -> str:
+        """The hash of what runs, as it is now."""
+        return recipe_hash(self.recipe) if self.call is None else self.call.hash()
+
+    @property
+    def named(self) -> Any:
+        """The plain data whose targets are called, or may be by the app's function."""
+        return self.recipe if self.call is None else self.call.config
+
     def verify(self, name: str = "job") -> None:
-        """Check that the recipe is the one that was frozen.
+        """Check that the recipe or config is the one that was frozen.
 
         Raises
         ------
         RefusedError
             If its hash is another one.
         """
-        found = recipe_hash(self.recipe)
+        found, what = self.content_hash, "recipe" if self.call is None else "config"
         if found != self.hash:
             raise RefusedError(
-                f"{name}: the recipe is not the one that was frozen: its hash is {found[:19]}..., the file says "
+                f"{name}: the {what} is not the one that was frozen: its hash is {found[:19]}..., the file says "
                 f"{self.hash[:19]}...; freeze the job again with the change"
             )
-
-
-def recipe_hash(recipe: Mapping[str, Any]) -> str:
-    """Return the hash of a recipe: sha256 of the canonical JSON of it and the dialect's version."""
-    text = json.dumps({"dialect": DIALECT, "recipe": _canonical(recipe)}, sort_keys=True, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def _canonical(data: Any) -> Any:
-    """Give every mapping keys that JSON can hold: to JSON the keys 1 and "1" are one."""
-    if isinstance(data, Mapping):
-        return {_key(key): _canonical(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_canonical(value) for value in data]
-    return data
-
-
-def _key(key: Any) -> str:
-    return key if isinstance(key, str) and not key.startswith("\0") else "\0" + json.dumps(key)
 
 
 def job_text(job: Job) -> str:
     """Write a job as the text of job.yaml: the short metadata first, the recipe after it."""
     head = {
-        "format": FORMAT,
+        "format": FORMATS[job.payload],
         "dialect": DIALECT,
         "num": job.num,
         "name": job.name,
@@ -143,6 +141,8 @@ def job_text(job: Job) -> str:
         "packages": dict(job.packages),
     }
     more = {} if job.signatures is None else {"signatures": job.signatures}
+    if job.call is not None:
+        return dump({**head, "call": dataclasses.asdict(job.call)})
     return dump({**head, "recipe": job.recipe, **more})
 
 
@@ -160,7 +160,7 @@ def frozen_digest(paths: JobPaths, job: Job) -> str | None:
     except OSError as error:
         raise JobError(f"{paths.job}: cannot be read: {error.strerror or error}") from None
     frozen = read_job(paths, verify=False)
-    if frozen.hash == job.hash and recipe_hash(frozen.recipe) == job.hash:
+    if frozen.hash == job.hash and frozen.content_hash == job.hash:
         return frozen.digest
     raise JobError(
         f"{paths.directory}: another job is frozen there ({frozen.hash[:19]}...); a frozen job never changes: "
@@ -211,10 +211,17 @@ def read_job(paths: JobPaths, *, verify: bool = True, digest: str | None = None)
     text, found = _read(paths)
     refuse_other(paths, found, digest)
     data = _mapping(paths, text)
-    recipe = data.get("recipe")
-    if not isinstance(recipe, dict) or TARGET not in recipe:
-        raise JobError(f"{paths.job}: the file is damaged: 'recipe' is no recipe")
-    job = Job(**_head(paths, data), digest=found, recipe=recipe, signatures=data.get("signatures"))
+    head = _head(paths, data)
+    if head["payload"] == APP:
+        try:
+            job = Job(**head, digest=found, call=read_call(data.get("call")))
+        except ValueError as error:
+            raise JobError(f"{paths.job}: the file is damaged: call: {error}") from None
+    else:
+        recipe = data.get("recipe")
+        if not isinstance(recipe, dict) or TARGET not in recipe:
+            raise JobError(f"{paths.job}: the file is damaged: 'recipe' is no recipe")
+        job = Job(**head, digest=found, recipe=recipe, signatures=data.get("signatures"))
     if verify:
         job.verify(str(paths.job))
     return job
@@ -245,7 +252,8 @@ def read_head(paths: JobPaths) -> Head:
         As for :func:`read_job`.
     """
     text, digest = _read(paths)
-    head, found, _ = text.partition(_RECIPE_LINE)
+    ends = (text.partition(line) for line in (_RECIPE_LINE, _CALL_LINE))
+    head, found, _ = min(ends, key=lambda parts: len(parts[0]))
     return Head(**_head(paths, _mapping(paths, head + "\n" if found else text, quick=True)), digest=digest)
 
 
@@ -274,9 +282,10 @@ def _mapping(paths: JobPaths, text: str, *, quick: bool = False) -> dict[str, An
     if not isinstance(data, dict):
         raise JobError(f"{paths.job}: the file is damaged or half-written: a job is a mapping")
     version = data.get("format")
-    if type(version) is int and version > FORMAT:
+    newest = max(FORMATS.values())
+    if type(version) is int and version > newest:
         raise JobError(
-            f"{paths.job}: was written by a newer version (format {version}, this one reads {FORMAT}): "
+            f"{paths.job}: was written by a newer version (format {version}, this one reads {newest}): "
             "update nemo_partial_hydra"
         )
     dialect = data.get("dialect")
@@ -285,7 +294,7 @@ def _mapping(paths: JobPaths, text: str, *, quick: bool = False) -> dict[str, An
             f"{paths.job}: its recipe is in a newer dialect ({dialect}, this version reads {DIALECT}): "
             "update nemo_partial_hydra"
         )
-    if version != FORMAT or dialect != DIALECT:
+    if version not in FORMATS.values() or type(version) is not int or dialect != DIALECT:
         raise JobError(f"{paths.job}: this is no frozen job: its format is {version!r}, its dialect {dialect!r}")
     return data
 
@@ -316,21 +325,5 @@ def _head(paths: JobPaths, data: Mapping[str, Any]) -> dict[str, Any]:
             raise JobError(f"{paths.job}: {dotted((name,))}: expected {wanted}, got {data[name]!r}")
     if not all(isinstance(text, str) for text in data["overrides"]):
         raise JobError(f"{paths.job}: overrides: expected a list of texts, got {data['overrides']!r}")
-    return {name: tuple(data[name]) if name == "overrides" else data[name] for name in _KINDS}
-
-
-def versions_of(job: Job, target: str) -> str:
-    """Say in which versions the package of a target was when a job was frozen, and is here; empty if they are equal."""
-    from importlib.metadata import packages_distributions, version
-
-    said = []
-    for name in sorted(set(packages_distributions().get(target.partition(".")[0], ()))):
-        was = next((text for known, text in job.packages.items() if _alike(known, name)), None)
-        if was is not None and was != version(name):
-            said.append(f"frozen with {name} {was}, here {version(name)}")
-    return "; ".join(said)
-
-
-def _alike(name: str, other: str) -> bool:
-    """Whether two spellings are the same distribution's (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower() == re.sub(r"[-_.]+", "-", other).lower()
+    read = {name: tuple(data[name]) if name == "overrides" else data[name] for name in _KINDS}
+    return {**read, "payload": next(name for name, version in FORMATS.items() if version == data["format"])}

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
@@ -176,3 +177,20 @@ def _installed(top: str) -> bool:
     folders = {sysconfig.get_path(key) for key in ("purelib", "platlib")}
     folders |= {folder for folder in sys.path if folder.endswith(("site-packages", "dist-packages"))}
     return any(place and place.startswith(folder + os.sep) for place in places for folder in folders)
+
+
+def versions_of(packages: Mapping[str, str], target: str) -> str:
+    """Say in which versions the package of a target was when a job was frozen, and is here; empty if they are equal."""
+    from importlib.metadata import packages_distributions, version
+
+    said = []
+    for name in sorted(set(packages_distributions().get(target.partition(".")[0], ()))):
+        was = next((text for known, text in packages.items() if _alike(known, name)), None)
+        if was is not None and was != version(name):
+            said.append(f"frozen with {name} {was}, here {version(name)}")
+    return "; ".join(said)
+
+
+def _alike(name: str, other: str) -> bool:
+    """Whether two spellings are the same distribution's (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower() == re.sub(r"[-_.]+", "-", other).lower()

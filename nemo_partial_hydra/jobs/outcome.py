@@ -20,6 +20,7 @@ from .layout import JobPaths
 from .status import MAX_BYTES, Status, encode, write_status
 
 _FRAMES = 5
+_CAUSES = 3
 _MESSAGE = 2000
 _BLOCK = 4096  # what a file has at least on disk, so that so many bytes can be written over it
 
@@ -48,8 +49,8 @@ def read_result(paths: JobPaths) -> Any:
     return data.get("result", data.get("repr")) if isinstance(data, dict) else None
 
 
-def error_record(error: BaseException) -> dict[str, Any]:
-    """Return an error as status.json holds it: type, message, and the last frames of the recipe's own code."""
+def error_record(error: BaseException, causes: int = _CAUSES) -> dict[str, Any]:
+    """Return an error as status.json holds it: type, message, the last frames of the recipe's own code, its cause."""
     import traceback  # only where there is an error
 
     kind = type(error)
@@ -63,7 +64,10 @@ def error_record(error: BaseException) -> dict[str, Any]:
         for frame in traceback.extract_tb(error.__traceback__)
         if not frame.filename.startswith(own + os.sep)
     ]
-    return {"type": name, "message": text[:_MESSAGE], "where": frames[-_FRAMES:]}
+    record: dict[str, Any] = {"type": name, "message": text[:_MESSAGE], "where": frames[-_FRAMES:]}
+    if error.__cause__ is not None and causes:
+        record["cause"] = error_record(error.__cause__, causes - 1)
+    return record
 
 
 def _message(error: BaseException) -> str:

@@ -18,11 +18,13 @@ from typing import IO, Any
 
 from nemo_partial_hydra.errors import ExitCode, JobError, RecipeError, RefusedError
 from nemo_partial_hydra.messages import Shown, say
-from nemo_partial_hydra.policy.scan import names_in
+from nemo_partial_hydra.policy.policy import report
 from nemo_partial_hydra.runtime import session
 
 from . import files, folders, seal, search_path
-from .job import Head, read_head, read_job
+from .app_call import APP
+from .job import Head, Job, read_head, read_job
+from .job_names import modules_of, refused
 from .layout import JobPaths, find_jobs
 from .outcome import keep_status, read_result
 from .ownership import NO_TRUST, Trust, note, way_out
@@ -112,16 +114,16 @@ class _Code:
             say(note(str(here), why), file=sys.stderr)
         return _Code(str(here), why is None, trust.covers(str(here)), why)
 
-    def options(self, recipe: Any) -> list[str]:
+    def options(self, job: Job) -> list[str]:
         """Return the arguments by which a job gets it.
 
         Raises
         ------
         RefusedError
-            If the recipe needs it and it is not trusted.
+            If the job needs it and it is not trusted.
         """
         if self.why is not None:
-            missing = only_in(self.folder, (str(name) for _, name in names_in(recipe)))
+            missing = only_in(self.folder, modules_of(job))
             if missing:
                 raise RefusedError(way_out(self.folder, self.why, missing))
         trusted = [f"--trust-code={self.folder}"] if self.trusted else []
@@ -135,14 +137,15 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, digest: str | None,
         refuse_done(paths, force)
         # A word that is missing costs no attempt.
         job = read_job(paths, digest=digest)
-        session.workspace().policy.check_names(names_in(job.recipe), allow)
-        found = here.options(job.recipe)
+        report(refused(job, session.workspace().policy, allow))
+        found = here.options(job)
         attempt = next_attempt(paths, force)
     except RecipeError as error:
         return Ran(error.exit_code, f"Error: {error}")
     command = [sys.executable, _START, str(paths.directory), "--attempt", str(attempt), f"--digest={job.digest}"]
     command += [f"--sweep={paths.sweep}"] if paths.sweep is not None else []
     command += [word for prefix in allow for word in ("--allow", prefix)] + (["--force"] if force else [])
+    command += [f"--folder={os.getcwd()}"] if job.payload == APP else []  # an app runs where it is started
     code = _process([*command, *found], paths, attempt, shown=shown)
     status = read_status(paths)
     if status.state == RUNNING and status.attempt == attempt:  # it was killed: nobody else can say so

@@ -9,32 +9,30 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from shlex import quote
-from typing import Any
+from typing import Any, cast
 
-from nemo_partial_hydra.dialect.reader import from_data
-from nemo_partial_hydra.errors import ExitCode, JobError, PolicyError, RecipeError, RefusedError, ValidationError
-from nemo_partial_hydra.messages import Problems, say
-from nemo_partial_hydra.policy.scan import names_in
-from nemo_partial_hydra.recipes.tree import Call, Tree
+from nemo_partial_hydra.errors import ExitCode, JobError, PolicyError, RecipeError, RefusedError
+from nemo_partial_hydra.messages import say
+from nemo_partial_hydra.policy.policy import report
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.construct import make
-from nemo_partial_hydra.signatures import drift
-from nemo_partial_hydra.signatures.signature import Signature
 
 from . import claim, files, folders, ranks, seal, search_path
-from .job import Job, read_job, versions_of
+from .app_call import APP, RECIPE
+from .job import read_job
 from .job_id import this_task
+from .job_names import refused
 from .layout import JobPaths, job_paths
 from .outcome import error_record, keep_result, keep_status, print_error
 from .ownership import NO_TRUST, Trust, way_out
-from .placeholders import expand
+from .recipe_call import call_recipe, checked_recipe
 from .signals import AttemptSignals, Terminated
 from .status import (
     CANCELLED,
@@ -50,7 +48,8 @@ from .status import (
     read_to_write,
 )  # fmt: skip
 
-WAY_OUT = "Freeze it again with what is installed here, or run it with what it was frozen for."
+_PREPARES = {APP: "nemo_partial_hydra.app.in_job"}
+"""What prepares a job that is no recipe: it needs more than the standard library, so only such a job imports it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,7 @@ class Options:
     payload_signal : how the recipe is told to end.
     digest : that of job.yaml; None takes whatever file there is.
     code : directories of the recipe's own modules.
+    folder : the directory that an app's function is called in; None for the job's own.
     bound : those of them that were bound into this container.
     trust : directories whose code is trusted whoever they belong to.
     """
@@ -77,6 +77,7 @@ class Options:
     code: tuple[str, ...] = ()
     bound: tuple[str, ...] = ()
     trust: Trust = NO_TRUST
+    folder: str | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
     parser.add_argument("--force", action="store_true", help="run a job that is done once more")
     parser.add_argument("--digest", metavar="sha256:...", help="that of job.yaml; another file is refused")
+    parser.add_argument("--folder", metavar="DIR", help="where an app's function is called")
     parser.add_argument("--payload-signal", default="SIGTERM", metavar="NAME", help="how the recipe is told to end")
     for name, text in (
         ("--code", "directory of the recipe's own modules"),
@@ -106,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code, bound = (tuple(map(os.path.abspath, each)) for each in (given.code, given.bound_code))
     trust = Trust.known(given.trust_code)
     options = Options(
-        given.attempt, tuple(given.allow), given.force, asked, given.digest, (*code, *bound), bound, trust
+        given.attempt, tuple(given.allow), given.force, asked, given.digest, (*code, *bound), bound, trust, given.folder
     )
     paths = dataclasses.replace(job_paths(given.directory, given.sweep), seals=seals)
     try:
@@ -135,7 +137,7 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
     if rank == 0:
         refuse_done(paths, options.force)
     try:
-        tree = checked_recipe(paths, options, environment)
+        call = checked(paths, options, environment)
     except RecipeError as error:
         if options.attempt is not None and rank == 0:
             claim.take(paths, attempt, me)
@@ -150,8 +152,8 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
         refuse_done(paths, options.force)  # another attempt may have ended since
     _enter(paths, options.code)
     if rank:
-        return ranks.run(paths, attempt, rank, lambda: call_recipe(tree, options.allow), options.payload_signal)
-    return _run(paths, _started(paths, attempt, me), tree, options)
+        return ranks.run(paths, attempt, rank, call, options.payload_signal)
+    return _run(paths, _started(paths, attempt, me), call, options)
 
 
 def next_attempt(paths: JobPaths, force: bool) -> int:
@@ -200,19 +202,19 @@ def refuse_done(paths: JobPaths, force: bool) -> None:
         )
 
 
-def checked_recipe(paths: JobPaths, options: Options, environment: Mapping[str, str]) -> Tree:
-    """Read a job and check all that can be checked before it runs: digest, hash, policy, drift, values."""
+def checked(paths: JobPaths, options: Options, environment: Mapping[str, str]) -> Callable[[], Any]:
+    """Read a job and check all that can be checked before it runs; return what it does then.
+
+    That is its digest and hash, the policy, and of a recipe its drift and values.
+    """
     job = read_job(paths, digest=options.digest)
-    workspace = session.workspace()
-    workspace.policy.check_names(names_in(job.recipe), options.allow)
+    report(refused(job, session.workspace().policy, options.allow))
     use_code(options)
-    data = expand(job.recipe, paths.directory, job.subdir, environment)
-    refuse_drift(job, data, options.allow)
-    tree = workspace.read_tree(data, options.allow)
-    problems = Problems()
-    problems.messages += workspace.missing(tree)
-    problems.check(ValidationError)
-    return tree
+    if job.payload != RECIPE:
+        prepare = importlib.import_module(_PREPARES[job.payload]).prepared
+        return cast("Callable[[], Any]", prepare(paths, job, options, environment))
+    tree = checked_recipe(paths, job, options.allow, environment)
+    return lambda: call_recipe(tree, options.allow)
 
 
 def use_code(options: Options) -> None:
@@ -229,33 +231,6 @@ def use_code(options: Options) -> None:
         if why is not None:
             raise RefusedError(way_out(folder, why))
         search_path.append([folder], options.trust.check_of(bound=bound))
-
-
-def refuse_drift(job: Job, data: Any, allow: Sequence[str]) -> None:
-    """Refuse a job whose targets no longer accept what they did when it was frozen; its names have passed the policy.
-
-    Raises
-    ------
-    DriftError
-        With every parameter that vanished, is required now, or changed its type.
-    """
-    if not job.signatures:
-        return
-
-    def here(target: str) -> Signature | None:
-        try:
-            return session.workspace().approved(target, allow)
-        except PolicyError:
-            return None  # which is said of the whole recipe at once
-
-    tree = from_data(data, lambda target: None, Problems())
-    drift.refuse(drift.compare(tree, job.signatures, here, versions=partial(versions_of, job)), WAY_OUT)
-
-
-def call_recipe(tree: Tree, allow: Sequence[str]) -> Any:
-    """Make the objects of a recipe and call it, as ``nph.run`` does."""
-    made = make(tree, session.workspace().policy, allow)
-    return made() if isinstance(tree, Call) and tree.partial else made
 
 
 def _enter(paths: JobPaths, code: Sequence[str]) -> None:
@@ -289,17 +264,17 @@ def _ended(status: Status, state: str, code: int, error: Any = None, reason: str
     return dataclasses.replace(status, state=state, ended=now(), exit_code=int(code), error=error, reason=reason)
 
 
-def _run(paths: JobPaths, status: Status, tree: Tree, options: Options) -> int:
+def _run(paths: JobPaths, status: Status, call: Callable[[], Any], options: Options) -> int:
     """Run the recipe as the job's first task, and write how it went; return the exit code."""
     keep_status(paths, status)
-    final = _outcome(paths, status, tree, options)
+    final = _outcome(paths, status, call, options)
     recorded = keep_status(paths, final)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     code = final.exit_code if final.exit_code is not None else ExitCode.FAILED
     return code if recorded else code or ExitCode.FAILED
 
 
-def _outcome(paths: JobPaths, status: Status, tree: Tree, options: Options) -> Status:
+def _outcome(paths: JobPaths, status: Status, call: Callable[[], Any], options: Options) -> Status:
     """Call the recipe and keep its result; return the job's last status."""
     signals = AttemptSignals(paths, status.attempt, options.payload_signal)
 
@@ -309,7 +284,7 @@ def _outcome(paths: JobPaths, status: Status, tree: Tree, options: Options) -> S
     # Written at once, since what the recipe cleans up may take longer than the time that is left.
     try:
         with signals.handled(lambda: keep_status(paths, interrupted())):
-            value = call_recipe(tree, options.allow)
+            value = call()
         reason = keep_result(paths, value)
         if signals.time_is_up or files.exists(paths.root, paths.notice(status.attempt)):
             return interrupted(reason or "the recipe ended after it was told that its time is up")

@@ -6,7 +6,8 @@ functions.
 | question | module |
 |---|---|
 | what are the launchers' settings, what changes them on a command line | ``settings``, ``arguments`` |
-| how is one config frozen, how a sweep | ``freeze``, ``sweep`` |
+| what do the jobs of a sweep run: the recipe, or the app's function | ``payload`` |
+| how is one config frozen, an app's, a sweep | ``freeze``, ``freeze_app``, ``sweep`` |
 | what do Hydra's launchers call, and ``nemo-hydra submit`` | ``launch``, ``send`` |
 | what can go wrong before a submission | ``preflight`` |
 | how are jobs claimed, submitted to any cluster, and recorded | ``claims``, ``submit``, ``records`` |
@@ -17,6 +18,7 @@ functions.
 | how does a job run in its container | ``container`` |
 | what runs on the host around it | ``worker`` |
 | how do jobs go, how is that shown | ``status`` |
+| which error did a job raise | ``failure`` |
 | wait for their ends, read their output | ``wait``, ``logs``, ``log_tail`` |
 | which directories of code go with frozen jobs | ``code`` |
 | cancel, retry, and which jobs may be tried again | ``cancel``, ``retry``, ``eligible`` |

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from nemo_partial_hydra.errors import RefusedError
+from nemo_partial_hydra.jobs.app_call import APP
 from nemo_partial_hydra.jobs.job import Head, read_job
+from nemo_partial_hydra.jobs.job_names import modules_of
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.ownership import Trust, note, way_out
 from nemo_partial_hydra.jobs.search_path import only_in
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.policy.rules import STACK
-from nemo_partial_hydra.policy.scan import names_in
 
 from .container import bind
 from .settings import Settings
@@ -28,7 +29,9 @@ _TOLD = 200
 
 
 def of_jobs(jobs: Sequence[JobPaths], heads: Sequence[Head], trust: Trust, *, image: bool) -> dict[str, Any]:
-    """Return the settings that say where the modules of frozen jobs are: ``code`` and ``trust_code``.
+    """Return the settings that say where the modules of frozen jobs are, and an app's function is called.
+
+    These are ``code`` and ``trust_code``, and ``folder``, the current directory, as where an app is started.
 
     Parameters
     ----------
@@ -45,7 +48,8 @@ def of_jobs(jobs: Sequence[JobPaths], heads: Sequence[Head], trust: Trust, *, im
     for app in apps:
         if not _usable(app):
             say(f"Note: app: {app[:_TOLD]!r} is no directory of an app, so no modules come from there", file=sys.stderr)
-    return chosen(_of_apps(apps), trust, lambda: targets_of(jobs), image=image)
+    found = chosen(_of_apps(apps), trust, lambda: targets_of(jobs), image=image)
+    return {**found, "folder": os.getcwd()} if any(head.payload == APP for head in heads) else found
 
 
 def once_more(
@@ -86,7 +90,7 @@ def _usable(app: str) -> bool:
 def targets_of(jobs: Sequence[JobPaths]) -> Iterator[str]:
     """Yield the names that the recipes of jobs need."""
     for job in jobs:
-        yield from (str(name) for _, name in names_in(read_job(job).recipe))
+        yield from modules_of(read_job(job))
 
 
 def chosen(

@@ -23,7 +23,8 @@ from nemo_partial_hydra.errors import JobFailed, RecipeError, UsageError
 from nemo_partial_hydra.export.in_job import FOLDER
 from nemo_partial_hydra.export.library import Exported
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
+from nemo_partial_hydra.jobs.content_hash import recipe_hash
+from nemo_partial_hydra.jobs.job import Job, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import read_metadata
 from nemo_partial_hydra.jobs.ownership import Trust

@@ -19,7 +19,8 @@ from nemo_partial_hydra.composition.decode import recipe_tree
 from nemo_partial_hydra.composition.flags import app_of
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.errors import RecipeError, ValidationError
-from nemo_partial_hydra.jobs.job import Job, read_job, recipe_hash, write_job
+from nemo_partial_hydra.jobs.content_hash import recipe_hash
+from nemo_partial_hydra.jobs.job import Job, read_job, write_job
 from nemo_partial_hydra.jobs.layout import job_paths
 from nemo_partial_hydra.jobs.metadata import Metadata, packages_of, read_metadata
 from nemo_partial_hydra.jobs.placeholders import JOB_DIRECTORY, SWEEP_DIRECTORY, UNSET, Placeholders, is_secret
@@ -84,7 +85,7 @@ def frozen(
     workspace = session.workspace()
     placeholders = Placeholders()
     try:
-        resolution = _left_open(placeholders, hydra, multirun)
+        resolution = left_open(placeholders, hydra, multirun)
         tree, place = recipe_tree(cfg, allow, resolution=resolution, known=known)
         refuse_unfreezable(tree, place)
         recipe = placeholders.restored(to_data(tree, workspace.signature_of))
@@ -108,8 +109,12 @@ def frozen(
     )
 
 
-def refuse_unfreezable(tree: Tree, place: Sequence[Any] = ()) -> None:
+def refuse_unfreezable(tree: Tree, place: Sequence[Any] = (), *, missing: bool = True) -> None:
     """Refuse what is required and not set, and what another process cannot make again; all at once.
+
+    Parameters
+    ----------
+    missing : whether what is required and not set counts: an app's function may set it.
 
     Raises
     ------
@@ -117,7 +122,7 @@ def refuse_unfreezable(tree: Tree, place: Sequence[Any] = ()) -> None:
         With the path of each.
     """
     problems = Problems()
-    problems.messages += session.workspace().missing(tree, tuple(place))
+    problems.messages += session.workspace().missing(tree, tuple(place)) if missing else []
     for path, node in walk(tree):
         where = (*place, *path)
         if isinstance(node, Opaque):
@@ -135,7 +140,7 @@ def refuse_unfreezable(tree: Tree, place: Sequence[Any] = ()) -> None:
     problems.check(ValidationError)
 
 
-def _left_open(placeholders: Placeholders, hydra: Any, multirun: bool) -> Resolution:
+def left_open(placeholders: Placeholders, hydra: Any, multirun: bool) -> Resolution:
     """Return a resolution whose resolvers give placeholders for what a frozen job leaves open."""
     names = {JOB_DIRECTORY: JOB_DIRECTORY, SWEEP_DIRECTORY: SWEEP_DIRECTORY}
     if not multirun:

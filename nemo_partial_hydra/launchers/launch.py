@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -17,17 +17,18 @@ from omegaconf import DictConfig, OmegaConf
 from nemo_partial_hydra.errors import ClusterError, JobFailed, RecipeError, UsageError
 from nemo_partial_hydra.jobs import files
 from nemo_partial_hydra.jobs import status as states
+from nemo_partial_hydra.jobs.job_names import modules_of
 from nemo_partial_hydra.jobs.layout import JobPaths, sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.jobs.placeholders import is_secret
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.policy.rules import BUILT_IN
-from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.runtime import session
 
 from . import dry_run, send, submit
 from .clusters.registry import CLUSTERS
 from .container import bind
+from .failure import failure
 from .settings import from_config
 from .status.live import ending
 from .sweep import FrozenSweep, freeze_sweep, write_sweep
@@ -98,12 +99,15 @@ def launch(
         raise
     settings = dataclasses.replace(settings, **_needed(made))
     jobs = [paths for paths, _ in made.jobs]
+    if report is not None:
+        report.check()
+    say(made.payload.line)
     if report is None:
         say(dry_run.text(sweep, jobs, settings, overrides=[job.overrides for _, job in made.jobs]))
         return made.returns()
-    report.check()
     digests = write_sweep(made, config)
-    sent = send.send(sweep, jobs, settings, secrets, digests=digests, report=report)
+    attempts = _once_more(jobs) if made.payload.function is not None else None
+    sent = send.send(sweep, jobs, settings, secrets, attempts=attempts, digests=digests, report=report)
     ids = [job.spelled for each in sent for job in each.jobs]
     returns = made.returns(ids) if detach else _ended(made, jobs)
     for job, each in list(zip(jobs, returns, strict=True))[len(ids) :]:
@@ -112,15 +116,36 @@ def launch(
     return returns
 
 
+def _once_more(jobs: Sequence[JobPaths]) -> dict[JobPaths, int]:
+    """Return the next attempts of jobs that have ended: an app that is started again in one directory is run again.
+
+    What it does is not in job.yaml, as it is for a recipe: the app's code may be another one by now.
+    """
+    known = {job: states.read_status(job) for job in jobs}
+    ended = {states.DONE, *states.RETRIED}
+    return {job: status.attempt + 1 for job, status in known.items() if status.state in ended}
+
+
 def _needed(made: FrozenSweep) -> dict[str, Any]:
     """Return the settings that the jobs themselves make: where their modules are, and what they may name."""
-    names = (str(name) for _, job in made.jobs for _, name in names_in(job.recipe))
+    names = dict.fromkeys(name for _, job in made.jobs for name in modules_of(job))
     code = bind.folders((job.app for _, job in made.jobs), names)
-    return {
+    needed = {
         "code": code,
         "trust_code": code,  # whoever runs this app runs that code already
-        "allow": tuple(sorted(session.workspace().policy.prefixes() - {*BUILT_IN, "__main__"})),
+        "allow": tuple(
+            sorted({*session.workspace().policy.prefixes(), *_of_app(made, names)} - {*BUILT_IN, "__main__"})
+        ),
     }
+    return needed if made.payload.function is None else {**needed, "folder": os.getcwd()}
+
+
+def _of_app(made: FrozenSweep, names: Iterable[str]) -> set[str]:
+    """Return what the jobs of an app may name: its own module; a plain Hydra app has no policy, so all it names."""
+    function = made.payload.function
+    if function is None:
+        return set()
+    return {function.module, *(names if session.current() is None else ())}
 
 
 def _typed_secrets(config: DictConfig) -> list[tuple[str, str]]:
@@ -150,7 +175,7 @@ def _ended(made: FrozenSweep, jobs: Sequence[JobPaths]) -> list[JobReturn]:
             each.return_value = JobFailed(f"{job.directory}: the job is done, and {job.result.name} is not there")
         else:
             each.status = JobStatus.FAILED
-            each.return_value = JobFailed(f"{job.directory}: {ending(job, status)}")
+            each.return_value = failure(f"{job.directory}: {ending(job, status)}", status.error)
     return returns
 
 

@@ -247,7 +247,7 @@ def again(
     line = [f"hydra/launcher={clusters.named(before.cluster).launcher}", *arguments]
     defaults, _ = composed(line, sweep, name, config_dir, clusters)
     config = changed(config_of(before), defaults, arguments)
-    return from_config(config, before.cluster, code=before.code, allow=allowed, trust_code=before.trust_code)
+    return from_config(config, before.cluster, before.code, allowed, trust_code=before.trust_code, folder=before.folder)
 
 
 def config_of(settings: Settings) -> dict[str, Any]:

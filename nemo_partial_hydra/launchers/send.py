@@ -211,19 +211,19 @@ def verify(
     RefusedError, PolicyError
         Naming the jobs; nothing was submitted.
     """
+    from nemo_partial_hydra.jobs.job_names import refused
     from nemo_partial_hydra.policy.policy import report
-    from nemo_partial_hydra.policy.scan import names_in
     from nemo_partial_hydra.runtime import session
 
     policy = session.workspace().policy
     digests = {}
-    refused: list[str] = []
+    found: list[str] = []
     for paths, head in zip(jobs, heads, strict=True):
         job = read_job(paths, digest=head.digest or None)
         refuse_other(paths, job.digest, (signed or {}).get(paths))
-        refused += policy.refused(names_in(job.recipe), allow, file=paths.job)
+        found += refused(job, policy, allow, file=paths.job)
         digests[paths] = job.digest
-    report(refused)
+    report(found)
     return digests
 
 

@@ -19,7 +19,10 @@ from nemo_partial_hydra.jobs.placeholders import is_secret
 
 from .container.command import Container
 
-_OWN = ("apptainer", "detach", "dry_run", "payload_signal", "submitit_folder", "_target_", "name", "setup", "torch_env")
+_OWN = (
+    "apptainer", "detach", "dry_run", "payload", "payload_signal", "submitit_folder", "_target_", "name", "setup",
+    "torch_env",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Settings:
     submitit_folder : where submitit keeps its files; None is in the submission's own directory.
     image_stamp : size and time of change of the image when it was submitted, see ``stamp``.
     torch_env : whether each process gets its rank as torchrun says it (``RANK``, ``WORLD_SIZE``, ...).
+    folder : where the app's function is called, which is where the app was started; None for the job's directory.
     """
 
     cluster: str = SLURM
@@ -58,6 +62,7 @@ class Settings:
     submitit_folder: str | None = None
     image_stamp: tuple[int, int] | None = None
     torch_env: bool = False
+    folder: str | None = None
 
     def resource(self, name: str, default: int) -> int:
         """Return a resource that is a number."""
@@ -90,6 +95,7 @@ def from_config(
     code: Sequence[str] = (),
     allow: Sequence[str] = (),
     trust_code: Sequence[str] = (),
+    folder: str | None = None,
 ) -> tuple[Settings, dict[str, str]]:
     """Read the composed ``hydra.launcher``.
 
@@ -127,6 +133,7 @@ def from_config(
         detach=config.get("detach"),
         submitit_folder=config.get("submitit_folder"),
         torch_env=bool(config.get("torch_env")),
+        folder=folder,
     )
     return settings, secrets
 

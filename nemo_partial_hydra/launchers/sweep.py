@@ -8,13 +8,14 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from shlex import quote
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from nemo_partial_hydra.composition.app_modules import own_packages
 from nemo_partial_hydra.composition.budget import Resolution
@@ -32,7 +33,9 @@ from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Signature
 
 from .freeze import frozen
+from .freeze_app import frozen_app
 from .parallel import together
+from .payload import Payload, payload_of
 
 log = logging.getLogger(__name__)
 
@@ -55,18 +58,68 @@ class Submitted:
     id: str | None = None
 
 
+Compose = Callable[[Job], DictConfig]
+
+
+class _Returned(JobReturn):
+    """What Hydra's launchers return of a job; its configs are composed when somebody asks for them."""
+
+    def __init__(self, paths: JobPaths, job: Job, compose: Compose) -> None:
+        self._known: dict[str, DictConfig] = {}
+        self._of = paths, job, compose
+        super().__init__()
+
+    def _config(self, name: str) -> DictConfig:
+        if not self._known:
+            paths, job, compose = self._of
+            config = compose(job)
+            with read_write(config), open_dict(config):
+                config.hydra.runtime.output_dir = str(paths.directory)
+                self._known["hydra_cfg"] = OmegaConf.masked_copy(config, ["hydra"])
+                del config["hydra"]
+            self._known["cfg"] = config
+        return self._known[name]
+
+    @property
+    def cfg(self) -> DictConfig:
+        """The job's config without Hydra's settings."""
+        return self._config("cfg")
+
+    @cfg.setter
+    def cfg(self, value: Any) -> None:
+        """Take what the class of Hydra sets it to first."""
+
+    @property
+    def hydra_cfg(self) -> DictConfig:
+        """Hydra's settings of the job."""
+        return self._config("hydra_cfg")
+
+    @hydra_cfg.setter
+    def hydra_cfg(self, value: Any) -> None:
+        """Take what the class of Hydra sets it to first."""
+
+
+def _composed(config: DictConfig, loader: Any, job: Job) -> DictConfig:
+    made: DictConfig = loader.load_sweep_config(config, list(job.overrides))
+    with read_write(made.hydra), open_dict(made.hydra):
+        made.hydra.job.num, made.hydra.job.id = job.num, str(job.num)
+    return made
+
+
 @dataclass(frozen=True)
 class FrozenSweep:
-    """Jobs that are frozen, and where."""
+    """Jobs that are frozen, where, and what they run; ``compose`` gives the config of each, where somebody wants it."""
 
     paths: SweepPaths
     jobs: Sequence[tuple[JobPaths, Job]]
+    payload: Payload = field(default_factory=Payload)
+    compose: Compose | None = None
 
     def returns(self, ids: Sequence[str | None] = ()) -> list[JobReturn]:
         """Return what a launcher gives back for jobs that have not run: completed, with a ``Submitted`` each."""
         out = []
         for index, (paths, job) in enumerate(self.jobs):
-            made = JobReturn()
+            made = JobReturn() if self.compose is None else _Returned(paths, job, self.compose)
             made.overrides = list(job.overrides)
             made.working_dir = str(paths.directory)
             made.task_name = job.name
@@ -110,34 +163,47 @@ def freeze_sweep(
     allow = () if session.current() is not None else own_packages(inspect.unwrap(task_function))
     sweep = sweep_paths(str(config.hydra.sweep.dir))
     places: dict[str, int] = {}
-    known: dict[str, Signature | None] = {}
+    payload = payload_of(config, task_function)
+    known, shared = dict[str, "Signature | None"](), dict[str, Mapping[str, Any]]()
 
     def work(job: DictConfig, number: int) -> tuple[JobPaths, Job]:
         overridden_references(job)
-        beside = beside_recipe(job)
+        beside = beside_recipe(job) if payload.function is None else []
         if beside:
             raise ValidationError("; ".join([*beside, "a frozen job runs nothing but the recipe"]))
-        subdir = os.path.normpath(_subdir(job))
-        if os.path.isabs(subdir) or subdir.split(os.sep)[0] == os.pardir:
-            raise JobError(f"hydra.sweep.subdir={subdir}: a frozen job's directory is below hydra.sweep.dir")
-        if places.setdefault(subdir, number) != number:
-            raise JobError(
-                f"hydra.sweep.subdir={subdir}: job {places[subdir]} of this sweep has that directory already; "
-                "let it contain ${hydra.job.num}"
+        subdir = _place(job, number, places)
+        given = texts(job.hydra.overrides.task)
+        if payload.function is not None:
+            made = frozen_app(
+                job, payload.function, metadata, num=number, subdir=subdir, overrides=given, allow=allow, known=known,
+                shared=shared,
+            )  # fmt: skip
+        else:
+            made = frozen(
+                job, metadata, num=number, subdir=subdir, overrides=given, hydra=job.hydra, allow=allow, known=known
             )
-        made = frozen(
-            job, metadata, num=number, subdir=subdir, overrides=texts(job.hydra.overrides.task), hydra=job.hydra,
-            allow=allow, known=known,
-        )  # fmt: skip
         return sweep.job(subdir), made
 
     jobs = each_job(overrides, Composer(config, loader, overrides), first, work)
-    if config.hydra.job.env_set:
+    if config.hydra.job.env_set and payload.function is None:
         log.warning("hydra.job.env_set is not part of frozen jobs: set these variables where they run")
-    made = FrozenSweep(sweep, jobs)
+    made = FrozenSweep(sweep, jobs, payload, partial(_composed, config, loader))
     if write:
         write_sweep(made, config)
     return made
+
+
+def _place(job: DictConfig, number: int, places: dict[str, int]) -> str:
+    """Return a job's place below the sweep's directory, which no other job has."""
+    subdir = os.path.normpath(_subdir(job))
+    if os.path.isabs(subdir) or subdir.split(os.sep)[0] == os.pardir:
+        raise JobError(f"hydra.sweep.subdir={subdir}: a frozen job's directory is below hydra.sweep.dir")
+    if places.setdefault(subdir, number) != number:
+        raise JobError(
+            f"hydra.sweep.subdir={subdir}: job {places[subdir]} of this sweep has that directory already; "
+            "let it contain ${hydra.job.num}"
+        )
+    return subdir
 
 
 def _subdir(job: DictConfig) -> str:
@@ -182,5 +248,5 @@ def launch_frozen(
     made = freeze_sweep(config, loader, task_function, overrides, first)
     where = os.path.relpath(made.paths.directory)
     many = f"{len(made.jobs)} jobs are" if len(made.jobs) != 1 else "1 job is"
-    log.info(escaped(f"{many} frozen in {where}: nemo-hydra run {quote(where)}"))
+    log.info(escaped(f"{many} frozen in {where}: nemo-hydra run {quote(where)} ({made.payload.said})"))
     return made.returns()

@@ -23,6 +23,7 @@ from nemo_partial_hydra.jobs.search_path import only_in
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.policy.rules import STACK
 from nemo_partial_hydra.policy.scan import names_in
+from nemo_partial_hydra.policy.settings import HYDRA
 from nemo_partial_hydra.runtime import session
 
 from .record import PathInfo
@@ -49,8 +50,7 @@ def listing_of(text: str, where: Where, allow: Iterable[str] = (), trust: Trust 
         If the recipe cannot be read.
     """
     if os.path.isdir(text):
-        data = _job(text)
-        return paths(data.get("recipe", data), allow=allow)
+        return paths(_content(_job(text)), allow=allow)
     if os.path.isfile(text):
         return _file(text, allow, trust)
     if where[0] is not None and where[1] is not None:
@@ -74,6 +74,22 @@ def _job(directory: str) -> dict[Any, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{root / JOB}: {getattr(error, 'strerror', None) or error}") from None
     return _mapping(text, str(root / JOB))
+
+
+def _content(data: dict[Any, Any]) -> dict[Any, Any]:
+    """Return what a frozen job runs: its recipe, or an app's config, with those settings of Hydra that were chosen."""
+    call = data.get("call")
+    if not isinstance(call, dict) or not isinstance(call.get("config"), dict):
+        found = data.get("recipe", data)
+        return found if isinstance(found, dict) else data
+    given = call.get("hydra")
+    given = given if isinstance(given, dict) else {}
+    settings = {key: value for key, value in given.items() if key not in ("overrides", "runtime")}
+    if isinstance(settings.get("job"), dict):
+        settings["job"] = {
+            key: value for key, value in settings["job"].items() if key not in ("num", "override_dirname")
+        }
+    return {**call["config"], HYDRA: settings}
 
 
 def _words(text: str) -> list[str]:

@@ -97,7 +97,7 @@ def test_a_schema_of_what_can_be_read(app: App, capsys: Captured) -> None:
 
 
 def test_a_snapshot_lists_and_overrides_where_the_targets_are_gone(app: App) -> None:
-    app.write("app.py", (app.folder / "app.py").read_text().replace('"config")', '"config", allow=["shop"])'))
+    app.write("app.py", (app.folder / "app.py").read_text().replace('"config",', '"config", allow=["shop"],'))
     before = app.run("--cfg-paths=json", "optimizers.1.mode=SLOW")
     files = ("conf/config.yaml", "conf/opt/sgd.yaml", "conf/opt/adam.yaml")
     done = subprocess.run(

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
+from nemo_partial_hydra.jobs.content_hash import recipe_hash
+from nemo_partial_hydra.jobs.job import Job, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.openssh import NAMESPACE
 from tests.cluster.lab import Lab

@@ -76,7 +76,9 @@ def test_two_models_are_imported_in_an_image_and_every_tensor_is_equal(
     assert done.code == 0, f"{done.err}\n{done.out}\n{logs}"
     assert [states.read_status(job).state for job in jobs] == [states.DONE] * 2
     made = [job.directory / "nemo" for job in jobs]
-    assert [str(path) in read_result(job) for path, job in zip(made, jobs, strict=True)] == [True, True]
+    results = [read_result(job) for job in jobs]
+    assert [result["model"] for result in results] == list(MODELS), "the app's function says it, as it does here"
+    assert [str(path) in result["output"] for path, result in zip(made, results, strict=True)] == [True, True]
     pairs = [str(path) for name, out in zip(MODELS, made, strict=True) for path in (app.folder / "work/hf" / name, out)]
     text = run(image_nemo.python, "-c", COMPARE, *pairs, cwd=app.folder, env=env, timeout=120)
     compared = json.loads(text.splitlines()[-1])

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import nemo_partial_hydra as nph
 from nemo_partial_hydra.composition.decode import config_to_tree
-from nemo_partial_hydra.jobs.job import Job, job_text, read_head, read_job, recipe_hash
+from nemo_partial_hydra.jobs.content_hash import recipe_hash
+from nemo_partial_hydra.jobs.job import Job, job_text, read_head, read_job
 from nemo_partial_hydra.jobs.layout import find_jobs, job_paths, sweep_paths
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.jobs.placeholders import Placeholders, expand, is_secret
@@ -264,7 +265,8 @@ def swept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """A frozen sweep: under the recipe sweeper, Hydra's basic one, and in a plain Hydra app."""
     folder = tmp_path_factory.mktemp("swept")
     app = App(folder, script=PLAIN) if request.param == "plain" else App(folder)
-    sweeper = [] if request.param == "plain" else [f"hydra/sweeper={request.param}"]
+    plain = request.param == "plain"  # its function is sent with the config, unless it is said otherwise
+    sweeper = ["hydra.launcher.payload=recipe"] if plain else [f"hydra/sweeper={request.param}"]
     done = app.run(
         "-m", "model.config.hidden=1,2", "opt=sgd,adam", "hydra/launcher=freeze", "hydra.sweep.dir=jobs",
         "hydra.job.name=two words", *sweeper,

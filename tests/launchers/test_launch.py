@@ -13,7 +13,6 @@ from typing import Any
 
 import hydra
 import pytest
-from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 
 from nemo_partial_hydra.errors import JobFailed
 from nemo_partial_hydra.jobs import status as states
@@ -183,25 +182,3 @@ def test_without_hydra_submitit_launcher_other_launchers_work(app: App) -> None:
     asked = app.run("-m", "steps=4", SLURM, *more, env={"PYTHONPATH": path})
     assert asked.code == 2
     assert "hydra-submitit-launcher" in asked.err
-
-
-NO_RECIPE = "its configs have no recipe: what a frozen job runs is the recipe, not the app's function"
-_REFUSED = [
-    "test_sweep_1_job",
-    "test_sweep_2_jobs",
-    "test_sweep_1_job_strict",
-    "test_sweep_2_optimizers",
-    "test_sweep_over_unspecified_mandatory_default",
-    "test_sweep_and_override",
-    "test_sweep_with_custom_resolver",
-    "test_failure_preserves_task_traceback",  # Hydra 1.4
-]
-
-
-@pytest.mark.parametrize(("launcher_name", "overrides"), [("submitit_apptainer_local", [])])
-class TestConformance(LauncherTestSuite):
-    """Hydra's own suite for launchers; see docs/launcher.md for the cases that cannot apply."""
-
-
-for _name in filter(vars(LauncherTestSuite).__contains__, _REFUSED):
-    setattr(TestConformance, _name, pytest.mark.xfail(reason=NO_RECIPE, strict=True)(getattr(LauncherTestSuite, _name)))

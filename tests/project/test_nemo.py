@@ -106,7 +106,7 @@ def test_one_wrong_bit_is_found(tmp_path: Path) -> None:
         [sys.executable, "import.py", *run], cwd=folder, env=env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    output = json.loads((folder / "job" / "result.json").read_text())["output"]
+    output = json.loads((folder / "job" / "result.json").read_text())["result"]["output"]
     checked = subprocess.run(
         [sys.executable, "-c", script, "work/hf/llama_tiny", output],
         cwd=folder,

@@ -112,7 +112,7 @@ def fail(message: str = "the payload fails", times: int = 1) -> None:
 SCRIPT = """
 import nemo_partial_hydra as nph
 
-@nph.main(config_path="conf", config_name="config")
+@nph.main(config_path="conf", config_name="config", payload="recipe")
 def main(cfg):
     result = nph.run(cfg)
     print("RESULT", sorted(result.items()) if isinstance(result, dict) else result)
@@ -272,7 +272,9 @@ class App:
             result = nph.run(cfg) if call is None else call(cfg)
             print("RESULT", sorted(result.items()) if isinstance(result, dict) else result)
 
-        entry = nph.main(config_path=str(self.conf), config_name=config_name, allow=allow, recipe=recipe)(task)
+        entry = nph.main(
+            config_path=str(self.conf), config_name=config_name, allow=allow, recipe=recipe, payload="recipe"
+        )(task)
         absl = sys.modules.get("absl.logging")
         if absl is not None:  # fiddle's; when Hydra sets up logging its handler closes a stream it does not know
             absl.get_absl_handler().python_handler.stream = sys.__stderr__

@@ -15,7 +15,8 @@ from typing import Any
 
 import yaml
 
-from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
+from nemo_partial_hydra.jobs.content_hash import recipe_hash
+from nemo_partial_hydra.jobs.job import Job, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, job_paths
 from tests.support.apps import ROOT, Done, dedent
 

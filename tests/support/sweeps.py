@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.dialect.scalars import escape_interpolation
-from nemo_partial_hydra.jobs.job import Job, recipe_hash, write_job
+from nemo_partial_hydra.jobs.content_hash import recipe_hash
+from nemo_partial_hydra.jobs.job import Job, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -69,10 +69,10 @@ def _listed(directory: Path, content: bytes) -> object:
 
 def _job(directory: Path, content: bytes) -> object:
     from nemo_partial_hydra.jobs.layout import find_jobs
-    from nemo_partial_hydra.jobs.runner import Options, checked_recipe
+    from nemo_partial_hydra.jobs.runner import Options, checked
 
     _at(directory, "0/job.yaml", content)
-    return [checked_recipe(job, Options(), {}) for job in find_jobs(directory)]
+    return [checked(job, Options(), {}) for job in find_jobs(directory)]
 
 
 def _status(name: str) -> Reader:

@@ -24,7 +24,8 @@ from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.errors import RefusedError
 from nemo_partial_hydra.jobs import run_here
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Job, frozen_digest, job_text, read_head, read_job, recipe_hash, write_job
+from nemo_partial_hydra.jobs.content_hash import recipe_hash
+from nemo_partial_hydra.jobs.job import Job, frozen_digest, job_text, read_head, read_job, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.outcome import read_result
 from nemo_partial_hydra.launchers import records, retry, submit

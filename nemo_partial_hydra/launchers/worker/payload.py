@@ -32,7 +32,8 @@ _LINES = 60  # of the log, in which the reason is looked for
 
 def binds(settings: Settings, paths: JobPaths, sweep: Path) -> list[str]:
     """Return the directories that a job has inside under their own path: the sweep's, its own, and the code."""
-    return [str(sweep), str(paths.directory), *settings.code]
+    started = [settings.folder] if settings.folder not in (None, "/") else []
+    return [str(sweep), str(paths.directory), *settings.code, *filter(None, started)]
 
 
 def command_of(settings: Settings, paths: JobPaths, attempt: int, sweep: Path, digest: str | None = None) -> list[str]:
@@ -51,6 +52,7 @@ def command_of(settings: Settings, paths: JobPaths, attempt: int, sweep: Path, d
     option = "--code" if settings.container.image is None else "--bound-code"
     arguments += [f"{option}={folder}" for folder in settings.code]
     arguments += [f"--trust-code={folder}" for folder in settings.trust_code]
+    arguments += [f"--folder={settings.folder}"] if settings.folder is not None else []
     return command.command(
         settings.container, arguments, directory=str(paths.directory), binds=binds(settings, paths, sweep)
     )
