@@ -387,3 +387,28 @@ def test_a_sweeper_gets_what_the_function_returns(plain: App) -> None:
     again = plain.run("-m", "n=1,2", "hydra/launcher=submitit_apptainer_local")
     assert again.code == 0, again.err
     assert (plain.folder / "sweep/1/attempts/2/out.log").exists()
+
+
+def test_a_frozen_app_is_called_where_it_is_sent_from(plain: App) -> None:
+    """As an app is where it is started; where that directory is gone, a retry says so before anything is sent."""
+    told = PLAIN.replace('print("N", ', 'import os\n    print("AT", os.path.basename(os.getcwd()), ')
+    fails = (
+        "    if cfg.n == 2 and not os.path.exists(os.path.join(os.path.dirname(__file__), 'mended')):\n        1 / 0\n"
+    )
+    plain.write("app.py", told.replace("    return", f"{fails}    return"))
+    assert plain.run("-m", "n=1,2", "hydra/launcher=freeze").code == 0
+    here = plain.folder / "elsewhere"
+    here.mkdir()
+    local = "hydra/launcher=submitit_apptainer_local"
+    done = nemo_hydra(here, "submit", "--allow=app", "../sweep", local)
+    assert done.code == 1, done.err
+    logs = [(plain.folder / f"sweep/{number}/attempts/1/out.log").read_text() for number in (0, 1)]
+    assert all("AT elsewhere" in log for log in logs)
+    here.rmdir()
+    gone = nemo_hydra(plain.folder, "retry", "sweep")
+    assert gone.code == 2
+    assert f"folder: {here}: the directory that the app was started in is gone; send the jobs from" in gone.err
+    plain.write("mended", "")
+    again = nemo_hydra(plain.folder, "retry", "--allow=app", "sweep", local)
+    assert again.code == 0, again.err
+    assert f"AT {plain.folder.name}" in (plain.folder / "sweep/1/attempts/2/out.log").read_text()

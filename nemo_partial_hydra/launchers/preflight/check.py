@@ -29,7 +29,7 @@ def check(settings: Settings, directory: str, script: Callable[[], str], *, clus
     report.settings(mistakes(settings, clusters))
     report.settings(host.image_mistakes(settings.container))
     report.settings(host.executable_mistakes(settings.container, settings.host_lines))
-    report.settings(host.bind_mistakes(settings.container, settings.code))
+    report.settings(host.bind_mistakes(settings.container, settings.code, settings.folder))
     report.settings(host.directory_mistakes(directory))
     clusters.named(settings.cluster).preflight(settings, directory, script, report)
     return report

@@ -79,8 +79,8 @@ def executable_mistakes(container: Container, lines: Sequence[str]) -> list[tupl
              "brings it: apptainer.setup=['module load apptainer']")]  # fmt: skip
 
 
-def bind_mistakes(container: Container, code: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the directories that would be bound and do not exist."""
+def bind_mistakes(container: Container, code: Iterable[str], folder: str | None = None) -> list[tuple[str, str]]:
+    """Return the directories that would be bound and do not exist, and that in which an app's function is called."""
     found = []
     for text in container.binds:
         for item in text.split(","):
@@ -96,6 +96,9 @@ def bind_mistakes(container: Container, code: Iterable[str]) -> list[tuple[str, 
     found += [
         ("code", f"{path}: the directory of the recipe's modules is gone") for path in code if not os.path.isdir(path)
     ]
+    if folder is not None and not os.path.isdir(folder):
+        way_out = "send the jobs from another one, and name the launcher: hydra/launcher=..."
+        found.append(("folder", f"{folder}: the directory that the app was started in is gone; {way_out}"))
     return found
 
 
