@@ -217,7 +217,7 @@ class _Typer:
         return ListConfig(items, parent=self.scratch, flags=set_by_file(inner, flags))
 
     def call(self, data: Mapping[Any, Any], signature: Signature, path: Path) -> DictConfig:
-        held = self.held(data)
+        held = self.held(data, signature)
         values = self.arguments(data, signature, path, None)
         args = data.get(ARGS, [])
         positional = len(args) if isinstance(args, list) else 0
@@ -225,10 +225,15 @@ class _Typer:
             signature, values, positional=positional, scratch=self.scratch, keys=held, defaults=self.defaults
         )
 
-    def held(self, data: Mapping[Any, Any]) -> dict[Any, Any]:
-        """Return what of a node's content is made: all of it, or for a skeleton what has nodes below it."""
+    def held(self, data: Mapping[Any, Any], signature: Signature) -> dict[Any, Any]:
+        """Return what of a node's content is made: all of it, or for a skeleton what has nodes below it.
+
+        Of a skeleton that is also each further keyword: what a node has no field for cannot be merged into it.
+        """
         return {
-            key: value for key, value in data.items() if self.values or isinstance(value, Mapping) or key in RESERVED
+            key: value
+            for key, value in data.items()
+            if self.values or isinstance(value, Mapping) or key in RESERVED or _is_further(key, signature)
         }
 
     def arguments(
@@ -238,7 +243,7 @@ class _Typer:
         parameters = signature.parameters
         name = signature.target.rpartition(".")[2]
         values: dict[Any, Any] = {}
-        for key, value in self.held(data).items():
+        for key, value in self.held(data, signature).items():
             if key in RESERVED:
                 values[key] = self.full().node(value, ANY, (*path, key)) if key in (ARGS, *EDITS) else value
                 continue
@@ -246,11 +251,19 @@ class _Typer:
             if spec is None:
                 hint = nearest(key, parameters)
                 self.problems.add((*path, key), f"{name} has no parameter '{key}'{hint}")
-            held = part_of(default, signature, key)
-            made = self.node(value, spec or ANY, (*path, key), held)
-            if self.values or len(made) > 0 or isinstance(held, Call):  # where a dict is meant, none of the default
+            held, further = part_of(default, signature, key), _is_further(key, signature)
+            typer = self.full() if further and not isinstance(value, Mapping) else self
+            made = typer.node(value, spec or ANY, (*path, key), held)
+            if (
+                self.values or further or len(made) > 0 or isinstance(held, Call)
+            ):  # where a dict is meant, none of the default
                 values[key] = made
         return values
+
+
+def _is_further(key: Any, signature: Signature) -> bool:
+    """Whether a key is one of the keywords that a target takes besides its parameters."""
+    return key not in signature.parameters and key not in RESERVED and signature.type_of(key) is not None
 
 
 def _fits(tree: Seq, spec: TypeSpec) -> bool:

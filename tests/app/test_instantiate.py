@@ -148,3 +148,29 @@ def test_the_keys_of_a_config_stand_in_hydras_order(tmp_path: Path, line: tuple[
         said.append(done.out)
     assert said[0] == said[1]
     assert "'third', 'mixed', 'mine', 'size'" in said[0]
+
+
+KEYWORDS = [
+    "defaults: [_self_]\n_target_: things.Thing\nfirst: 1\nfour: 4\nfive: {_target_: things.Holder, thing: 2}\n",
+    "defaults: [_self_]\n_target_: things.Thing\nfirst: 1\ntaken: {a: 1}\n"
+    "listed: [1, {_target_: things.Holder, thing: 2}]\n",
+    "defaults: [_self_, late: over]\nroot:\n  _target_: things.Thing\n  first: 1\n  taken: {a: 1}\n  four: 4\n",
+    "defaults: [late: over, _self_]\nroot:\n  _target_: things.Thing\n  first: 1\n  taken: {a: 1}\n  four: 4\n",
+]
+
+
+@pytest.mark.parametrize("text", KEYWORDS, ids=["root", "dicts", "then an option", "after an option"])
+def test_a_file_with_a_defaults_list_gives_keywords_of_its_own(tmp_path: Path, text: str) -> None:
+    said = []
+    over = "# @package root\ntaken: {b: 2}\n"
+    for name, main in (("ours", OURS), ("hydras", HYDRAS)):
+        script = (
+            SCRIPT.partition("    marker")[0].replace("MAIN\n\n", f"{main}\n")
+            + "    print(instantiate(cfg))\n\nmain()\n"
+        )
+        app = App(tmp_path / name, {"config": text, "late/over": over}, script=script, modules={"things": THINGS})
+        done = app.run()
+        assert done.code == 0, done.err
+        said.append(done.out)
+    assert said[0] == said[1]
+    assert "more=" in said[0]
