@@ -17,6 +17,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | where do the new nodes of edits stand | ``edit_places`` |
 | what does a composed config make, by whose permissions | ``building`` |
 | how does a YAML file get its types | ``typed`` |
+| how are the dicts of files merged | ``file_dicts`` |
 | how are YAML files with defaults lists served | ``yaml_files`` |
 | what do files have Hydra itself make | ``hydra_settings`` |
 | which recipes did Python code register | ``registry`` |

@@ -16,39 +16,20 @@ from nemo_partial_hydra.dialect.scalars import REFERENCE, unescape_interpolation
 from nemo_partial_hydra.dialect.writer import item_spec
 from nemo_partial_hydra.messages import Problems, nearest
 from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, EDITS, MISSING, RESERVED, TARGET
-from nemo_partial_hydra.recipes.tree import SCALARS, Call, Path, Seq
+from nemo_partial_hydra.recipes.tree import SCALARS, Call, Map, Path, Seq
 from nemo_partial_hydra.recipes.values import SEQUENCES, VALUE_FORMS
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
 from nemo_partial_hydra.signatures.signature import Default, Lookup, Signature, changed, part_of
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
-from .compat import NO_COPY, child_nodes, detached, drop_child, move_last
+from .compat import NO_COPY, child_nodes, detached, drop_child
 from .encode import OF_DEFAULT, default_parts, reference_node, target_node
+from .file_dicts import Unplaced
 from .flags import kind_flags, of_app, set_by_file
 from .nodes import NODE_CLASSES, RECIPE, Leaf
 
 SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
-
-
-class Unplaced(DictConfig):
-    """A dict of a skeleton into which nothing has been merged yet.
-
-    Hydra merges the skeleton first; without it, a key would stand where the first file or group option that has it puts
-    it. So at the first merge the dict goes to the end of its parent, and is an ordinary one from then on.
-    """
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Unplaced:
-        copied: Any = super().__deepcopy__(memo)
-        object.__setattr__(copied, "__class__", type(self))  # a plain assignment would be one of a key
-        node: Unplaced = copied
-        return node
-
-    def _merge_with(self, *others: Any, **kwargs: Any) -> None:
-        if not isinstance(others[0], Unplaced):  # of another skeleton
-            object.__setattr__(self, "__class__", DictConfig)
-            move_last(self)
-        DictConfig._merge_with(self, *others, **kwargs)
 
 
 def typed_config(
@@ -254,9 +235,8 @@ class _Typer:
             held, further = part_of(default, signature, key), _is_further(key, signature)
             typer = self.full() if further and not isinstance(value, Mapping) else self
             made = typer.node(value, spec or ANY, (*path, key), held)
-            if (
-                self.values or further or len(made) > 0 or isinstance(held, Call)
-            ):  # where a dict is meant, none of the default
+            # Where a dict is meant, none of the default.
+            if self.values or further or len(made) > 0 or isinstance(held, (Call, Map, Seq)):
                 values[key] = made
         return values
 

@@ -35,6 +35,7 @@ from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY
 
 from .encode import reference_node
+from .file_dicts import of_file
 from .hydra_settings import HydraSettings
 from .root_keys import RootKeys
 from .typed import is_node, names_a_place, skeleton, typed_config, typed_list
@@ -152,6 +153,8 @@ class ServedFiles:
         if defaults is not None:
             base = skeleton(data, lookup)
             config = _sparse(data, lookup)
+            of_file(base)
+            of_file(config)
             stem = name.removesuffix(".yaml")
             config.defaults = OmegaConf.create([f"/{SKELETON}/{stem}@_here_", *defaults])
         if hydra is not None:
@@ -257,6 +260,7 @@ def _plain(data: dict[Any, Any]) -> DictConfig:
     """Make the config of a file without recipe nodes: Hydra's own keys as they are, the rest marked as set."""
     own = {key: value for key, value in data.items() if key in ("defaults", "hydra")}
     made = typed_config({k: v for k, v in data.items() if k not in own}, lambda target: None, Problems())
+    of_file(made)
     for key, value in own.items():
         OmegaConf.update(made, key, OmegaConf.create({"value": value}).value, force_add=True)
     return made

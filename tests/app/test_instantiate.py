@@ -174,3 +174,27 @@ def test_a_file_with_a_defaults_list_gives_keywords_of_its_own(tmp_path: Path, t
         said.append(done.out)
     assert said[0] == said[1]
     assert "more=" in said[0]
+
+
+SETS = {
+    "plain": "late: {table: {b: 2}, items: [3], names: {c: 1}, size: 2}\n",
+    "beside a recipe": "late: {table: {b: 2}, items: [3], names: {c: 1}, size: 2}\n"
+    "other: {_target_: things.Thing, first: 1}\n",
+    "in a recipe": "late: {_target_: things.Thing, first: 5, table: {b: 2}, items: [3], names: {c: 1}}\n",
+}
+
+
+@pytest.mark.parametrize("text", SETS.values(), ids=SETS)
+def test_dicts_and_lists_of_a_file_outlast_the_defaults_of_a_later_option(tmp_path: Path, text: str) -> None:
+    """The option does not name them: that its target has other defaults for them sets nothing."""
+    said = []
+    conf = {"config": f"defaults: [_self_, {{late: one}}]\n{text}", "late/one": "_target_: things.Thing\nfirst: 1\n"}
+    head = SCRIPT.partition("    marker")[0]
+    for name, main in (("ours", OURS), ("hydras", HYDRAS)):
+        script = head.replace("MAIN\n\n", f"{main}\n") + "    print(instantiate(cfg.late))\n\nmain()\n"
+        app = App(tmp_path / name, conf, script=script, modules={"things": THINGS})
+        done = app.run()
+        assert done.code == 0, done.err
+        said.append(done.out)
+    assert said[0] == said[1]
+    assert "{'b': 2}" in said[0]
