@@ -94,7 +94,7 @@ def files_of(cell: Cell) -> list[str]:
     if cell.half is None:
         return []
     others = [file for file in all_files() if file not in marked and not file.startswith("tests/cluster/")]
-    return [*marked, *others[cell.half :: 2]]
+    return sorted([*marked, *others[cell.half :: 2]])  # of one folder together: pytest finds its fixtures so
 
 
 def default_jobs() -> int:
