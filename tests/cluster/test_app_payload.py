@@ -57,7 +57,7 @@ def _path(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(app: App, *words: str) -> Any:
-    return app.run(*words, env={name: os.environ[name] for name in ("PATH", "SLURM_CONF")})
+    return app.run(*words, env={name: os.environ[name] for name in ("PATH", "SLURM_CONF") if name in os.environ})
 
 
 @pytest.mark.parametrize(
