@@ -54,7 +54,7 @@ def evil(place, name):
 '''
 APP = """import nemo_partial_hydra as nph
 
-@nph.main(config_path="conf", config_name="config", allow=["payload"])
+@nph.main(config_path="conf", config_name="config", allow=["payload"], payload="recipe")
 def main(cfg):
     nph.run(cfg)
 
