@@ -150,6 +150,7 @@ class _AppJob:
     def config(self, app: session.Session) -> Any:
         """Make the config that was frozen, with Hydra's settings of this job."""
         from hydra.conf import HydraConf
+        from hydra.core.hydra_config import HydraConfig
         from omegaconf import OmegaConf, open_dict, read_write
 
         from nemo_partial_hydra.composition.frozen_config import Frozen, thawed
@@ -162,11 +163,6 @@ class _AppJob:
         settings = OmegaConf.structured(HydraConf)
         OmegaConf.set_struct(settings, False)
         settings.merge_with(self.call.hydra)
-        subdir = settings.output_subdir
-        if subdir is not None and (os.path.isabs(subdir) or os.pardir in subdir.split(os.sep)):
-            raise RefusedError(
-                f"{self.paths.job}: call: hydra.output_subdir={subdir}: is outside of the job's directory"
-            )
         settings.sweep.dir = str(sweep_of(self.paths.directory, self.job.subdir))
         settings.sweep.subdir = self.job.subdir
         found = this_task(self.environment).id
@@ -176,6 +172,12 @@ class _AppJob:
             made.hydra = settings
         OmegaConf.set_struct(made, True)
         OmegaConf.set_readonly(made.hydra, True)
+        HydraConfig.instance().set_config(made)
+        subdir = made.hydra.output_subdir  # as it will be: it may be a reference
+        if subdir is not None and (os.path.isabs(subdir) or os.pardir in subdir.split(os.sep)):
+            raise RefusedError(
+                f"{self.paths.job}: call: hydra.output_subdir={subdir}: is outside of the job's directory"
+            )
         return made
 
 

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import JobError, ValidationError
+from nemo_partial_hydra.jobs.placeholders import is_secret
 from nemo_partial_hydra.messages import Problems, placed
 from nemo_partial_hydra.recipes.tree import Path
 from nemo_partial_hydra.signatures.signature import Lookup
@@ -134,6 +135,8 @@ class _Writer:
         """Note what an interpolation comes to, if its resolver may be known in this process only."""
         if all(name in _BUILT_IN or name.startswith("oc.") for name in resolvers_of(text)):
             return
+        if any(is_secret(word) for word in (*map(str, path), *re.findall(r"\w+", text))):
+            return  # no file gets what may be a secret: the job resolves it, or says that it cannot
         parent, key = place_of(node)
         try:
             found = parent[key]

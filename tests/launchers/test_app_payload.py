@@ -300,6 +300,7 @@ EVIL: list[tuple[dict[str, Any], str]] = [
     ({"config": {"n": 1, "x": {"_target_": "os.system"}}}, "x: 'os.system' is not in an allowed package"),
     ({"hydra": {"callbacks": {"a": {"_target_": "os.system", "command": "x"}}}}, "hydra.callbacks.a"),
     ({"hydra": {"output_subdir": "../../harm"}}, "hydra.output_subdir=../../harm: is outside of the job's directory"),
+    ({"hydra": {"output_subdir": "${hydra.job.config_name}", "job": {"config_name": "../../harm"}}}, "=../../harm: is"),
     ({"hydra": {"job_logging": {"version": 1, "handlers": {"a": {"()": "os.system", "command": "x"}}}}}, "os.system"),
     (
         {
@@ -412,3 +413,16 @@ def test_a_frozen_app_is_called_where_it_is_sent_from(plain: App) -> None:
     again = nemo_hydra(plain.folder, "retry", "--allow=app", "sweep", local)
     assert again.code == 0, again.err
     assert f"AT {plain.folder.name}" in (plain.folder / "sweep/1/attempts/2/out.log").read_text()
+
+
+def test_what_a_resolver_gives_of_a_secret_is_in_no_file(tmp_path: Path) -> None:
+    known = "from omegaconf import OmegaConf\nOmegaConf.register_new_resolver('vault', str.upper)\n"
+    script = PLAIN.replace("import hydra\n", f"import hydra\n{known}", 1)
+    conf = "n: 1\npassword: ${vault:geheim}\nname: ${vault:db_token_geheim}\nshown: ${vault:open}\n"
+    conf += "hydra: {sweep: {dir: sweep}}\n"
+    app = App(tmp_path, {"config": conf}, script=script)
+    done = app.run("-m", "n=1", "hydra/launcher=freeze")
+    assert done.code == 0, done.err
+    text = (tmp_path / "sweep/0/job.yaml").read_text()
+    assert "GEHEIM" not in text
+    assert "/shown: OPEN" in text
