@@ -94,18 +94,13 @@ def frozen(
     targets = {node.target for _, node in walk(tree) if isinstance(node, (Call, Ref))}
     return Job(
         recipe_hash(recipe),
-        name=metadata.name,
         num=num,
         subdir=subdir,
         overrides=tuple(overrides),
-        created=metadata.created,
-        user=metadata.user,
-        app=metadata.app,
-        git=metadata.git,
         packages=packages_of(targets),
-        image=metadata.image,
         recipe=recipe,
         signatures=drift.record(tree, workspace.signature_of),
+        **vars(metadata),
     )
 
 

@@ -79,20 +79,10 @@ def frozen_app(
     call = AppCall(
         function.dotted, function.file, get_version_base(), *values, {**kept[choices], **_of_this_job(own)}
     )  # fmt: skip
+    known_by_all = {**vars(metadata), "app": function.folder or metadata.app}
     job = Job(
-        call.hash(),
-        name=metadata.name,
-        num=num,
-        subdir=subdir,
-        overrides=tuple(overrides),
-        created=metadata.created,
-        user=metadata.user,
-        app=function.folder or metadata.app,
-        git=metadata.git,
-        image=metadata.image,
-        payload=APP,
-        call=call,
-    )
+        call.hash(), num=num, subdir=subdir, overrides=tuple(overrides), payload=APP, call=call, **known_by_all
+    )  # fmt: skip
     return dataclasses.replace(job, packages=packages_of({*modules_of(job), "hydra.main", "omegaconf.OmegaConf"}))
 
 
