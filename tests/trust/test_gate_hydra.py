@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nemo_partial_hydra.errors import PolicyError
-from nemo_partial_hydra.runtime.workspace import WORKSPACE
+from nemo_partial_hydra.runtime.workspace import Workspace
 from tests.conftest import left_out
 from tests.support.apps import SHOP, App, Done
 
@@ -277,7 +277,7 @@ def test_what_ships_may_be_named(name: str) -> None:
 
     if name == "joblib" and importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None:
         left_out("the joblib launcher of Hydra is not installed")
-    WORKSPACE.policy.check_file(load(STOCK[name]), ["gate_callbacks"])
+    Workspace().policy.check_file(load(STOCK[name]), ["gate_callbacks"])
 
 
 @pytest.mark.parametrize("name", [name for name, text in STOCK.items() if "(" not in text])
@@ -287,4 +287,4 @@ def test_what_is_beside_it_may_not(name: str) -> None:
     text = STOCK[name].replace("gate_callbacks.space", "os.system").replace(", seed", ".from_bytes, seed")
     text = text.replace("}}", ".run}}", 1) if text == STOCK[name] else text
     with pytest.raises(PolicyError):
-        WORKSPACE.policy.check_file(load(text), ["gate_callbacks"])
+        Workspace().policy.check_file(load(text), ["gate_callbacks"])
