@@ -12,5 +12,7 @@ May import: ``composition`` and what it may import.
 | how does it replace the old one | ``publish`` |
 | are all recipes of a library fine | ``check`` |
 | who has signed a library | ``signed_library`` |
+| what is an executor of nemo_run as settings of a launcher | ``executor`` |
+| which modules of the user's own are imported | ``own_code`` |
 | what does an export in a job run | ``in_job`` |
 """

@@ -12,10 +12,12 @@ from nemo_partial_hydra.cli import main as cli
 
 
 def test_every_command_is_the_module_of_its_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(commands.COMMANDS) == {module.name for module in pkgutil.iter_modules(commands.__path__)}
+    assert {name.replace("-", "_") for name in commands.COMMANDS} == {
+        module.name for module in pkgutil.iter_modules(commands.__path__)
+    }
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    assert re.findall(r"^    (\w+)  ", capsys.readouterr().out, re.MULTILINE) == list(commands.COMMANDS)
+    assert re.findall(r"^    ([\w-]+)(?:  |$)", capsys.readouterr().out, re.MULTILINE) == list(commands.COMMANDS)
 
 
 @pytest.mark.parametrize("name", commands.COMMANDS)

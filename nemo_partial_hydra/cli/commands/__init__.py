@@ -20,6 +20,7 @@ else:
 
 COMMANDS = (
     "export",
+    "from-executor",
     "library",
     "check",
     "diff",
@@ -33,7 +34,7 @@ COMMANDS = (
     "cancel",
     "retry",
 )
-"""All commands, in the order of ``--help``; each is the module of its name."""
+"""All commands, in the order of ``--help``; each is the module of its name, with ``_`` for ``-``."""
 
 
 class CommandParser(ArgumentParser):
@@ -61,6 +62,6 @@ class Command(Protocol):
 
 def command(name: str) -> Command:
     """Return the module of a command."""
-    module: Any = import_module(f".{name}", __name__)
+    module: Any = import_module(f".{name.replace('-', '_')}", __name__)
     found: Command = module
     return found

@@ -6,7 +6,6 @@ With ``--launcher`` the modules are imported in an image, on the cluster or on t
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -98,20 +97,10 @@ def run(options: argparse.Namespace) -> int:
 def _here(options: argparse.Namespace, modules: list[str], given: list[str]) -> Exported:
     """Export in this process."""
     from nemo_partial_hydra.cli.progress import Progress
-    from nemo_partial_hydra.errors import RefusedError
     from nemo_partial_hydra.export.library import export
-    from nemo_partial_hydra.jobs.ownership import Trust, note, way_out
-    from nemo_partial_hydra.jobs.search_path import only_in
+    from nemo_partial_hydra.export.own_code import use_here
 
-    here = os.getcwd()
-    if here not in sys.path:
-        why = Trust.of(options.trust_code).finding(here)
-        if why is None:
-            sys.path.insert(0, here)  # as python -m does
-        elif missing := only_in(here, modules):
-            raise RefusedError(way_out(here, why, missing))
-        else:
-            say(note(here, why), file=sys.stderr)
+    use_here(modules, options.trust_code)
     with Progress() as progress:
         return export(modules, given=given, skip=options.skip, also=options.also, name=options.name, progress=progress)
 
