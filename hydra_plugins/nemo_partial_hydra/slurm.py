@@ -61,6 +61,8 @@ class SubmititApptainerConf(SlurmQueueConf or object):  # type: ignore[misc]
     # where submitit keeps its files; null: submissions/<n>/submitit in the sweep's directory
     submitit_folder: str | None = None
     apptainer: ApptainerConf = field(default_factory=ApptainerConf)
+    # settings of single steps of a pipeline, by their names: {train: {nodes: 2, image: train.sif}}
+    steps: dict[str, Any] = field(default_factory=dict)
     # so many jobs are in the queue at once: the launcher stays until all were sent; null: all at once
     max_queued: int | None = None
     # true: return after submission, false: wait; null: true unless the sweeper needs the results
@@ -89,6 +91,7 @@ class SubmititApptainerLocalConf(LocalQueueConf or object):  # type: ignore[misc
     max_num_timeout: int = 0
     setup: list[str] | None = None
     apptainer: ApptainerConf = field(default_factory=ApptainerConf)
+    steps: dict[str, Any] = field(default_factory=dict)
     # null or false: jobs on this machine are always waited for
     detach: bool | None = None
     dry_run: bool = False
@@ -133,9 +136,11 @@ class SubmititApptainerLocal(_Launches, Launcher):
 
 def _stored(conf: Any) -> Any:
     """Return what is stored: without those settings the launcher takes any, to say itself what is missing."""
-    return (
-        conf if SlurmQueueConf is not None else OmegaConf.create({"_target_": conf._target_}, flags={"struct": False})
-    )
+    if SlurmQueueConf is None:
+        return OmegaConf.create({"_target_": conf._target_}, flags={"struct": False})
+    made = OmegaConf.structured(conf)
+    OmegaConf.set_struct(made.steps, False)  # steps have their own names: hydra.launcher.steps.train.nodes=2
+    return made
 
 
 for _name, _conf in (

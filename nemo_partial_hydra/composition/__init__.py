@@ -15,6 +15,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | which nodes did nobody set | ``unset`` |
 | what does ``hydra.utils.instantiate`` see of a config | ``for_instantiate`` |
 | where do the new nodes of edits stand | ``edit_places`` |
+| which steps has a pipeline, how does it run in one process | ``pipeline``, ``run_pipeline`` |
 | what does a composed config make, by whose permissions | ``building`` |
 | how does a YAML file get its types | ``typed`` |
 | how are the dicts of files merged | ``file_dicts`` |

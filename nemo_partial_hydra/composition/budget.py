@@ -15,7 +15,11 @@ from typing import Any
 from omegaconf import Container, Node, OmegaConf, ValueNode
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from nemo_partial_hydra.recipes.keys import MISSING
+from nemo_partial_hydra.dialect import step_references
+from nemo_partial_hydra.errors import ValidationError
+from nemo_partial_hydra.messages import placed
+from nemo_partial_hydra.recipes.keys import MISSING, STEPS
+from nemo_partial_hydra.recipes.tree import Path
 
 from .compat import content, own_key, own_node, raise_at
 
@@ -35,10 +39,17 @@ class Resolution:
     Parameters
     ----------
     resolvers : functions by name that count in the place of the registered resolvers.
+
+    Attributes
+    ----------
+    steps : gives plain data for a resolved text with references to steps in it, and the path at which it stands.
     """
 
     def __init__(self, resolvers: Mapping[str, Callable[..., Any]] | None = None) -> None:
         self.resolvers: dict[str, Callable[..., Any]] = {}
+        if not OmegaConf.has_resolver(step_references.RESOLVER):  # an app may have one of this name
+            self.resolvers[step_references.RESOLVER] = step_references.mark
+        self.steps: Callable[[str, Path], Any] = _outside_of_pipelines
         if "hydra.core.hydra_config" in sys.modules and OmegaConf.has_resolver("hydra"):
             self.resolvers["hydra"] = self._of_hydra
         self.resolvers.update(resolvers or {})
@@ -185,6 +196,11 @@ class Resolution:
         made = object.__new__(type(child))
         made.__dict__.update(child.__dict__, _parent=parent, _flags_cache=None)
         return made
+
+
+def _outside_of_pipelines(marked: str, path: Path) -> Any:
+    text = step_references.spelled(marked)
+    raise ValidationError(placed(path, f"{text}: there is such a value only while a pipeline runs ({STEPS})"))
 
 
 def _references(box: Any, node: Any) -> tuple[bool, Iterator[tuple[Any, Any]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -27,6 +27,7 @@ from .budget import Resolution
 from .compat import content, forget_check, full_key, is_absent, is_missing, own_node, texts
 from .decode import recipe_data, recipe_key
 from .fixed_overrides import LeftToJobs
+from .pipeline import check_steps, pipeline_of
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
 
@@ -105,17 +106,18 @@ def _is_named(config: DictConfig, key: str) -> bool:
     return re.search(rf"\$\{{\.*{re.escape(key)}[.}}\[]", OmegaConf.to_yaml(own)) is not None
 
 
-def _misplaced_edits(config: DictConfig, place: str) -> Iterator[str]:
+def _misplaced_edits(config: DictConfig, places: Sequence[str]) -> Iterator[str]:
     """Word overrides that edit something which is no recipe: nobody would apply them."""
     overrides = OmegaConf.select(config, "hydra.overrides.task", default=None)
     for text in texts(overrides) if overrides is not None else []:
         key = text.lstrip("+").partition("=")[0]
         names = key.split(".")
         at = next((index for index, name in enumerate(names) if name in EDITS), None)
-        if at is None or f"{key}.".startswith(f"{place}." if place else ""):
+        if at is None or any(f"{key}.".startswith(f"{place}." if place else "") for place in places):
             continue
         node = OmegaConf.select(config, ".".join(names[:at])) if at else config
         if not (OmegaConf.is_dict(node) and TARGET in node):
+            place = places[0]
             right = f"for the one at '{place}' write +{place}.{names[at]}..., with paths below it"
             yield f"{key}: there is no recipe to edit; {right}"
 
@@ -131,6 +133,13 @@ def check_config(config: DictConfig) -> None:
     app = session.current()
     name = app.recipe if app is not None else None
     overridden_references(config)
+    pipeline = pipeline_of(config) if name is None else None
+    if pipeline is not None:
+        problems = Problems()
+        problems.messages += _misplaced_edits(config, pipeline.names)
+        problems.check(ValidationError)
+        check_steps(config, pipeline, before_run=True)
+        return
     try:
         data, place = recipe_data(config, name, before_run=True)
     except ConfigError:
@@ -138,7 +147,7 @@ def check_config(config: DictConfig) -> None:
             raise
         return
     problems = Problems()
-    problems.messages += _misplaced_edits(config, ".".join(map(str, place)))
+    problems.messages += _misplaced_edits(config, (".".join(map(str, place)),))
     problems.check(ValidationError)
     workspace = session.workspace()
     tree = workspace.read_tree(data, place=place)

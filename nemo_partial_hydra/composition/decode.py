@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.dialect.edits import apply_edits
 from nemo_partial_hydra.dialect.scalars import escape_interpolation, reference_path, unescape_interpolation
+from nemo_partial_hydra.dialect.step_references import is_marked, spelled
 from nemo_partial_hydra.dialect.writer import relative
 from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.messages import placed
@@ -135,10 +136,10 @@ def loose_data(node: DictConfig, place: Path, visit: Visit | None = None) -> Loo
     return Loose(reader.mapping(node, ()), reader.follows, frozenset(reader.required))
 
 
-def node_data(node: DictConfig, resolution: Resolution) -> Any:
+def node_data(node: DictConfig, resolution: Resolution, *, before_run: bool = False) -> Any:
     """Return what stands in a recipe's own node, wherever that is, as plain data."""
     place = path_of(node)
-    return apply_edits(_Reader(node, place, False, resolution=resolution).mapping(node, ()), place)
+    return apply_edits(_Reader(node, place, before_run, resolution=resolution).mapping(node, ()), place)
 
 
 def set_data(config: DictConfig) -> Any:
@@ -330,6 +331,8 @@ class _Reader:
             if self.loose or (self.before_run and self.resolution.open > known):
                 return Kept(Opaque(text))
             raise ValidationError(placed((*self.place, *path), leads_nowhere(text, error))) from None
+        if isinstance(value, str) and is_marked(value):
+            return Kept(Opaque(spelled(value))) if self.loose else self.resolution.steps(value, (*self.place, *path))
         if not self.loose and isinstance(value, str):
             refuse_text(value, (*self.place, *path), self.root, text)
         if isinstance(value, (DictConfig, ListConfig)):

@@ -9,6 +9,7 @@ May import: ``signatures`` and what it may import; PyYAML.
 | tree to plain data | ``writer`` |
 | plain data to tree, validated | ``reader`` |
 | append, delete, replace | ``edits`` |
+| what do recipes name of other steps of a pipeline | ``step_references`` |
 | files of nemo_run and Megatron-Bridge | ``interop`` |
 | a JSON Schema for editors | ``json_schema`` |
 """

@@ -23,6 +23,7 @@ from nemo_partial_hydra.recipes.tree import (
     Opaque,
     Path,
     Ref,
+    Result,
     Seq,
     Tree,
     Value,
@@ -89,6 +90,8 @@ class Writer:
             return escape_interpolation(tree)
         if isinstance(tree, Link):
             return relative(doc, self.document.get(tree.path, tree.path))
+        if isinstance(tree, Result):
+            return tree.text
         if isinstance(tree, Opaque):
             raise CaptureError(placed(path, f"raw({tree.value!r}) lives in this process only and has no text form"))
         if isinstance(tree, Call):

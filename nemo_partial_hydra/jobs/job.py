@@ -22,9 +22,13 @@ from . import files, folders, heads
 from .app_call import APP, RECIPE, AppCall, read_call
 from .content_hash import DIALECT, recipe_hash
 from .layout import JobPaths
+from .step import Step, read_step
 
 FORMATS = {RECIPE: 1, APP: 2}
 """The version of the file by what it runs: a version that knows no calls of apps reads all others."""
+STEP_FORMAT = 3
+"""That of a step of a pipeline, which runs a recipe."""
+_PAYLOADS = {**{version: payload for payload, version in FORMATS.items()}, STEP_FORMAT: RECIPE}
 READ_ONLY = 0o444
 _RECIPE_LINE, _CALL_LINE = "\nrecipe:", "\ncall:"
 
@@ -59,6 +63,8 @@ class Head:
         ``{path, sha256}`` of the container image.
     payload : str
         ``recipe``, or ``app`` for the call of an app's function.
+    step : Step or None
+        Which step of a pipeline it is.
     digest : str
         Of the whole file, ``sha256:...``, as it was read; empty for a job that was not read from one.
     """
@@ -75,7 +81,13 @@ class Head:
     packages: Mapping[str, str] = field(default_factory=dict)
     image: Mapping[str, Any] | None = None
     payload: str = RECIPE
+    step: Step | None = None
     digest: str = field(default="", compare=False)
+
+    @property
+    def title(self) -> str:
+        """How the job is called: by its number, and the step where it is one (``3/train``)."""
+        return str(self.num) if self.step is None else f"{self.num}/{self.step.name}"
 
 
 @dataclass(frozen=True)
@@ -126,7 +138,7 @@ class Job(Head):
 def job_text(job: Job) -> str:
     """Write a job as the text of job.yaml: the short metadata first, the recipe after it."""
     head = {
-        "format": FORMATS[job.payload],
+        "format": FORMATS[job.payload] if job.step is None else STEP_FORMAT,
         "dialect": DIALECT,
         "num": job.num,
         "name": job.name,
@@ -136,6 +148,7 @@ def job_text(job: Job) -> str:
         "user": job.user,
         "app": job.app,
         "overrides": list(job.overrides),
+        **({} if job.step is None else {"step": job.step.record()}),
         "git": None if job.git is None else dict(job.git),
         "image": None if job.image is None else dict(job.image),
         "packages": dict(job.packages),
@@ -282,7 +295,7 @@ def _mapping(paths: JobPaths, text: str, *, quick: bool = False) -> dict[str, An
     if not isinstance(data, dict):
         raise JobError(f"{paths.job}: the file is damaged or half-written: a job is a mapping")
     version = data.get("format")
-    newest = max(FORMATS.values())
+    newest = max(_PAYLOADS)
     if type(version) is int and version > newest:
         raise JobError(
             f"{paths.job}: was written by a newer version (format {version}, this one reads {newest}): "
@@ -294,7 +307,7 @@ def _mapping(paths: JobPaths, text: str, *, quick: bool = False) -> dict[str, An
             f"{paths.job}: its recipe is in a newer dialect ({dialect}, this version reads {DIALECT}): "
             "update nemo_partial_hydra"
         )
-    if version not in FORMATS.values() or type(version) is not int or dialect != DIALECT:
+    if version not in _PAYLOADS or type(version) is not int or dialect != DIALECT:
         raise JobError(f"{paths.job}: this is no frozen job: its format is {version!r}, its dialect {dialect!r}")
     return data
 
@@ -326,4 +339,9 @@ def _head(paths: JobPaths, data: Mapping[str, Any]) -> dict[str, Any]:
     if not all(isinstance(text, str) for text in data["overrides"]):
         raise JobError(f"{paths.job}: overrides: expected a list of texts, got {data['overrides']!r}")
     read = {name: tuple(data[name]) if name == "overrides" else data[name] for name in _KINDS}
-    return {**read, "payload": next(name for name, version in FORMATS.items() if version == data["format"])}
+    if data["format"] == STEP_FORMAT:
+        try:
+            read["step"] = read_step(data.get("step"), data["subdir"])
+        except ValueError as error:
+            raise JobError(f"{paths.job}: the file is damaged: step: {error}") from None
+    return {**read, "payload": _PAYLOADS[data["format"]]}

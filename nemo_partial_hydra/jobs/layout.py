@@ -24,6 +24,7 @@ from .seal import Seals, place_of
 JOB, STATUS, RESULT = "job.yaml", "status.json", "result.json"
 ATTEMPTS, SUBMISSIONS, MULTIRUN = "attempts", "submissions", "multirun.yaml"
 _NUMBER = re.compile(rb"^num: (\d+)$", re.MULTILINE)
+_STEP = re.compile(rb"^step:\n(?:  .*\n)*?  number: (\d+)$", re.MULTILINE)
 _HEAD = 4096  # bytes of job.yaml in which its number stands
 _DEPTH = 32  # so many directories below a sweep's jobs are looked for
 _LONG = 19  # digits that are no number of a job
@@ -240,14 +241,19 @@ def _digits(name: str) -> bool:
     return name.isascii() and name.isdigit()
 
 
-def _number(job: JobPaths) -> int:
-    """Return what jobs are sorted by: the number of the default directory's name, or else that in job.yaml."""
+def _number(job: JobPaths) -> tuple[int, int]:
+    """Return what jobs are sorted by: the number of the default directory's name, or else what job.yaml says."""
     name = job.directory.name
     if _digits(name):
-        return int(name) if len(name) < _LONG else 2**63
+        return (int(name) if len(name) < _LONG else 2**63), 0
     try:
         with files.open_read(job.root, job.job) as file:
-            found = _NUMBER.search(file.read(_HEAD))
+            head = file.read(_HEAD)
     except OSError:
-        found = None  # whoever reads the job says what is wrong with it
-    return int(found.group(1)) if found and len(found.group(1)) < _LONG else 2**63
+        return 2**63, 0  # whoever reads the job says what is wrong with it
+    return _found(_NUMBER, head, 2**63), _found(_STEP, head, 0)
+
+
+def _found(pattern: re.Pattern[bytes], head: bytes, otherwise: int) -> int:
+    found = pattern.search(head)
+    return int(found.group(1)) if found and len(found.group(1)) < _LONG else otherwise

@@ -99,7 +99,13 @@ def _texts(data: Any, change: Callable[[str], Any]) -> Any:
     return mapped(data, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf)
 
 
-def expand(recipe: Any, directory: Path, subdir: str, environment: Mapping[str, str]) -> Any:
+def expand(
+    recipe: Any,
+    directory: Path,
+    subdir: str,
+    environment: Mapping[str, str],
+    steps: Callable[[str], Any] | None = None,
+) -> Any:
     """Return a frozen recipe with everything put in that was left open.
 
     Parameters
@@ -108,33 +114,49 @@ def expand(recipe: Any, directory: Path, subdir: str, environment: Mapping[str, 
     directory : the job's own directory.
     subdir : its place below the sweep's directory.
     environment : where the values of secrets are looked up.
+    steps : puts into a text what its references to other steps stand for.
 
     Raises
     ------
     JobError
         Naming every variable that is not set.
     """
-    problems = Problems()
     known = {JOB_DIRECTORY: str(directory), SWEEP_DIRECTORY: str(sweep_of(directory, subdir))}
+    expansion = _Expansion(known, environment, steps or (lambda text: text))
+    data = _texts(recipe, expansion.text)
+    expansion.problems.messages = list(dict.fromkeys(expansion.problems.messages))
+    expansion.problems.check(JobError)
+    return data
 
-    def value(match: re.Match[str]) -> str | None:
+
+class _Expansion:
+    """Puts into the texts of a recipe what was left open."""
+
+    def __init__(self, known: Mapping[str, str], environment: Mapping[str, str], steps: Callable[[str], Any]) -> None:
+        self.known, self.environment, self.steps = known, environment, steps
+        self.problems = Problems()
+
+    def value(self, match: re.Match[str]) -> str | None:
         if match.group(2):
-            return known[match.group(2)]
+            return self.known[match.group(2)]
         name, default = match.group(3), match.group(4)
-        if name in environment:
-            return environment[name]
+        if name in self.environment:
+            return self.environment[name]
         if default is None:
-            problems.add((), f"the environment variable {name} is not set, and the recipe needs it")
+            self.problems.add((), f"the environment variable {name} is not set, and the recipe needs it")
             return ""
         found: str | None = json.loads(default)
         return found
 
-    def change(text: str) -> Any:
+    def text(self, text: str) -> Any:
         if "${" not in text:
             return text
+        given = self.steps(text)
+        if not isinstance(given, str) or given != text:
+            return self.text(given) if isinstance(given, str) and _INTERPOLATION.search(given) else given
         whole = _INTERPOLATION.fullmatch(text)
         if whole is not None and not whole.group(1):
-            found = value(whole)
+            found = self.value(whole)
             return found if found is None else escape_interpolation(found)
         out, position = "", 0
         for match in _INTERPOLATION.finditer(text):
@@ -143,15 +165,10 @@ def expand(recipe: Any, directory: Path, subdir: str, environment: Mapping[str, 
                 before = unescape_interpolation(text[position : match.start()])
                 if before is None:
                     return text  # no text that freezing writes: reading it says what is wrong
-                out += before + "\\" * (slashes // 2) + str(value(match))
+                out += before + "\\" * (slashes // 2) + str(self.value(match))
                 position = match.end()
         rest = unescape_interpolation(text[position:])
         return text if rest is None or not position else escape_interpolation(out + rest)
-
-    data = _texts(recipe, change)
-    problems.messages = list(dict.fromkeys(problems.messages))
-    problems.check(JobError)
-    return data
 
 
 def sweep_of(directory: Path, subdir: str) -> Path:

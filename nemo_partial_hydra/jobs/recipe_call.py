@@ -22,6 +22,7 @@ from .job import Job
 from .layout import JobPaths
 from .metadata import versions_of
 from .placeholders import expand
+from .step import Step, StepsBefore, handed_on
 
 WAY_OUT = "Freeze it again with what is installed here, or run it with what it was frozen for."
 
@@ -29,7 +30,8 @@ WAY_OUT = "Freeze it again with what is installed here, or run it with what it w
 def checked_recipe(paths: JobPaths, job: Job, allow: Sequence[str], environment: Mapping[str, str]) -> Tree:
     """Read the recipe of a job whose names have passed the policy, and check it against what is here: drift, values."""
     workspace = session.workspace()
-    data = expand(job.recipe, paths.directory, job.subdir, environment)
+    steps = None if job.step is None else StepsBefore(paths, job.subdir, job.step).put_in
+    data = expand(job.recipe, paths.directory, job.subdir, environment, steps)
     refuse_drift(job, data, allow)
     tree = workspace.read_tree(data, allow)
     problems = Problems()
@@ -59,7 +61,8 @@ def refuse_drift(job: Job, data: Any, allow: Sequence[str]) -> None:
     drift.refuse(drift.compare(tree, job.signatures, here, versions=partial(versions_of, job.packages)), WAY_OUT)
 
 
-def call_recipe(tree: Tree, allow: Sequence[str]) -> Any:
-    """Make the objects of a recipe and call it, as ``nph.run`` does."""
+def call_recipe(tree: Tree, allow: Sequence[str], step: Step | None = None) -> Any:
+    """Make the objects of a recipe and call it, as ``nph.run`` does; a step returns what the others can take."""
     made = make(tree, session.workspace().policy, allow)
-    return made() if isinstance(tree, Call) and tree.partial else made
+    returned = made() if isinstance(tree, Call) and tree.partial else made
+    return returned if step is None else handed_on(returned, step)

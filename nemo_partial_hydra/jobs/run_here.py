@@ -32,7 +32,8 @@ from .runner import next_attempt, refuse_done
 from .search_path import only_in
 from .signers import Signers
 from .signing import signed
-from .status import DONE, FAILED, RUNNING, Status, now, read_status, read_to_write, seconds_between
+from .status import CANCELLED, DONE, FAILED, RUNNING, Status, now, read_status, read_to_write, seconds_between
+from .step import NotReady, StepsBefore
 
 _START = str(Path(__file__).resolve().with_name("start.py"))
 _WIDTH = 160
@@ -140,6 +141,12 @@ def _run(paths: JobPaths, allow: Sequence[str], force: bool, digest: str | None,
         report(refused(job, session.workspace().policy, allow))
         found = here.options(job)
         attempt = next_attempt(paths, force)
+        if job.step is not None:
+            StepsBefore(paths, job.subdir, job.step).refuse_unready()
+    except NotReady as error:
+        reason = str(error).partition(": ")[2]
+        keep_status(paths, Status(CANCELLED, attempt, ended=now(), reason=reason))
+        return Ran(error.exit_code, f"{head.title}: cancelled: {reason}")
     except RecipeError as error:
         return Ran(error.exit_code, f"Error: {error}")
     command = [sys.executable, _START, str(paths.directory), "--attempt", str(attempt), f"--digest={job.digest}"]
@@ -209,7 +216,7 @@ def _environment() -> Mapping[str, str]:
 
 def _line(paths: JobPaths, head: Head, status: Status, attempt: int, code: int) -> str:
     """Say in one line how a job went."""
-    what = f"{head.num} {' '.join(head.overrides)}".strip()
+    what = f"{head.title} {' '.join(head.overrides)}".strip()
     if status.attempt != attempt:
         return f"{what}: refused, see {os.path.relpath(paths.err(attempt))}"
     took = seconds_between(status.started, status.ended)

@@ -47,6 +47,7 @@ from .status import (
     read_status,
     read_to_write,
 )  # fmt: skip
+from .step import SEEN_S, NotReady, StepsBefore
 
 _PREPARES = {APP: "nemo_partial_hydra.app.in_job"}
 """What prepares a job that is no recipe: it needs more than the standard library, so only such a job imports it."""
@@ -141,7 +142,7 @@ def run_job(paths: JobPaths, options: Options, environment: Mapping[str, str] = 
     except RecipeError as error:
         if options.attempt is not None and rank == 0:
             claim.take(paths, attempt, me)
-            keep_status(paths, _ended(_started(paths, attempt, me), FAILED, error.exit_code, error_record(error)))
+            keep_status(paths, _refused(_started(paths, attempt, me), error))
         elif options.attempt is not None:
             ranks.keep(paths, attempt, rank, error_record(error))
         raise
@@ -209,12 +210,14 @@ def checked(paths: JobPaths, options: Options, environment: Mapping[str, str]) -
     """
     job = read_job(paths, digest=options.digest)
     report(refused(job, session.workspace().policy, options.allow))
+    if job.step is not None:
+        StepsBefore(paths, job.subdir, job.step).refuse_unready(SEEN_S if options.attempt is not None else 0)
     use_code(options)
     if job.payload != RECIPE:
         prepare = importlib.import_module(_PREPARES[job.payload]).prepared
         return cast("Callable[[], Any]", prepare(paths, job, options, environment))
     tree = checked_recipe(paths, job, options.allow, environment)
-    return lambda: call_recipe(tree, options.allow)
+    return lambda: call_recipe(tree, options.allow, job.step)
 
 
 def use_code(options: Options) -> None:
@@ -262,6 +265,13 @@ def _started(paths: JobPaths, attempt: int, me: claim.Holder) -> Status:
 
 def _ended(status: Status, state: str, code: int, error: Any = None, reason: str | None = None) -> Status:
     return dataclasses.replace(status, state=state, ended=now(), exit_code=int(code), error=error, reason=reason)
+
+
+def _refused(status: Status, error: RecipeError) -> Status:
+    """Return the status of a job that did not begin; a step whose need is not done is as good as cancelled."""
+    if isinstance(error, NotReady):
+        return _ended(status, CANCELLED, error.exit_code, reason=str(error).partition(": ")[2])
+    return _ended(status, FAILED, error.exit_code, error_record(error))
 
 
 def _run(paths: JobPaths, status: Status, call: Callable[[], Any], options: Options) -> int:

@@ -8,6 +8,9 @@ functions.
 | what are the launchers' settings, what changes them on a command line | ``settings``, ``arguments`` |
 | what do the jobs of a sweep run: the recipe, or the app's function | ``payload`` |
 | how is one config frozen, an app's, a sweep | ``freeze``, ``freeze_app``, ``sweep`` |
+| which steps of a pipeline are shared, which settings has each | ``shared_steps``, ``step_settings`` |
+| how are steps sent one behind the other | ``needs``, ``chain``, ``plans`` |
+| which jobs does a command line name | ``selection`` |
 | what do Hydra's launchers call, and ``nemo-hydra submit`` | ``launch``, ``send`` |
 | what can go wrong before a submission | ``preflight`` |
 | how are jobs claimed, submitted to any cluster, and recorded | ``claims``, ``submit``, ``records`` |
@@ -21,7 +24,7 @@ functions.
 | which error did a job raise | ``failure`` |
 | wait for their ends, read their output | ``wait``, ``logs``, ``log_tail`` |
 | which directories of code go with frozen jobs | ``code`` |
-| cancel, retry, and which jobs may be tried again | ``cancel``, ``retry``, ``eligible`` |
+| cancel; retry, which jobs, with which settings | ``cancel``, ``retry``, ``eligible``, ``kept_settings`` |
 | which attempt is the next one | ``attempts`` |
 | an export that runs in an image | ``export_job`` |
 | work on many jobs at once, and not too often | ``parallel`` |

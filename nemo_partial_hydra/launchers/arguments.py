@@ -5,8 +5,8 @@ May import: the standard library and the clusters; Hydra, inside ``composed``.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +15,7 @@ from nemo_partial_hydra.jobs.layout import SweepPaths
 
 from .clusters.base import Cluster
 from .clusters.registry import CLUSTERS, Clusters
+from .selection import Pick, picks_of
 
 
 def composed(
@@ -59,30 +60,39 @@ def composed(
         config.hydra.sweep.dir = escape_interpolation(str(sweep.directory))
         if not named:
             config.hydra.job.name = escape_interpolation(name)
-    cluster = clusters.of_launcher(str(config.hydra.runtime.choices["hydra/launcher"]))
+    chosen = str(config.hydra.runtime.choices["hydra/launcher"])
+    if chosen not in clusters.launchers:  # a file of the user's own, which is one of ours with other settings
+        chosen = _built_on(str(config.hydra.launcher._target_), clusters) or chosen
+    cluster = clusters.of_launcher(chosen)
     return OmegaConf.to_container(config.hydra.launcher, resolve=True), cluster
 
 
-_NUMBERS = re.compile(r"\d{1,6}(?:-\d{1,6})?(?:,\d{1,6}(?:-\d{1,6})?)*", re.ASCII)
+def _built_on(target: str, clusters: Clusters) -> str | None:
+    """Return the launcher of a cluster that has this target; None where none has."""
+    from hydra.core.config_store import ConfigStore
+
+    known = ConfigStore.instance()
+    for name in clusters.launchers:
+        with contextlib.suppress(Exception):  # a cluster whose launcher is a file of its package
+            node: Any = known.load(f"hydra/launcher/{name}.yaml").node
+            if str(node._target_) == target:
+                return name
+    return None
 
 
-def split_words(words: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Tell the numbers of jobs (``3-7,9``) from settings.
+def split_words(words: Sequence[str]) -> tuple[list[Pick], list[str]]:
+    """Tell the numbers of jobs (``3-7,9``, ``3/train``) from settings.
 
     Raises
     ------
     UsageError
         For a word that is neither, and for a range without a number.
     """
-    numbers, settings = list[int](), []
+    numbers, settings = list[Pick](), []
     for word in words:
-        if _NUMBERS.fullmatch(word):
-            for part in word.split(","):
-                first, _, last = part.partition("-")
-                found = range(int(first), int(last or first) + 1)
-                if not found:
-                    raise UsageError(f"{part} has no number; write {last}-{first}")
-                numbers += found
+        found = picks_of(word)
+        if found is not None:
+            numbers += found
         elif "=" in word or word.startswith("~"):
             settings.append(word)
         else:

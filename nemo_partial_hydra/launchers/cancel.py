@@ -17,6 +17,7 @@ from nemo_partial_hydra.jobs.layout import below
 
 from .clusters.registry import CLUSTERS, Clusters
 from .parallel import together
+from .selection import Pick
 from .status import table
 from .status.entries import Entry
 from .status.look import overview
@@ -58,7 +59,7 @@ def _many(names: Sequence[str]) -> str:
 
 def cancel(
     directory: str,
-    numbers: Sequence[int] = (),
+    numbers: Sequence[Pick] = (),
     *,
     subdirs: Sequence[str] | None = None,
     clusters: Clusters = CLUSTERS,

@@ -5,17 +5,20 @@ May import: the standard library only.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from nemo_partial_hydra.errors import ClusterError, RefusedError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.messages import one_of
+from nemo_partial_hydra.messages import one_of, say
 
 from .clusters.registry import Clusters
+from .needs import needs_of
+from .selection import Pick
 from .status.entries import Entry, Overview
 
 
-def chosen(found: Overview, numbers: Sequence[int], clusters: Clusters, *, force: bool = False) -> list[Entry]:
+def chosen(found: Overview, numbers: Sequence[Pick], clusters: Clusters, *, force: bool = False) -> list[Entry]:
     """Return the jobs that are tried again.
 
     Parameters
@@ -72,6 +75,30 @@ def chosen(found: Overview, numbers: Sequence[int], clusters: Clusters, *, force
     return chosen
 
 
+def with_dependents(entries: Sequence[Entry], found: Overview) -> list[Entry]:
+    """Return jobs with the steps that did not run, or not to their end, because they need one of them.
+
+    Those that still wait in a queue are left out, which is said: their cluster ends them.
+    """
+    wanted = {entry.paths: entry for entry in entries}
+    waiting: list[Entry] = []
+    steps = [entry for entry in found.entries if entry.head.step is not None]
+    for entry in sorted(steps, key=lambda each: each.head.step.number if each.head.step else 0):
+        if entry.paths in wanted or not any(need in wanted for _, need in needs_of(entry.paths, entry.head)):
+            continue
+        if entry.state in states.RETRIED and not entry.merged.active:
+            wanted[entry.paths] = entry
+        elif entry.state == states.SUBMITTED:
+            waiting.append(entry)
+    if waiting:
+        say(
+            f"Note: {one_of(each.name for each in waiting)} still in the queue, where what they wait for has failed: "
+            "when they are cancelled, try them again too",
+            file=sys.stderr,
+        )
+    return list(wanted.values())
+
+
 def _why_not(entry: Entry) -> str:
     as_what = f" as {entry.id}" if entry.id else ""
     if entry.state == states.DONE:
@@ -81,7 +108,7 @@ def _why_not(entry: Entry) -> str:
     if entry.state == states.UNKNOWN:
         return (
             f"is unknown{as_what} ({entry.reason}); make sure that it does not run, then name it: "
-            f"nemo-hydra retry DIR {entry.head.num} --force"
+            f"nemo-hydra retry DIR {entry.head.title} --force"
         )
     if entry.state in states.RETRIED:
         return f"is {entry.state} and still ends{as_what}: try again in a moment"

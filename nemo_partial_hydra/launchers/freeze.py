@@ -6,25 +6,32 @@ signatures are in no snapshot.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from omegaconf import DictConfig
 from omegaconf.resolvers import oc
 
 from nemo_partial_hydra.composition.budget import Resolution
 from nemo_partial_hydra.composition.compat import texts
-from nemo_partial_hydra.composition.decode import recipe_tree
+from nemo_partial_hydra.composition.decode import as_config, recipe_tree
 from nemo_partial_hydra.composition.flags import app_of
+from nemo_partial_hydra.composition.pipeline import Pipeline, opened, pipeline_of, references_of, step_tree
+from nemo_partial_hydra.dialect.step_references import references
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.errors import RecipeError, ValidationError
 from nemo_partial_hydra.jobs.content_hash import recipe_hash
-from nemo_partial_hydra.jobs.job import Job, read_job, write_job
-from nemo_partial_hydra.jobs.layout import job_paths
+from nemo_partial_hydra.jobs.job import Job, frozen_digest, read_job, write_job
+from nemo_partial_hydra.jobs.layout import job_paths, sweep_paths
 from nemo_partial_hydra.jobs.metadata import Metadata, packages_of, read_metadata
 from nemo_partial_hydra.jobs.placeholders import JOB_DIRECTORY, SWEEP_DIRECTORY, UNSET, Placeholders, is_secret
+from nemo_partial_hydra.jobs.step import Step
 from nemo_partial_hydra.messages import Problems
+from nemo_partial_hydra.recipes.data import walk as walk_data
 from nemo_partial_hydra.recipes.tree import Call, Opaque, Ref, Tree, walk
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures import drift
@@ -44,11 +51,21 @@ def freeze(
     settings = _hydra_settings()
     name = "job" if settings is None else str(settings.job.name)
     overrides = () if settings is None else tuple(texts(settings.overrides.task))
+    config = as_config(cfg)
     with session.as_app(app_of(cfg)):
-        job = frozen(cfg, read_metadata(name, image), overrides=overrides, hydra=settings, allow=allow, multirun=False)
-    paths = job_paths(directory)
-    write_job(paths, job)
-    return read_job(paths)
+        metadata, pipeline = read_metadata(name, image), pipeline_of(config)
+        options: dict[str, Any] = {"overrides": overrides, "hydra": settings, "allow": allow, "multirun": False}
+        if pipeline is None:
+            jobs = [frozen(cfg, metadata, **options)]
+        else:
+            jobs = frozen_steps(config, pipeline, metadata, **options)
+    sweep = sweep_paths(directory)
+    places = [job_paths(directory) if pipeline is None else sweep.job(job.subdir) for job in jobs]
+    for paths, job in zip(places, jobs, strict=True):
+        frozen_digest(paths, job)  # before anything is written
+    for paths, job in zip(places, jobs, strict=True):
+        write_job(paths, job)
+    return read_job(places[-1])
 
 
 def _hydra_settings() -> Any:
@@ -71,6 +88,7 @@ def frozen(
     allow: Iterable[str] = (),
     multirun: bool = True,
     known: dict[str, Signature | None] | None = None,
+    step: StepOf | None = None,
 ) -> Job:
     """Make the job of a composed config; nothing is written.
 
@@ -79,6 +97,7 @@ def frozen(
     hydra : the ``hydra`` node that ``${hydra:...}`` reads; None where there is none.
     multirun : whether ``hydra.sweep.dir`` or ``hydra.run.dir`` is where the job's directory comes from.
     known : signatures that are kept from one job of a sweep to the next.
+    step : the step of a pipeline whose job it is.
 
     Other parameters are those of :func:`freeze` and fields of ``Job``.
     """
@@ -86,7 +105,10 @@ def frozen(
     placeholders = Placeholders()
     try:
         resolution = left_open(placeholders, hydra, multirun)
-        tree, place = recipe_tree(cfg, allow, resolution=resolution, known=known)
+        if step is not None:
+            tree, place = step.tree(resolution, allow, known), (step.name,)
+        else:
+            tree, place = recipe_tree(cfg, allow, resolution=resolution, known=known)
         refuse_unfreezable(tree, place)
         recipe = placeholders.restored(to_data(tree, workspace.signature_of))
     except RecipeError as error:
@@ -100,8 +122,72 @@ def frozen(
         packages=packages_of(targets),
         recipe=recipe,
         signatures=drift.record(tree, workspace.signature_of),
+        step=None if step is None else step.of_job(tree),
         **vars(metadata),
     )
+
+
+@dataclass(frozen=True)
+class StepOf:
+    """A step of a composed config's pipeline, of which a job is made."""
+
+    config: DictConfig
+    pipeline: Pipeline
+    name: str
+
+    def tree(
+        self, resolution: Resolution, allow: Iterable[str], known: dict[str, Signature | None] | None = None
+    ) -> Tree:
+        """Read its recipe; what other steps give stays open."""
+        return step_tree(self.config, self.name, opened(resolution, self.pipeline, self.name), allow, known=known)
+
+    def of_job(self, tree: Tree) -> Step:
+        """Return what its job says of it; the jobs of its other steps are beside it, and ``wanted_by`` is not known."""
+        number = self.pipeline.names.index(self.name)
+        planned = self.pipeline.steps[number]
+        read = dict.fromkeys(one.step for one in references_of(tree))
+        needs = {name: f"../{name}" for name in planned.needs}
+        reads = {name: f"../{name}" for name in read if name not in needs}
+        return Step(self.name, number, needs, reads, planned.after)
+
+
+def frozen_steps(
+    cfg: DictConfig, pipeline: Pipeline, metadata: Metadata, *, subdir: str = ".", **options: Any
+) -> list[Job]:
+    """Make the jobs of a pipeline's steps, in an order in which they can run; nothing is written.
+
+    Parameters
+    ----------
+    subdir : the directory below the sweep's in which each step has one of its own.
+
+    Other parameters are those of :func:`frozen`.
+
+    Raises
+    ------
+    ValidationError
+        For what is wrong with any of them.
+    """
+    problems = Problems()
+    jobs = []
+    for name in pipeline.names:
+        place = name if subdir == "." else f"{subdir}/{name}"
+        try:
+            jobs.append(frozen(cfg, metadata, subdir=place, step=StepOf(cfg, pipeline, name), **options))
+        except ValidationError as error:
+            problems.messages.append(str(error))
+    problems.check(ValidationError)
+    wanted = {name: [job.step.name for job in jobs if job.step and name in _results(job)] for name in pipeline.names}
+    return [dataclasses.replace(job, step=_wanted(job, wanted)) for job in jobs]
+
+
+def _results(job: Job) -> set[str]:
+    """Return the steps whose results the recipe of a job takes."""
+    texts_in = (leaf for _, leaf in walk_data(job.recipe) if isinstance(leaf, str) and "${" in leaf)
+    return {one.step for text in texts_in for one in references(text) if not one.directory}
+
+
+def _wanted(job: Job, wanted: Mapping[str, Sequence[str]]) -> Step | None:
+    return None if job.step is None else dataclasses.replace(job.step, wanted_by=tuple(wanted[job.step.name]))
 
 
 def refuse_unfreezable(tree: Tree, place: Sequence[Any] = (), *, missing: bool = True) -> None:

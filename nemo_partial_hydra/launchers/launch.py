@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -25,11 +25,14 @@ from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.policy.rules import BUILT_IN
 from nemo_partial_hydra.runtime import session
 
-from . import dry_run, send, submit
+from . import send
+from .chain import Chain, first_failed
 from .clusters.registry import CLUSTERS
 from .container import bind
 from .failure import failure
-from .settings import from_config
+from .payload import payload_of
+from .plans import Plan, look, plans, say_dry
+from .records import Submission
 from .status.live import ending
 from .sweep import FrozenSweep, freeze_sweep, write_sweep
 
@@ -79,40 +82,71 @@ def launch(
         For all that is wrong with the recipes, the settings and the cluster; nothing was written or submitted.
     """
     plain: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
-    settings, secrets = from_config(plain, cluster)
+    steps = payload_of(config, task_function).steps
     queued = CLUSTERS.named(cluster).run is None
-    detach = settings.detach if settings.detach is not None else queued and _needs_no_results(config)
-    settings = dataclasses.replace(settings, detach=detach)
+    asked = plain.get("detach")
+    detach = asked if asked is not None else queued and _needs_no_results(config)
     sweep = sweep_paths(str(config.hydra.sweep.dir))
-    report = None if plain.get("dry_run") else submit.check(sweep, settings)
+    made_plans = plans(plain, steps, cluster, lambda settings: dataclasses.replace(settings, detach=detach))
+    if not plain.get("dry_run"):
+        look(made_plans, sweep)
+    report = made_plans[0].report
     if report is not None:
         report.settings(_typed_secrets(config))
+    made = _frozen(made_plans, lambda image: freeze_sweep(
+        config, loader, task_function, overrides, first, image=image, write=False
+    ))  # fmt: skip
+    needed = _needed(made)
+    for plan in made_plans:
+        plan.settings = dataclasses.replace(plan.settings, **needed)
+        if plan.report is not None:
+            plan.report.check()
+    say(made.payload.line)
+    if report is None:
+        if made.payload.picture:
+            say(f"# steps: {made.payload.picture}")
+        say_dry(sweep, made.jobs, made_plans)
+        return made.returns()
+    return _returned(made, _sent(made, made_plans, write_sweep(made, config)), detach=bool(detach))
+
+
+def _sent(made: FrozenSweep, made_plans: Sequence[Plan], digests: Mapping[JobPaths, str]) -> list[Submission]:
+    """Send the jobs, steps of pipelines one behind the other."""
+    plan = made_plans[0]
+    if plan.name:
+        links = [each.chained(made.jobs, digests) for each in made_plans]
+        return send.send_steps(Chain(made.paths, links), plan.settings)
+    jobs = [paths for paths, _ in made.jobs]
+    attempts = _once_more(jobs) if made.payload.function is not None else None
+    return send.send(
+        made.paths, jobs, plan.settings, plan.secrets, attempts=attempts, digests=digests, report=plan.report
+    )
+
+
+def _frozen(made_plans: Sequence[Plan], freeze: Callable[[str | None], FrozenSweep]) -> FrozenSweep:
+    """Freeze the jobs, for an image that is written down if it is that of all of them; tell all errors at once."""
+    report = made_plans[0].report
+    images = {plan.settings.container.image for plan in made_plans}
+    image = images.pop() if len(images) == 1 else None
     try:
-        image = settings.container.image
-        recorded = image if image is not None and report is not None and os.path.exists(image) else None
-        made = freeze_sweep(config, loader, task_function, overrides, first, image=recorded, write=False)
+        return freeze(image if image is not None and report is not None and os.path.exists(image) else None)
     except RecipeError as error:
         if report is None:
             raise
         report.recipe = error
         report.check()
         raise
-    settings = dataclasses.replace(settings, **_needed(made))
-    jobs = [paths for paths, _ in made.jobs]
-    if report is not None:
-        report.check()
-    say(made.payload.line)
-    if report is None:
-        say(dry_run.text(sweep, jobs, settings, overrides=[job.overrides for _, job in made.jobs]))
-        return made.returns()
-    digests = write_sweep(made, config)
-    attempts = _once_more(jobs) if made.payload.function is not None else None
-    sent = send.send(sweep, jobs, settings, secrets, attempts=attempts, digests=digests, report=report)
-    ids = [job.spelled for each in sent for job in each.jobs]
-    returns = made.returns(ids) if detach else _ended(made, jobs)
-    for job, each in list(zip(jobs, returns, strict=True))[len(ids) :]:
-        each.status = JobStatus.FAILED
-        each.return_value = ClusterError(f"{job.directory}: was not sent: {sent[-1].left}")
+
+
+def _returned(made: FrozenSweep, sent: Sequence[Submission], *, detach: bool) -> list[JobReturn]:
+    """Return what Hydra's launchers do of each job of the sweep."""
+    ids = {made.paths.job(job.subdir): job.spelled for each in sent for job in each.jobs}
+    returns = made.returns(ids) if detach else _ended(made)
+    left = next((each.left for each in reversed(sent) if each.left), "")
+    for (paths, _), each in zip(made.ends, returns, strict=True):
+        if paths not in ids and left:
+            each.status = JobStatus.FAILED
+            each.return_value = ClusterError(f"{paths.directory}: was not sent: {left}")
     return returns
 
 
@@ -163,10 +197,11 @@ def _needs_no_results(config: DictConfig) -> bool:
     return str(config.hydra.sweeper._target_).endswith(_GRID)
 
 
-def _ended(made: FrozenSweep, jobs: Sequence[JobPaths]) -> list[JobReturn]:
+def _ended(made: FrozenSweep) -> list[JobReturn]:
     """Return what came of jobs that were waited for: the results of all, whichever failed."""
-    returns = made.returns()
-    for job, each in zip(jobs, returns, strict=True):
+    returns, heads = made.returns(), dict(made.jobs)
+    for (end, head), each in zip(made.ends, returns, strict=True):
+        job = first_failed(end, head, heads)
         status = states.read_status(job)
         if status.state == states.DONE and (status.reason or _arrived(job)):  # a reason says where else the result is
             each.return_value = read_result(job)

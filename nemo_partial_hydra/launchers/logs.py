@@ -17,6 +17,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.messages import say
 
+from .selection import Pick
 from .status.entries import Entry
 from .status.look import Watch
 from .status.table import one_line
@@ -110,7 +111,7 @@ def kinds(paths: JobPaths, attempt: int, names: tuple[str, ...], task: int) -> l
 class Follower:
     """The output of one job while it grows."""
 
-    def __init__(self, watch: Watch, number: int, out: Output, names: tuple[str, ...], task: int = 0) -> None:
+    def __init__(self, watch: Watch, number: Pick, out: Output, names: tuple[str, ...], task: int = 0) -> None:
         self.watch, self.number, self.out, self.names, self.task = watch, number, out, names, task
         self.entry = self._look()
         self.shown: Path | None = None

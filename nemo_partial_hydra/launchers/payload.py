@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from nemo_partial_hydra.app.function_name import FunctionName, name_of
 from nemo_partial_hydra.composition.budget import Resolution
 from nemo_partial_hydra.composition.decode import recipe_key
+from nemo_partial_hydra.composition.pipeline import pipeline_of
 from nemo_partial_hydra.errors import RecipeError, UsageError
 from nemo_partial_hydra.jobs.app_call import APP, AUTO, PAYLOADS, RECIPE
 from nemo_partial_hydra.messages import nearest, one_of
@@ -25,13 +26,17 @@ SETTING = "hydra.launcher.payload"
 
 @dataclass(frozen=True)
 class Payload:
-    """What the jobs of a sweep run; ``function`` is the app's, None where it is the recipe alone."""
+    """What the jobs of a sweep run; ``function`` is the app's, None where it is the recipe alone, or its ``steps``."""
 
     function: FunctionName | None = None
+    steps: tuple[str, ...] = ()
+    picture: str = ""
 
     @property
     def said(self) -> str:
         """What is said of it in one line, within a sentence."""
+        if self.steps:
+            return f"each job runs the recipes of its steps: {', '.join(self.steps)}"
         if self.function is None:
             return "each job runs its recipe"
         return f"each job calls {self.function.dotted} with its config"
@@ -58,6 +63,9 @@ def payload_of(config: DictConfig, function: Callable[..., Any]) -> Payload:
     asked = str(OmegaConf.select(config, SETTING, default=AUTO))
     if asked not in PAYLOADS:
         raise UsageError(f"{SETTING}={asked}: expected {one_of(PAYLOADS)}{nearest(asked, PAYLOADS)}")
+    pipeline = pipeline_of(config) if asked != APP else None
+    if pipeline is not None:
+        return Payload(steps=pipeline.names, picture=pipeline.picture)
     if asked == RECIPE or (asked == AUTO and _says(function) == RECIPE and _has_recipe(config)):
         return Payload()
     return Payload(name_of(function))

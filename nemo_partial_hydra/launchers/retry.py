@@ -7,15 +7,11 @@ host (``setup`` lines, the executable), so only those are taken that this user w
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from nemo_partial_hydra.errors import RefusedError, UsageError
+from nemo_partial_hydra.errors import RefusedError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 from nemo_partial_hydra.jobs.ownership import NO_TRUST, Trust
 from nemo_partial_hydra.jobs.signers import Signers
@@ -24,12 +20,14 @@ from nemo_partial_hydra.messages import Problems, say
 
 from . import code
 from . import send as sending
-from .arguments import composed
 from .attempts import next_attempt
+from .chain import Chain, Link
 from .clusters.registry import CLUSTERS, Clusters
-from .eligible import chosen
-from .records import Submission, own_settings
-from .settings import Settings, from_config, stamp
+from .eligible import chosen, with_dependents
+from .kept_settings import Kept, again, check_image, kept_of
+from .records import Submission
+from .selection import Pick
+from .settings import Settings
 from .status.entries import Entry
 from .status.look import SentJobs, Watch
 from .submit import refuse_foreign
@@ -60,10 +58,20 @@ class Retry:
     groups: Sequence[Group]
     clusters: Clusters
 
+    @property
+    def chain(self) -> Chain:
+        """The groups as steps of pipelines."""
+        links = [
+            Link([(entry.paths, entry.head) for entry in group.entries], group.settings, group.secrets, group.digests,
+                 group.attempts)
+            for group in self.groups
+        ]  # fmt: skip
+        return Chain(self.sweep, links, clusters=self.clusters)
+
 
 def prepare(
     directory: str,
-    numbers: Sequence[int] = (),
+    numbers: Sequence[Pick] = (),
     arguments: Sequence[str] = (),
     *,
     allow: Sequence[str] = (),
@@ -96,29 +104,60 @@ def prepare(
     UsageError
         If there are no settings, or an argument is none.
     """
-    watch = Watch(directory, numbers, clusters=clusters)
+    watch = Watch(directory, clusters=clusters)
+    steps = list(dict.fromkeys(head.step.name for head in watch.heads.values() if head.step is not None))
+    if numbers and not steps:
+        watch.keep(numbers)
     # Before they are looked at: whoever tries them again meanwhile takes the very attempt that is chosen here.
     taken = {paths: states.last_attempt(paths) for paths in watch.jobs}
     found = watch.look()
-    entries = chosen(found, numbers, clusters, force=force)
+    entries = with_dependents(chosen(found, numbers, clusters, force=force), found)
     found.refuse_problems()
     attempts = {entry.paths: next_attempt(entry.paths, entry.own.attempt, taken[entry.paths]) for entry in entries}
     refuse_foreign(watch.sweep, [entry.paths for entry in entries])
     vouched = signed([entry.paths for entry in entries], signers, directory)
     if not force:
         refuse_exchanged(entries)
-    groups = []
-    for kept, members in _sent_alike(watch.sweep, entries):
-        heads = [entry.head for entry in members]
-        settings, secrets = again(watch.sweep, kept, heads, arguments, allow, config_dir, clusters)
-        anew = any(text.startswith("hydra/launcher=") for text in arguments)
-        settings = code.once_more(settings, [entry.paths for entry in members], heads, trust, anew=anew)
-        if not force:
+    context = _Context(watch.sweep, arguments, allow, config_dir, trust, clusters, steps, force)
+    groups = [context.group(kept, members, attempts, vouched) for kept, members in _sent_alike(watch.sweep, entries)]
+    groups.sort(key=lambda group: max((each.head.step.number for each in group.entries if each.head.step), default=0))
+    made = Retry(watch.sweep, groups, clusters)
+    if steps:
+        made.chain.check()
+    return made
+
+
+@dataclass(frozen=True)
+class _Context:
+    """With what jobs are sent again: the parameters of :func:`prepare`, and the sweep's steps."""
+
+    sweep: SweepPaths
+    arguments: Sequence[str]
+    allow: Sequence[str]
+    config_dir: str | None
+    trust: Trust
+    clusters: Clusters
+    steps: Sequence[str]
+    force: bool
+
+    def group(
+        self,
+        kept: Kept,
+        members: Sequence[Entry],
+        attempts: Mapping[JobPaths, int],
+        vouched: Mapping[JobPaths, str],
+    ) -> Group:
+        """Find the settings of jobs that were sent alike, and check that they may be sent so."""
+        heads, jobs = [entry.head for entry in members], [entry.paths for entry in members]
+        settings, secrets = again(
+            self.sweep, kept, heads, self.arguments, self.allow, self.config_dir, self.clusters, self.steps
+        )  # fmt: skip
+        anew = any(text.startswith("hydra/launcher=") for text in self.arguments)
+        settings = code.once_more(settings, jobs, heads, self.trust, anew=anew)
+        if not self.force:
             check_image(kept.settings, heads, settings)
-        digests = sending.verify([entry.paths for entry in members], settings.allow, heads, vouched)
-        numbered = {entry.paths: attempts[entry.paths] for entry in members}
-        groups.append(Group(members, settings, secrets, digests, numbered))
-    return Retry(watch.sweep, groups, clusters)
+        digests = sending.verify(jobs, settings.allow, heads, vouched)
+        return Group(members, settings, secrets, digests, {job: attempts[job] for job in jobs})
 
 
 def refuse_exchanged(entries: Sequence[Entry]) -> None:
@@ -147,6 +186,8 @@ def send(retry: Retry) -> tuple[list[JobPaths], bool]:
     for group in retry.groups:
         names = ", ".join(entry.name for entry in group.entries[:12]) + (", ..." if len(group.entries) > 12 else "")
         say(f"Trying again: {names}", flush=True)
+        if group.entries[0].head.step is not None:
+            continue  # they are sent as they wait for each other
         sent = sending.send(
             retry.sweep, group.jobs, group.settings, group.secrets, attempts=group.attempts, digests=group.digests,
             clusters=retry.clusters,
@@ -155,15 +196,13 @@ def send(retry: Retry) -> tuple[list[JobPaths], bool]:
             waited += group.jobs
         if sent[-1].left:
             return waited, False
+    steps = [group for group in retry.groups if group.entries[0].head.step is not None]
+    if steps:
+        made = sending.send_steps(retry.chain, steps[0].settings)
+        if sending.waited_for(steps[0].settings, retry.clusters):
+            waited += [job for group in steps for job in group.jobs]
+        return waited, not (made and made[-1].left)
     return waited, True
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The settings that jobs were sent with, if this user wrote them here; else None, and why not."""
-
-    settings: Settings | None = None
-    why: str = ""
 
 
 def _sent_alike(sweep: SweepPaths, entries: Sequence[Entry]) -> list[tuple[Kept, list[Entry]]]:
@@ -190,7 +229,15 @@ def _sent_alike(sweep: SweepPaths, entries: Sequence[Entry]) -> list[tuple[Kept,
         groups[place[number]][1].append(entry)
     for _, members in groups:
         members.sort(key=lambda each: each.head.num)
-    return groups
+    return [(kept, some) for kept, members in groups for some in _by_step(members)]
+
+
+def _by_step(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Part the jobs by the steps that they are."""
+    found: dict[str | None, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.head.step.name if entry.head.step is not None else None, []).append(entry)
+    return list(found.values())
 
 
 def _last(known: SentJobs, paths: JobPaths) -> Submission | None:
@@ -200,109 +247,3 @@ def _last(known: SentJobs, paths: JobPaths) -> Submission | None:
 
 def _number(submission: Submission | None) -> int:
     return submission.number if submission is not None else 0
-
-
-def kept_of(sweep: SweepPaths, submission: Submission | None) -> Kept:
-    """Return the settings of a submission that may be used again."""
-    if submission is None:
-        return Kept()
-    paths = sweep.submission(submission.number)
-    if not submission.origin.mine:  # it says that these settings are of this job
-        return Kept(None, f"{paths.record}: {submission.origin.why}")
-    return Kept(*own_settings(paths))
-
-
-def again(
-    sweep: SweepPaths,
-    kept: Kept,
-    heads: Sequence[Head],
-    arguments: Sequence[str],
-    allow: Sequence[str],
-    config_dir: str | None,
-    clusters: Clusters,
-) -> tuple[Settings, dict[str, str]]:
-    """Return the settings with which jobs are sent again, and the values of secrets."""
-    name = heads[0].name
-    if any(text.startswith("hydra/launcher=") for text in arguments):
-        config, cluster = composed(arguments, sweep, name, config_dir, clusters)
-        return from_config(config, cluster.name, allow=allow)
-    before, launchers = kept.settings, " or ".join(clusters.launchers)
-    if before is None and kept.why:
-        raise RefusedError(
-            f"{kept.why}. Settings name what runs on this host, so they are taken from no record that is not known to "
-            f"be yours: name them anew: hydra/launcher={launchers} hydra.launcher.*=..., and --allow"
-        )
-    if before is None:
-        raise UsageError(
-            f"job {heads[0].num}: was not sent by a launcher, so there are no settings to send it with "
-            f"again: run it here (nemo-hydra run), or name them: hydra/launcher={launchers}"
-        )
-    allowed = tuple(dict.fromkeys((*before.allow, *allow)))
-    missing = [each for each in before.secrets if each not in os.environ]
-    if missing:
-        say(f"Note: not set here, so the jobs will not have it: {', '.join(missing)}", file=sys.stderr)
-    if not arguments:
-        secrets = {each: os.environ[each] for each in before.secrets if each in os.environ}
-        return dataclasses.replace(before, allow=allowed), secrets
-    line = [f"hydra/launcher={clusters.named(before.cluster).launcher}", *arguments]
-    defaults, _ = composed(line, sweep, name, config_dir, clusters)
-    config = changed(config_of(before), defaults, arguments)
-    return from_config(config, before.cluster, before.code, allowed, trust_code=before.trust_code, folder=before.folder)
-
-
-def config_of(settings: Settings) -> dict[str, Any]:
-    """Return kept settings as the composed ``hydra.launcher`` that they came from."""
-    container = dataclasses.asdict(settings.container)
-    container["env"] = {**settings.container.env, **dict.fromkeys(settings.secrets)}
-    return {
-        **settings.resources,
-        "name": settings.name,
-        "setup": list(settings.setup),
-        "payload_signal": settings.payload_signal,
-        "detach": settings.detach,
-        "submitit_folder": settings.submitit_folder,
-        "apptainer": container,
-    }
-
-
-def changed(before: Mapping[str, Any], defaults: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
-    """Put what a command line names into kept settings, as Hydra has composed it from the launcher's defaults."""
-    made = {**before, "apptainer": dict(before["apptainer"])}
-    for text in arguments:
-        key = text.lstrip("+~").partition("=")[0]
-        path = ["name"] if key == "hydra.job.name" else key.removeprefix("hydra.launcher.").split(".")
-        if path[0] == "apptainer" and len(path) > 1:
-            value = (defaults.get("apptainer") or {}).get(path[1])
-            if path[1] == "env" and len(path) > 2:
-                value = {**(made["apptainer"].get("env") or {}), path[2]: (value or {}).get(path[2])}
-            made["apptainer"][path[1]] = value
-        elif path == ["apptainer"]:
-            made["apptainer"].update(defaults.get("apptainer") or {})
-        else:
-            made[path[0]] = defaults.get(path[0])
-    return made
-
-
-def check_image(before: Settings | None, heads: Sequence[Head], settings: Settings) -> None:
-    """Refuse an image that is another one than the jobs were frozen for, or were sent with ``before``.
-
-    Raises
-    ------
-    RefusedError
-        If it is.
-    """
-    image = settings.container.image
-    known = before.image_stamp if before is not None and before.container.image == image else None
-    now = stamp(image)
-    if image is None or now is None or now == known:
-        return  # a missing one is said with all else that is missing; what was sent before was checked then
-    way_out = "if that is meant: --force"
-    if any(head.image and head.image.get("path") == image for head in heads):
-        try:
-            sending.verify_image(heads, settings)
-        except RefusedError:
-            raise RefusedError(
-                f"{image}: the image was replaced after these jobs were frozen for it; {way_out}"
-            ) from None
-    elif known is not None:
-        raise RefusedError(f"{image}: the image was replaced after these jobs were submitted; {way_out}")

@@ -17,16 +17,17 @@ from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, swee
 from nemo_partial_hydra.messages import one_of, say
 
 from . import cancel, follow, submit
+from .chain import Chain, refuse_following
 from .clusters.registry import CLUSTERS, Clusters
 from .preflight.report import Report
 from .records import Submission
+from .selection import Pick, picked
 from .settings import Settings
-from .status.entries import picked
 from .status.live import Board
 from .wait import attend
 
 
-def chosen(directory: str, numbers: Sequence[int] = ()) -> list[JobPaths]:
+def chosen(directory: str, numbers: Sequence[Pick] = ()) -> list[JobPaths]:
     """Return the jobs of a directory, or those of some numbers.
 
     Raises
@@ -35,8 +36,7 @@ def chosen(directory: str, numbers: Sequence[int] = ()) -> list[JobPaths]:
         If there is no job, or none of such a number.
     """
     jobs = find_jobs(directory)
-    by_number = {head.num: job for job, head in zip(jobs, heads(jobs), strict=True)} if numbers else {}
-    return picked(by_number, numbers, directory) if numbers else jobs
+    return picked(zip(heads(jobs), jobs, strict=True), numbers, directory) if numbers else jobs
 
 
 def ready(jobs: Sequence[JobPaths]) -> list[JobPaths]:
@@ -117,6 +117,50 @@ def send(
         said(sent[0])
     if waited_for(settings, clusters):
         _attend(sweep, sent, jobs, secrets, clusters)
+    return sent
+
+
+def send_steps(chain: Chain, settings: Settings, *, following: bool = False) -> list[Submission]:
+    """Submit the steps of pipelines, each behind those that it needs; wait for them where the settings say so.
+
+    Parameters
+    ----------
+    settings : of any of the steps: what is the same for all of them.
+    following : refused, as ``max_queued`` is.
+
+    Raises
+    ------
+    UsageError, ClusterError, RefusedError
+        If nothing was submitted.
+    """
+    refuse_following([link.settings for link in chain.links], following=following)
+    chain.check()
+    clusters, sweep = chain.clusters, chain.sweep
+    if clusters.named(settings.cluster).run is not None:
+        return chain.run(
+            lambda link, jobs: send(
+                sweep, jobs, link.settings, link.secrets, attempts=link.attempts, digests=link.digests,
+                report=link.report, clusters=clusters,
+            )
+        )  # fmt: skip
+    steps = {paths: head.step.name for link in chain.links for paths, head in link.jobs if head.step is not None}
+    jobs = [paths for link in chain.links for paths, _ in link.jobs]
+
+    def said(made: Submission) -> None:
+        names = dict.fromkeys(steps.get(sweep.job(job.subdir), "") for job in made.jobs)
+        number = f"{len(made.jobs)} job" + ("s" if len(made.jobs) > 1 else "")
+        behind = f", after {made.after}" if made.after else ""
+        title = clusters.named(made.cluster).title
+        say(f"Submitted {number} ({', '.join(names)}) to {title} as {', '.join(made.arrays)}{behind}.", flush=True)
+
+    sent = chain.send(said)
+    say(f"  nemo-hydra status {shlex.quote(str(sweep.directory))}", flush=True)
+    left = len(jobs) - sum(len(made.jobs) for made in sent)
+    if left:
+        why = f": {sent[-1].left}" if sent and sent[-1].left else ""
+        say(f"{left} more steps were not sent{why}; send them later by the same command", file=sys.stderr, flush=True)
+    if waited_for(settings, clusters):
+        _attend(sweep, sent, jobs, {}, clusters)
     return sent
 
 

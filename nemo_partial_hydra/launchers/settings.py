@@ -20,8 +20,8 @@ from nemo_partial_hydra.jobs.placeholders import is_secret
 from .container.command import Container
 
 _OWN = (
-    "apptainer", "detach", "dry_run", "payload", "payload_signal", "submitit_folder", "_target_", "name", "setup",
-    "torch_env",
+    "apptainer", "detach", "dry_run", "payload", "payload_signal", "steps", "submitit_folder", "_target_", "name",
+    "setup", "torch_env",
 )  # fmt: skip
 
 

@@ -22,20 +22,22 @@ from nemo_partial_hydra.composition.budget import Resolution
 from nemo_partial_hydra.composition.checks import beside_recipe, overridden_references
 from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.job_configs import Composer
+from nemo_partial_hydra.composition.pipeline import pipeline_of
 from nemo_partial_hydra.composition.sweep import each_job, multirun_text
 from nemo_partial_hydra.errors import JobError, ValidationError
 from nemo_partial_hydra.jobs import files, folders
 from nemo_partial_hydra.jobs.job import Job, frozen_digest, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, sweep_paths
-from nemo_partial_hydra.jobs.metadata import read_metadata
+from nemo_partial_hydra.jobs.metadata import Metadata, read_metadata
 from nemo_partial_hydra.messages import escaped
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Signature
 
-from .freeze import frozen
+from .freeze import frozen, frozen_steps
 from .freeze_app import frozen_app
 from .parallel import together
 from .payload import Payload, payload_of
+from .shared_steps import Placed, shared
 
 log = logging.getLogger(__name__)
 
@@ -108,25 +110,27 @@ def _composed(config: DictConfig, loader: Any, job: Job) -> DictConfig:
 
 @dataclass(frozen=True)
 class FrozenSweep:
-    """Jobs that are frozen, where, and what they run; ``compose`` gives the config of each, where somebody wants it."""
+    """Jobs that are frozen, where, and what they run; ``compose`` gives the config of each, where somebody wants it.
+
+    ``ends`` has for each job of the sweep the one whose result counts: of a pipeline its last step.
+    """
 
     paths: SweepPaths
-    jobs: Sequence[tuple[JobPaths, Job]]
+    jobs: Sequence[Placed]
+    ends: Sequence[Placed]
     payload: Payload = field(default_factory=Payload)
     compose: Compose | None = None
 
-    def returns(self, ids: Sequence[str | None] = ()) -> list[JobReturn]:
+    def returns(self, ids: Mapping[JobPaths, str] | None = None) -> list[JobReturn]:
         """Return what a launcher gives back for jobs that have not run: completed, with a ``Submitted`` each."""
         out = []
-        for index, (paths, job) in enumerate(self.jobs):
+        for paths, job in self.ends:
             made = JobReturn() if self.compose is None else _Returned(paths, job, self.compose)
             made.overrides = list(job.overrides)
             made.working_dir = str(paths.directory)
             made.task_name = job.name
             made.status = JobStatus.COMPLETED
-            made.return_value = Submitted(
-                str(paths.directory), job.num, job.hash, ids[index] if index < len(ids) else None
-            )
+            made.return_value = Submitted(str(paths.directory), job.num, job.hash, (ids or {}).get(paths))
             out.append(made)
         return out
 
@@ -164,33 +168,39 @@ def freeze_sweep(
     sweep = sweep_paths(str(config.hydra.sweep.dir))
     places: dict[str, int] = {}
     payload = payload_of(config, task_function)
-    known, shared = dict[str, "Signature | None"](), dict[str, Mapping[str, Any]]()
+    known, settings = dict[str, "Signature | None"](), dict[str, Mapping[str, Any]]()
 
-    def work(job: DictConfig, number: int) -> tuple[JobPaths, Job]:
+    def work(job: DictConfig, number: int) -> list[Placed]:
         overridden_references(job)
         beside = beside_recipe(job) if payload.function is None else []
         if beside:
             raise ValidationError("; ".join([*beside, "a frozen job runs nothing but the recipe"]))
         subdir = _place(job, number, places)
-        given = texts(job.hydra.overrides.task)
+        options: dict[str, Any] = {
+            "num": number, "subdir": subdir, "overrides": texts(job.hydra.overrides.task), "allow": allow,
+            "known": known,
+        }  # fmt: skip
         if payload.function is not None:
-            made = frozen_app(
-                job, payload.function, metadata, num=number, subdir=subdir, overrides=given, allow=allow, known=known,
-                shared=shared,
-            )  # fmt: skip
+            made = [frozen_app(job, payload.function, metadata, **options, shared=settings)]
         else:
-            made = frozen(
-                job, metadata, num=number, subdir=subdir, overrides=given, hydra=job.hydra, allow=allow, known=known
-            )
-        return sweep.job(subdir), made
+            made = _frozen_recipes(job, metadata, options)
+        return [(sweep.job(each.subdir), each) for each in made]
 
-    jobs = each_job(overrides, Composer(config, loader, overrides), first, work)
+    jobs, ends = shared(each_job(overrides, Composer(config, loader, overrides), first, work))
     if config.hydra.job.env_set and payload.function is None:
         log.warning("hydra.job.env_set is not part of frozen jobs: set these variables where they run")
-    made = FrozenSweep(sweep, jobs, payload, partial(_composed, config, loader))
+    made = FrozenSweep(sweep, jobs, ends, payload, partial(_composed, config, loader))
     if write:
         write_sweep(made, config)
     return made
+
+
+def _frozen_recipes(job: DictConfig, metadata: Metadata, options: Mapping[str, Any]) -> list[Job]:
+    """Freeze the recipe of a job, or those of a pipeline's steps."""
+    pipeline = pipeline_of(job)
+    if pipeline is not None:
+        return frozen_steps(job, pipeline, metadata, **options, hydra=job.hydra)
+    return [frozen(job, metadata, **options, hydra=job.hydra)]
 
 
 def _place(job: DictConfig, number: int, places: dict[str, int]) -> str:

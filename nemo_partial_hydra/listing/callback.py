@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nemo_partial_hydra.composition import error_text
 from nemo_partial_hydra.composition.checks import drift_of
 from nemo_partial_hydra.composition.compat import texts
+from nemo_partial_hydra.composition.pipeline import pipeline_of
 from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
 from nemo_partial_hydra.messages import nearest, say
 from nemo_partial_hydra.runtime import session
@@ -68,12 +69,23 @@ class CfgPaths(Callback):
         """
         check_format(self.format)
         jobs = list(self.jobs(config)) if multirun else [JobListing(0, [], self.listed(config))]
+        self._show_steps(config)
         print_jobs(jobs, self.format, many=multirun)
         app = session.current()
         for target, why in app.unreadable.items() if app is not None else ():
             say(f"the parameters of {target} are not listed: {why}", file=sys.stderr)
         for text in self.drift:
             say(f"A run would be refused: {text}", file=sys.stderr)
+
+    def _show_steps(self, config: DictConfig) -> None:
+        """Print which steps a pipeline has, and what waits for what."""
+        try:
+            pipeline = pipeline_of(config)
+        except RecipeError as error:  # a listing shows what a run would refuse
+            say(f"A run would be refused: {error}", file=sys.stderr)
+            return
+        if pipeline is not None:
+            say(f"Steps: {pipeline.picture}\n", file=sys.stdout if self.format in ("table", "tree") else sys.stderr)
 
     def _end(self, config: DictConfig, *, multirun: bool) -> None:
         """Leave the process: Hydra would turn an exception into a warning and run the job."""

@@ -9,17 +9,20 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nemo_partial_hydra.composition.app_modules import modules_in
 from nemo_partial_hydra.composition.yaml_files import NODES
 from nemo_partial_hydra.dialect.yaml import MAX_BYTES, load, read_text
-from nemo_partial_hydra.errors import DialectError, RefusedError, UsageError
+from nemo_partial_hydra.errors import DialectError, JobError, RefusedError, UsageError
 from nemo_partial_hydra.jobs import files, search_path
-from nemo_partial_hydra.jobs.layout import JOB
+from nemo_partial_hydra.jobs.job import read_head
+from nemo_partial_hydra.jobs.layout import JOB, find_jobs
 from nemo_partial_hydra.jobs.ownership import NO_TRUST, Trust, note, way_out
 from nemo_partial_hydra.jobs.search_path import only_in
+from nemo_partial_hydra.jobs.step import StepsBefore
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.policy.rules import STACK
 from nemo_partial_hydra.policy.scan import names_in
@@ -50,7 +53,11 @@ def listing_of(text: str, where: Where, allow: Iterable[str] = (), trust: Trust 
         If the recipe cannot be read.
     """
     if os.path.isdir(text):
-        return paths(_content(_job(text)), allow=allow)
+        steps = _steps(text)
+        if not steps:
+            return paths(_content(_job(text)), allow=allow)
+        found = {name: paths(_content(_job(str(folder))), allow=allow) for name, folder in steps.items()}
+        return [replace(info, path=f"{name}.{info.path}") for name, each in found.items() for info in each]
     if os.path.isfile(text):
         return _file(text, allow, trust)
     if where[0] is not None and where[1] is not None:
@@ -62,6 +69,28 @@ def listing_of(text: str, where: Where, allow: Iterable[str] = (), trust: Trust 
     if "=" in text or not text:
         raise UsageError(f"'{text}': overrides need --config-dir and --config-name to say what they are for")
     raise UsageError(f"{text}: there is no such file, job or factory")
+
+
+def _steps(directory: str) -> dict[str, Path]:
+    """Return where the jobs of a pipeline's steps are, by name, with those that it shares; none for other jobs."""
+    root = Path(os.path.abspath(directory))
+    try:
+        jobs = find_jobs(root) if not files.has(root, root / JOB) else []
+        heads = {job: read_head(job) for job in jobs}
+    except (OSError, JobError):
+        return {}
+    if len({head.num for head in heads.values()}) != 1 or not all(head.step for head in heads.values()):
+        return {}
+    found: dict[str, Path] = {}
+    open_ = list(heads.items())
+    while open_:
+        job, head = open_.pop(0)
+        if head.step is not None and head.step.name not in found:
+            found[head.step.name] = job.directory
+            before = StepsBefore(job, head.subdir, head.step)
+            others = [before.job(name) for name in (*head.step.needs, *head.step.reads)]
+            open_ += [(other, read_head(other)) for other in others if files.has(other.root, other.job)]
+    return dict(sorted(found.items()))
 
 
 def _job(directory: str) -> dict[Any, Any]:

@@ -10,6 +10,7 @@ A tree is one of
 * ``Seq`` and ``Map``: list, tuple, set, frozenset and dict;
 * ``Call``: a ``run.Config`` or ``run.Partial``: a target with arguments, not called yet;
 * ``Link``: "the same object as the one at that path";
+* ``Result``: what another step of a pipeline gives, which is known when that has run;
 * ``Opaque``: a live object that has no text form (``raw(value)``).
 """
 
@@ -92,6 +93,13 @@ class Link:
     path: Path
 
 
+@dataclass(frozen=True)
+class Result:
+    """What steps of a pipeline give: a text with references to them, as it is written in the dialect."""
+
+    text: str
+
+
 @dataclass(frozen=True, eq=False)
 class Opaque:
     """One live object as a whole; it exists in this process only."""
@@ -99,7 +107,9 @@ class Opaque:
     value: Any
 
 
-Tree = None | bool | int | float | str | bytes | pathlib.PurePath | Value | Ref | Seq | Map | Call | Link | Opaque
+Tree = (
+    None | bool | int | float | str | bytes | pathlib.PurePath | Value | Ref | Seq | Map | Call | Link | Result | Opaque
+)
 
 
 def children(tree: Tree) -> Iterator[tuple[Any, Tree]]:

@@ -25,6 +25,7 @@ from nemo_partial_hydra.recipes.tree import (
     Opaque,
     Path,
     Ref,
+    Result,
     Seq,
     Tree,
     Value,
@@ -81,6 +82,8 @@ class _Builder:
             return self.linked(tree, path)
         elif isinstance(tree, Value):
             made = BY_TARGET[tree.target].make(*tree.args)
+        elif isinstance(tree, Result):
+            raise ValidationError(placed(path, f"{tree.text} is known only while the pipeline runs"))
         elif isinstance(tree, Opaque):
             made = self.gate.own(tree.value, None)
         else:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nemo_partial_hydra.messages import nearest, one_of
-from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Ref, Seq, Tree, Value
+from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Ref, Result, Seq, Tree, Value
 from nemo_partial_hydra.recipes.values import PATH_TYPES, read_bool, read_duration
 
 from .types import TypeSpec
@@ -37,7 +37,7 @@ def convert(value: Tree, spec: TypeSpec) -> Tree:
     Mismatch
         With what was expected, and the path of the part that does not fit.
     """
-    if isinstance(value, (Call, Link, Opaque)) or spec.kind == "any":
+    if isinstance(value, (Call, Link, Result, Opaque)) or spec.kind == "any":
         return value
     if isinstance(value, int) and value.bit_length() >= MAX_BITS and spec.kind not in ("int", "float", "union"):
         raise _expected(value, spec)

@@ -263,7 +263,7 @@ def test_whoever_runs_it_says_that_the_function_may_be_called(plain: App) -> Non
         ("function: app.main", "function: main", 2, "call: function: expected MODULE.NAME"),
         ("  types: {}", "  types: 3", 2, "call: types: expected dict, got int"),
         ("format: 2", "format: 1", 2, "'recipe' is no recipe"),
-        ("format: 2", "format: 3", 2, "written by a newer version"),
+        ("format: 2", "format: 9", 2, "written by a newer version"),
     ],
 )
 def test_a_changed_job_is_refused(plain: App, old: str, new: str, code: int, message: str) -> None:

@@ -205,8 +205,8 @@ def test_a_job_that_is_told_early_gives_way_and_has_not_timed_out(
 
 
 def returned(job: JobPaths) -> Any:
-    frozen = SimpleNamespace(overrides=(), name="app", num=0, hash="")
-    (made,) = launch._ended(FrozenSweep(SimpleNamespace(), [(job, frozen)]), [job])  # type: ignore[arg-type, list-item]
+    frozen: Any = [(job, SimpleNamespace(overrides=(), name="app", num=0, hash="", step=None))]
+    (made,) = launch._ended(FrozenSweep(SimpleNamespace(), frozen, frozen))  # type: ignore[arg-type]
     return made
 
 

@@ -28,7 +28,7 @@ from nemo_partial_hydra.jobs.content_hash import recipe_hash
 from nemo_partial_hydra.jobs.job import Job, frozen_digest, job_text, read_head, read_job, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.outcome import read_result
-from nemo_partial_hydra.launchers import records, retry, submit
+from nemo_partial_hydra.launchers import kept_settings, records, retry, submit
 from nemo_partial_hydra.launchers import send as sending
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.status import entries, table
@@ -342,7 +342,7 @@ def test_another_file_is_not_tried_again_with_settings_of_the_command_line(one: 
 def test_a_file_is_exchanged_while_it_is_tried_again(one: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     """After its head was read, from which the directories of its code come."""
     one.failed()
-    before = retry.again
+    before = kept_settings.again
 
     def again(*arguments: Any) -> Any:
         exchanged(one.job, app="/evil")

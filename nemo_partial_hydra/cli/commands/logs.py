@@ -24,7 +24,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("directory", metavar="DIR", help="the directory of a sweep, or of one job")
     parser.add_argument(
-        "job", nargs="?", type=int, metavar="N", help="the number of the job; may be left out if it is one"
+        "job", nargs="?", metavar="N", help="the number of the job, or a step of it (3/train); not needed if it is one"
     )
     parser.add_argument(
         "-f", "--follow", action="store_true", help="go on until the job ends, also in further attempts"
@@ -43,20 +43,19 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.jobs import status as states
     from nemo_partial_hydra.launchers import logs
+    from nemo_partial_hydra.launchers.selection import picks
     from nemo_partial_hydra.launchers.status.look import Watch
     from nemo_partial_hydra.messages import one_of
 
     if options.follow and options.attempt is not None:
         raise UsageError("--follow goes on with the newest attempt; --attempt shows one that is named: choose one")
     watch = Watch(options.directory)
-    numbers = [head.num for head in watch.heads.values()]
-    if options.job is None and len(numbers) > 1:
-        raise UsageError(f"{options.directory}: there are {len(numbers)} jobs; name one: {one_of(numbers)}")
-    number = numbers[0] if options.job is None else options.job
-    if number not in numbers:
-        raise UsageError(f"{options.directory}: there is no job {number}; there are {one_of(numbers)}")
-    kinds = options.kinds
-    watch.keep(number)
+    if options.job is not None:
+        watch.keep(picks([options.job]))
+    if len(watch.jobs) > 1:
+        names = [watch.heads[paths].title for paths in watch.jobs]
+        raise UsageError(f"{options.directory}: there are {len(names)} jobs; name one: {one_of(names)}")
+    number, kinds = watch.heads[watch.jobs[0]].title, options.kinds
     with _shown(raw=options.raw) as out:
         if options.follow:
             try:

@@ -23,7 +23,7 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
         "asked and a state depends on it.",
     )
     parser.add_argument("directory", metavar="DIR", help="the directory of a sweep, or of one job")
-    parser.add_argument("jobs", nargs="*", type=int, metavar="N", help="the numbers of jobs; all if none is given")
+    parser.add_argument("jobs", nargs="*", metavar="3-7,9", help="numbers of jobs, or steps (3/train); all if none")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--watch", action="store_true", help="show it until no job is in a queue or runs")
     parser.add_argument(
@@ -36,13 +36,14 @@ def run(options: argparse.Namespace) -> int:
     """Show how the jobs go; return the exit code."""
     from nemo_partial_hydra.errors import ExitCode, UsageError
     from nemo_partial_hydra.jobs import status as states
-    from nemo_partial_hydra.launchers.status import entries, live, look, table
+    from nemo_partial_hydra.launchers.selection import picks
+    from nemo_partial_hydra.launchers.status import entries, live, look, pipelines, table
 
     if options.watch and options.json:
         raise UsageError("--watch and --json: choose one; a script may call status --json as often as it likes")
     if options.interval < 1:
         raise UsageError(f"--interval: at least 1 second, not {options.interval:g}: SLURM is asked each time")
-    jobs = look.Watch(options.directory, options.jobs)
+    jobs = look.Watch(options.directory, picks(options.jobs))
     if options.watch:
         try:
             found = live.watch(jobs, options.interval)
@@ -51,7 +52,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         found = jobs.look()
     if options.json:
-        say(json_text(entries.records(found), 1))
+        runs = pipelines.records(pipelines.runs_of(found))
+        say(json_text({**entries.records(found), **({"pipelines": runs} if runs else {})}, 1))
     elif not options.watch:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print("\n".join(table.lines(found, colour=colour)))  # all in it is escaped, and the colours are ours

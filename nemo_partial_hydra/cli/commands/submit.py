@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nemo_partial_hydra.cli import signers
-from nemo_partial_hydra.messages import say
 
 from . import Commands
 
 if TYPE_CHECKING:
     from nemo_partial_hydra.errors import RecipeError
     from nemo_partial_hydra.jobs.job import Head
-    from nemo_partial_hydra.jobs.layout import JobPaths
+    from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
+    from nemo_partial_hydra.launchers.plans import Jobs, Plan
+    from nemo_partial_hydra.launchers.records import Submission
 
 
 def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
@@ -53,9 +54,9 @@ def run(options: argparse.Namespace) -> int:
     from nemo_partial_hydra.jobs.layout import sweep_paths
     from nemo_partial_hydra.jobs.ownership import Trust
     from nemo_partial_hydra.jobs.signing import signed
-    from nemo_partial_hydra.launchers import adoption, code, dry_run, send, submit
+    from nemo_partial_hydra.launchers import adoption, code, send
     from nemo_partial_hydra.launchers.arguments import composed, split_words
-    from nemo_partial_hydra.launchers.settings import from_config
+    from nemo_partial_hydra.launchers.plans import plans, say_dry, steps_of
 
     numbers, words = split_words(options.words)
     jobs = send.chosen(options.directory, numbers)
@@ -70,37 +71,75 @@ def run(options: argparse.Namespace) -> int:
     config, cluster = composed(words, sweep, found[0].name, options.config_dir)
     image = (config.get("apptainer") or {}).get("image") is not None
     trusted = code.of_jobs(sources, found, Trust.of(options.trust_code), image=image)
-    settings, secrets = from_config(config, cluster.name, **trusted, allow=options.allow)
+    steps = steps_of(found)
+    made = plans(config, steps, cluster.name, lambda settings: settings, **trusted, allow=options.allow)
     if options.after and send.within(jobs, options.after):
         raise UsageError(f"--after {options.after}: these are the jobs that are submitted: none can wait for itself")
-    needs = cluster.dependency(options.after, settings) if options.after else None
+    needs = cluster.dependency(options.after, made[0].settings) if options.after else None
     # All of it before a copy is made: one that nobody may run would stand in the way of its successor.
     if options.to is None and not options.dry_run:
         adoption.settle_and_say(sweep)
     fresh = jobs if options.to is not None or options.dry_run else send.ready(jobs)
-    known = {made: (job, head) for made, job, head in zip(jobs, sources, found, strict=True)}
-    digests, problem = _checked({made: known[made] for made in fresh}, options.allow, vouched)
+    known = {copy: (job, head) for copy, job, head in zip(jobs, sources, found, strict=True)}
+    digests, problem = _checked({copy: known[copy] for copy in fresh}, options.allow, vouched)
+    whole = list(zip(jobs, found, strict=True))
     try:
-        send.verify_image(found, settings)
+        for plan in made:
+            send.verify_image([head for _, head in plan.of(whole)], plan.settings)
     except RecipeError as error:
         problem = problem or error
     if options.dry_run or config.get("dry_run"):
         if problem is not None:
             raise problem
-        say(dry_run.text(sweep, jobs, settings, overrides=[head.overrides for head in found], after=needs))
+        say_dry(sweep, whole, made, needs)
         return ExitCode.DONE
-    report = submit.check(sweep, settings, needs)
-    report.recipe = problem
+    _look(made, sweep, needs, problem, at_once=options.to is not None or bool(steps))
     if options.to is not None:
-        report.check()
         copies.copy(sources, jobs, options.directory, [digests[job] for job in jobs])
         fresh = send.ready(jobs)
-    sent = send.send(
-        sweep, fresh, settings, secrets, digests=digests, after=needs, report=report, following=options.follow
-    )
-    if sent[-1].left:
+    wanted = set(fresh)
+    chosen = [(paths, head) for paths, head in whole if paths in wanted]
+    sent = _sent(sweep, chosen, made, digests, needs, following=options.follow)
+    if sent and sent[-1].left:
         return ExitCode.CLUSTER
-    return ExitCode.FAILED if send.waited_for(settings) and send.failed(fresh) else ExitCode.DONE
+    return ExitCode.FAILED if send.waited_for(made[0].settings) and send.failed(fresh) else ExitCode.DONE
+
+
+def _look(
+    made: Sequence[Plan], sweep: SweepPaths, needs: str | None, problem: RecipeError | None, *, at_once: bool
+) -> None:
+    """Look for what would go wrong, and with it for what is wrong with the jobs; ``at_once`` raises it here."""
+    from nemo_partial_hydra.launchers.plans import look
+
+    look(made, sweep, needs)
+    for plan in made:
+        if plan.report is not None:
+            plan.report.recipe = problem
+            if at_once:
+                plan.report.check()
+
+
+def _sent(
+    sweep: SweepPaths,
+    jobs: Jobs,
+    made: Sequence[Plan],
+    digests: Mapping[JobPaths, str],
+    needs: str | None,
+    *,
+    following: bool,
+) -> list[Submission]:
+    """Send jobs, steps of pipelines one behind the other."""
+    from nemo_partial_hydra.launchers import send
+    from nemo_partial_hydra.launchers.chain import Chain
+
+    plan = made[0]
+    if plan.name:
+        links = [each.chained(jobs, digests) for each in made]
+        return send.send_steps(Chain(sweep, links, needs), plan.settings, following=following)
+    return send.send(
+        sweep, [paths for paths, _ in jobs], plan.settings, plan.secrets, digests=digests, after=needs,
+        report=plan.report, following=following,
+    )  # fmt: skip
 
 
 def _checked(

@@ -5,6 +5,7 @@ May import: what the launchers may. Outside of this folder nothing knows which c
 | question | module |
 |---|---|
 | what is a cluster | ``base`` |
+| what do the jobs of an array wait for | ``waits`` |
 | which clusters are there | ``registry`` |
 | what do submitit's executors have in common | ``executor`` |
 | which job is this process inside of; what do started programs get | ``allocation``, ``variables`` |

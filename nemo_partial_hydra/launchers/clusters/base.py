@@ -19,6 +19,8 @@ from nemo_partial_hydra.jobs.seal import MINE, Origin
 from nemo_partial_hydra.launchers.records import SentJob, Submission
 from nemo_partial_hydra.launchers.settings import Settings
 
+from .waits import Wait
+
 if TYPE_CHECKING:
     from nemo_partial_hydra.launchers.preflight.report import Report
 
@@ -297,6 +299,15 @@ class Cluster(Protocol):
         ------
         UsageError
             If that can never be.
+        """
+
+    def behind(self, waits: Sequence[Wait]) -> str:
+        """Return the dependency of an array whose jobs wait each for its own; an empty text for none.
+
+        Raises
+        ------
+        UsageError
+            If the cluster cannot do that.
         """
 
     def script(self, array: Array) -> str:

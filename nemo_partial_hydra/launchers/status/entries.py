@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from nemo_partial_hydra.errors import JobError, UsageError
+from nemo_partial_hydra.errors import JobError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.job_id import LOCAL
@@ -19,11 +19,9 @@ from nemo_partial_hydra.jobs.seal import MINE, Origin
 from nemo_partial_hydra.launchers.clusters.base import Subject
 from nemo_partial_hydra.launchers.log_tail import last_lines
 from nemo_partial_hydra.launchers.records import Submission
-from nemo_partial_hydra.messages import one_of
+from nemo_partial_hydra.launchers.selection import Pick, picked
 
 from . import merge
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,6 +80,8 @@ class Entry:
     def name(self) -> str:
         """How it is called in lists: by its number, and by its directory where that is another name."""
         folder = self.paths.directory.name
+        if self.head.step is not None:
+            return self.head.title
         return str(self.head.num) if folder == str(self.head.num) else f"{self.head.num} ({folder})"
 
     @property
@@ -185,30 +185,17 @@ class Overview:
         """Whether no job is in a queue or runs."""
         return not any(entry.state in (states.SUBMITTED, states.RUNNING) for entry in self.entries)
 
-    def chosen(self, numbers: Sequence[int]) -> list[Entry]:
-        """Return the jobs with these numbers, or all if none is given.
+    def chosen(self, numbers: Sequence[Pick]) -> list[Entry]:
+        """Return the jobs that are named, or all if none is.
 
         Raises
         ------
         UsageError
-            If there is no job of a number.
+            If there is no such job.
         """
-        by_number = {entry.head.num: entry for entry in self.entries}
-        return picked(by_number, numbers, self.directory) if numbers else list(self.entries)
-
-
-def picked(by_number: Mapping[int, T], numbers: Sequence[int], directory: str) -> list[T]:
-    """Return what has these numbers, each once and in their order.
-
-    Raises
-    ------
-    UsageError
-        If there is no job of a number.
-    """
-    for number in numbers:
-        if number not in by_number:
-            raise UsageError(f"{directory}: there is no job {number}; there are {one_of(by_number)}")
-    return [by_number[number] for number in dict.fromkeys(numbers)]
+        if not numbers:
+            return list(self.entries)
+        return picked(((entry.head, entry) for entry in self.entries), numbers, self.directory)
 
 
 def records(found: Overview) -> dict[str, Any]:
@@ -233,6 +220,7 @@ def _record(entry: Entry, now: str) -> dict[str, Any]:
         more = {"log": str(log), "tail": lines}
     return {
         "num": entry.head.num,
+        "step": entry.head.step.name if entry.head.step else None,
         "directory": str(entry.paths.directory),
         "overrides": list(entry.head.overrides),
         "state": entry.state,

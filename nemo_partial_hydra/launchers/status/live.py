@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job import Head
-from nemo_partial_hydra.jobs.layout import JobPaths
+from nemo_partial_hydra.jobs.layout import JobPaths, below
 from nemo_partial_hydra.launchers.clusters.base import Subject
 from nemo_partial_hydra.launchers.parallel import Pace
 from nemo_partial_hydra.messages import escaped, say
@@ -57,7 +57,7 @@ class Board:
         """Say that a job has ended, and how."""
         self.ended.add(job)
         self.jobs[job] = status
-        text = f"[{len(self.ended)}/{len(self.jobs)}] {job.directory.name} {ending(job, status)}"
+        text = f"[{len(self.ended)}/{len(self.jobs)}] {_name(job)} {ending(job, status)}"
         if self.live is None:
             say(text, flush=True)
         elif status.state != states.DONE:
@@ -80,7 +80,7 @@ class Board:
                 if self.live is None and (
                     status.state == states.RUNNING or (status.state == states.SUBMITTED and again)
                 ):
-                    say(f"{job.directory.name} {status.state}{again}", flush=True)
+                    say(f"{_name(job)} {status.state}{again}", flush=True)
 
     def _shown(self) -> Any:
         columns = [column for column in table.COLUMNS if column.live]
@@ -94,6 +94,11 @@ class Board:
 
         found = [(status.state, job) for job, status in list(self.jobs.items())]
         return shown(found, cells, [column.head for column in columns])
+
+
+def _name(job: JobPaths) -> str:
+    """Return how a job is called where its file is not read: by its place in the sweep."""
+    return below(job.root, job.directory) or job.directory.name
 
 
 def ending(job: JobPaths, status: states.Status) -> str:

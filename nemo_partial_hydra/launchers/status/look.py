@@ -23,10 +23,12 @@ from nemo_partial_hydra.jobs.seal import Origin, Seals
 from nemo_partial_hydra.launchers import adoption
 from nemo_partial_hydra.launchers.clusters.base import Answers, Subject, Views
 from nemo_partial_hydra.launchers.clusters.registry import CLUSTERS, Clusters
+from nemo_partial_hydra.launchers.needs import needs_of
 from nemo_partial_hydra.launchers.records import SentJob, Submission, submissions
+from nemo_partial_hydra.launchers.selection import Pick, picked
 
 from . import merge
-from .entries import Entry, Overview, picked
+from .entries import Entry, Overview
 
 ASK_AGAIN_S = 3600.0
 """So long after a job failed or was told to end the queue is asked whether it was requeued."""
@@ -34,7 +36,7 @@ OTHERS_S = 14 * 86_400.0
 """So long after the first task of a job was done the queue is asked whether others run: longer than jobs may take."""
 
 
-def overview(directory: str, clusters: Clusters = CLUSTERS, *, only: Sequence[int] = ()) -> Overview:
+def overview(directory: str, clusters: Clusters = CLUSTERS, *, only: Sequence[Pick] = ()) -> Overview:
     """Look how the jobs of a sweep's directory go, or the one of a job's.
 
     Parameters
@@ -75,7 +77,7 @@ class Watch:
     def __init__(
         self,
         directory: str,
-        only: Sequence[int] = (),
+        only: Sequence[Pick] = (),
         *,
         clusters: Clusters = CLUSTERS,
         jobs: Sequence[JobPaths] | None = None,
@@ -93,11 +95,17 @@ class Watch:
         whole = sweep_of(first.directory, self.heads[first].subdir) if alone else directory
         self.sweep = sweep_paths(whole)
         if only:  # of one job in ten thousand only that is looked at
-            self.jobs = picked({self.heads[paths].num: paths for paths in self.jobs}, only, directory)
+            self.keep(only)
 
-    def keep(self, number: int) -> None:
-        """Look only at the job of this number from now on."""
-        self.jobs = [paths for paths in self.jobs if self.heads[paths].num == number]
+    def keep(self, only: Sequence[Pick]) -> None:
+        """Look only at these jobs from now on.
+
+        Raises
+        ------
+        UsageError
+            If there is none of such a number or name.
+        """
+        self.jobs = picked(((self.heads[paths], paths) for paths in self.jobs), only, self.directory)
 
     def look(self, *, every: bool = False, brief: bool = False) -> Overview:
         """Look how they go now.
@@ -126,7 +134,8 @@ class Watch:
             views = views if self.patient else dataclasses.replace(views, settling=False)
             merged = merge.merge(subject.own.state, views)
             failed = answers[name].queue_failed or bool(views.elsewhere)
-            entries.append(Entry(paths, self.heads[paths], merged, subject, failed, origin))
+            entries.append(Entry(paths, self.heads[paths], _because_of_needs(paths, self.heads[paths], merged, subject),
+                                 subject, failed, origin))  # fmt: skip
         # A job that failed has said so itself: only whether it will run again is not known then.
         open_too = {each.cluster for each in entries if each.own.state != states.FAILED}
         unasked = tuple(text for name, each in answers.items() if name in open_too for text in each.unasked)
@@ -146,6 +155,15 @@ class Watch:
         except UsageError as error:
             return _NoAnswers((str(error),), name)
         return cluster.query(ids, brief=brief)
+
+
+def _because_of_needs(paths: JobPaths, head: Head, merged: merge.Merged, subject: Subject) -> merge.Merged:
+    """Add why a step was cancelled by its cluster: what it needs has failed."""
+    if head.step is None or merged.state != states.CANCELLED or subject.own.state == states.CANCELLED:
+        return merged
+    needs = {name: states.read_status(need).state for name, need in needs_of(paths, head)}
+    bad = ", ".join(f"{name}, which is {state}" for name, state in needs.items() if state != states.DONE)
+    return dataclasses.replace(merged, reason=f"it needs {bad}") if bad else merged
 
 
 def _sending(views: Views, subject: Subject, settled: adoption.Settled) -> Views:

@@ -16,6 +16,7 @@ from nemo_partial_hydra.launchers.log_tail import last_lines
 from nemo_partial_hydra.messages import escaped, one_of
 
 from .entries import Entry, Overview, failures
+from .pipelines import Run, counts, runs_of
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 COLOURS = {
@@ -59,13 +60,17 @@ COLUMNS = (
 
 def lines(found: Overview, *, colour: bool = False) -> Iterator[str]:
     """Yield an overview line by line."""
+    runs = runs_of(found)
+    if runs:
+        yield from _of_pipelines(found, runs, colour=colour)
+        return
     rows = [row(entry, found.time) for entry in found.entries]
     heads = [column.head for column in COLUMNS]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    yield _joined(heads, widths)
+    yield _spaced(heads, widths)
     details = {id(entry) for entry in failures(found.entries)[:DETAILS]}
     for entry, cells in zip(found.entries, rows, strict=True):
-        yield _joined(cells, widths, entry.state if colour else None)
+        yield _spaced(cells, widths, entry.state if colour else None)
         if entry.state in states.RETRIED:
             yield from _failure(entry, widths[0] + 2, full=id(entry) in details)
         elif entry.reason and entry.state != states.DONE:
@@ -75,24 +80,59 @@ def lines(found: Overview, *, colour: bool = False) -> Iterator[str]:
     yield from notes(found)
 
 
+def _of_pipelines(found: Overview, runs: Sequence[Run], *, colour: bool) -> Iterator[str]:
+    """Yield a line for each run of a pipeline, with its steps, and what is to know about those that failed."""
+    heads = ["JOB", STATE.head, "STEPS", TIME.head, "OVERRIDES"]
+    rows = [
+        [
+            str(run.num),
+            run.state,
+            "  ".join(f"{name} {_state(entry, found.time)}" for name, entry in run.words()),
+            duration(run.seconds(found.time)),
+            " ".join(map(one_line, run.overrides)),
+        ]
+        for run in runs
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    yield _spaced(heads, widths)
+    details = {id(entry) for entry in failures(found.entries)[:DETAILS]}
+    for run, cells in zip(runs, rows, strict=True):
+        yield _spaced(cells, widths, run.state if colour else None)
+        for entry in run.own:
+            indent = widths[0] + 2
+            if entry.state in states.RETRIED:
+                yield from _failure(entry, indent, full=id(entry) in details, name=entry.name)
+            elif entry.reason and entry.state != states.DONE:
+                yield " " * indent + f"{entry.name}: {one_line(entry.reason)}"
+    yield ""
+    yield summary(found)
+    yield from notes(found)
+
+
+def _steps(found: Overview) -> str:
+    total = len(found.entries)
+    spelled = ", ".join(f"{number} {state}" for state, number in found.counts.items())
+    return f"{total} step{'' if total == 1 else 's'}: {spelled}"
+
+
+def _spaced(cells: Sequence[str], widths: Sequence[int], state: str | None = None) -> str:
+    """Put the cells of a row side by side; with a state the second one is painted."""
+    shown = []
+    for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        text = _painted(cell, state) if state is not None and index == 1 else cell
+        shown.append(text + " " * (width - len(cell)))
+    return "  ".join(shown).rstrip()
+
+
 def row(entry: Entry, now: str, columns: Sequence[Column] = COLUMNS) -> list[str]:
     """Return the cells of one job."""
     return [one_line(column.value(entry, now)) for column in columns]
 
 
-def _joined(cells: Sequence[str], widths: Sequence[int], state: str | None = None) -> str:
-    """Put the cells of a row side by side; with a state the cell of that is painted."""
-    shown = []
-    for column, cell, width in zip(COLUMNS, cells, widths, strict=True):
-        text = _painted(cell, state) if state is not None and column is STATE else cell
-        shown.append(text + " " * (width - len(cell)))
-    return "  ".join(shown).rstrip()
-
-
-def _failure(entry: Entry, indent: int, *, full: bool) -> Iterator[str]:
+def _failure(entry: Entry, indent: int, *, full: bool, name: str = "") -> Iterator[str]:
     """Yield why a job failed: the reason, the exit code, and the last lines of its log."""
     space = " " * indent
-    yield space + "; ".join(filter(None, [one_line(entry.reason), exit_code(entry)]))
+    yield space + (f"{name}: " if name else "") + "; ".join(filter(None, [one_line(entry.reason), exit_code(entry)]))
     if full:
         log, last = last_lines(entry.paths, entry.attempt, entry.own.task)
         if last:
@@ -108,7 +148,8 @@ def exit_code(entry: Entry) -> str:
 
 def summary(found: Overview) -> str:
     """Return the line that counts: ``4 jobs: 2 done, 1 running, 1 failed``."""
-    return counted(found.counts)
+    runs = runs_of(found)
+    return f"{counted(counts(runs))} ({_steps(found)})" if runs else counted(found.counts)
 
 
 def counted(counts: Mapping[str, int]) -> str:

@@ -17,6 +17,7 @@ from nemo_partial_hydra.errors import ClusterError, UsageError
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.launchers.clusters.base import Array, Record, Refusal, Subject, Views
+from nemo_partial_hydra.launchers.clusters.waits import Wait
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.settings import Settings
 
@@ -68,6 +69,9 @@ class Pbs:
 
     def dependency(self, directory: str, settings: Settings) -> str | None:
         raise UsageError("--after: this PBS has no dependencies")
+
+    def behind(self, waits: Sequence[Wait]) -> str:
+        raise UsageError("this PBS has no dependencies: run the steps one after the other")
 
     def script(self, array: Array) -> str:
         task = shlex.join([sys.executable, "-c", TASK, str(array.folder / "tasks.pickle")])

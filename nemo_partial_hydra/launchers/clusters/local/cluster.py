@@ -18,6 +18,7 @@ from nemo_partial_hydra.jobs import claim, files
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
 from nemo_partial_hydra.launchers.clusters.base import Array, Ended, Refusal, Running, Subject, Views
+from nemo_partial_hydra.launchers.clusters.waits import Wait
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.records import Submission
 from nemo_partial_hydra.launchers.settings import Settings
@@ -62,6 +63,10 @@ class Local:
     def dependency(self, directory: str, settings: Settings) -> str | None:
         """Refuse: there is no queue in which a job could wait for others."""
         raise UsageError("--after: jobs on this machine are not in SLURM's queue; use submitit_apptainer")
+
+    def behind(self, waits: Sequence[Wait]) -> str:
+        """Return nothing: steps are run one after the other."""
+        return ""
 
     def script(self, array: Array) -> str:
         """Return nothing: there is no script."""

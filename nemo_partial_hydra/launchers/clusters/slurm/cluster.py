@@ -19,6 +19,7 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import SLURM, JobId, folded
 from nemo_partial_hydra.launchers.clusters.base import Array, Found, Refusal, Subject, Surroundings
 from nemo_partial_hydra.launchers.clusters.variables import variables
+from nemo_partial_hydra.launchers.clusters.waits import Wait
 from nemo_partial_hydra.launchers.preflight.report import Report
 from nemo_partial_hydra.launchers.settings import Settings
 from nemo_partial_hydra.messages import say
@@ -71,6 +72,12 @@ class Slurm:
         from . import dependency
 
         return dependency.dependency(directory, lambda: identity.given(settings) or self._here(), self.ask_soon)
+
+    def behind(self, waits: Sequence[Wait]) -> str:
+        """Return ``afterok`` on one job, ``aftercorr`` on the jobs of an array."""
+        from . import dependency
+
+        return dependency.behind(waits)
 
     def script(self, array: Array) -> str:
         """Return the batch script that submitit writes."""

@@ -16,7 +16,9 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.job_id import SLURM, JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.jobs.seal import Origin
+from nemo_partial_hydra.jobs.step import OK
 from nemo_partial_hydra.launchers.clusters.base import Array
+from nemo_partial_hydra.launchers.clusters.waits import Wait
 from nemo_partial_hydra.launchers.records import submissions
 from nemo_partial_hydra.messages import Problems
 
@@ -122,6 +124,20 @@ def options(array: Array) -> dict[str, str]:
     # A dependency that can never be met ends the jobs instead of hanging.
     kept = {"kill-on-invalid-dep", "kill_on_invalid_dep"} & {*given}
     return {"dependency": all_of, **({} if kept else {"kill-on-invalid-dep": "yes"})}
+
+
+def behind(waits: Sequence[Wait]) -> str:
+    """Return the dependency of an array whose jobs wait each for its own.
+
+    SLURM has no ``aftercorr`` that takes any end: there the whole array is waited for.
+    """
+    found = []
+    for wait in waits:
+        if wait.same:
+            found.append(f"{'afterok' if wait.after == OK else 'afterany'}:{wait.ids[0]}")
+        else:
+            found.append(f"{'aftercorr' if wait.after == OK else 'afterany'}:{wait.ids[0].job}")
+    return ",".join(dict.fromkeys(found))
 
 
 def _running(ids: Sequence[JobId], ask: Ask) -> list[JobId]:

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 
+from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.launchers.clusters import allocation
 from nemo_partial_hydra.launchers.clusters.base import Surroundings
 
@@ -34,12 +35,24 @@ _NEVER = frozenset({"wait", "array", "output", "error", "input", "ignore-pbs", "
 
 
 def options(script: str) -> list[str]:
-    """Return what a batch script asks for, as options of a command line: there they win over every variable."""
+    """Return what a batch script asks for, as options of a command line: there they win over every variable.
+
+    Raises
+    ------
+    UsageError
+        If a path in it has a line break.
+    """
     found = []
     for line in script.splitlines():
         match = _LINE.fullmatch(line)
         if match is not None:
-            found += shlex.split(match.group(1), comments=True)
+            try:
+                found += shlex.split(match.group(1), comments=True)
+            except ValueError:
+                raise UsageError(
+                    f"SLURM cannot read '{line}': a path with a line break cannot stand in a batch script: choose "
+                    "another hydra.sweep.dir"
+                ) from None
     return found
 
 
