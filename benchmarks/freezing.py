@@ -30,6 +30,8 @@ from benchmarks.measure import Comparison, Side, on_path, report, seconds, turns
 JOBS, MANY, STOCK, ROUNDS = 1_000, 10_000, 30, 3
 TARGET = 0.1  # ten times less
 APP = 1.5  # seconds a job of an app to those of a recipe
+RUNS, STEPS = 300, ("first", "second", "third")
+PIPELINE = 1.2  # seconds a job of a pipeline's steps to those of one step
 LINEAR = 1.2  # seconds a job of the large sweep to those of the small one
 KEY = "recipe.optim.config.option_6"
 
@@ -72,8 +74,56 @@ def measured(folder: Path) -> list[Comparison]:
         by_hand = Comparison("freeze and submit", "the same, plain YAML, plain Hydra", None, size)
         for before in same.ours:
             by_hand.add(before, times())
+    pipeline = _pipelines(folder)
     print(f"freeze {MANY} jobs: {seconds(linear.ours[0] * MANY)}, {JOBS} jobs: {seconds(linear.theirs[0] * JOBS)}")
-    return [same, of_app, linear, by_hand]
+    return [same, of_app, pipeline, linear, by_hand]
+
+
+def _pipelines(folder: Path) -> Comparison:
+    """Compare runs of three steps, three arrays, with as many runs of one step."""
+    sides = []
+    for steps in (STEPS, STEPS[:1]):
+        directory = folder / f"conf{len(steps)}"
+        directory.mkdir()
+        recipes = "".join(f"{step}:\n{synthetic.recipe_yaml(indent='  ')}" for step in steps)
+        (directory / "config.yaml").write_text(f"_steps_: [{', '.join(steps)}]\n{recipes}")
+        sides.append((directory, steps))
+    made = Comparison("freeze and submit, a job of three steps", "of one step", PIPELINE, f"{RUNS} : {RUNS} runs")
+    times: list[list[float]] = [[], []]
+    for round_ in range(ROUNDS):
+        for index, (directory, steps) in enumerate(sides):
+            with opened(directory) as (config, loader), sbatch(folder / f"bin {round_} {index}"):
+                times[index].append(chaining(config, loader, folder / f"sent {round_} {index}", steps))
+    for ours, theirs in zip(*times, strict=True):
+        made.add(ours, theirs)
+    return made
+
+
+def chaining(config: Any, loader: Any, where: Path, steps: Sequence[str]) -> float:
+    """Freeze and submit the steps of pipelines; return seconds a job."""
+    from omegaconf import open_dict, read_write
+
+    from nemo_partial_hydra.launchers.chain import Chain, Link
+    from nemo_partial_hydra.launchers.preflight import report as preflight
+    from nemo_partial_hydra.launchers.settings import Settings
+    from nemo_partial_hydra.launchers.sweep import freeze_sweep
+
+    jobs = [[f"{step}.optim.config.option_6={number / 10_000}" for step in steps] for number in range(RUNS)]
+    with read_write(config.hydra), open_dict(config.hydra):
+        config.hydra.sweep.dir = str(where)
+        config.hydra.launcher.payload = "recipe"
+    start = time.perf_counter()
+    made = freeze_sweep(config, loader, main, jobs)
+    links = [
+        Link([(paths, job) for paths, job in made.jobs if job.step and job.step.name == step], Settings(),
+             report=preflight.Report())
+        for step in steps
+    ]  # fmt: skip
+    sent = Chain(made.paths, links).send(lambda one: None)
+    spent = time.perf_counter() - start
+    if len(made.jobs) != RUNS * len(steps) or len(sent) != len(steps):
+        raise RuntimeError(f"not {RUNS} runs as {len(steps)} arrays, but {len(made.jobs)} jobs as {len(sent)}")
+    return spent / len(made.jobs)
 
 
 @contextlib.contextmanager
