@@ -185,7 +185,7 @@ def test_the_preflight_looks_at_the_partition_of_the_shell(
     ("name", "instead"),
     [
         ("array", "array_parallelism"), ("wait", "detach=false"), ("test_only", "dry_run"), ("test-only", "dry_run"),
-        ("signal", "signal_delay_s"), ("wrap", "setup"), ("Version", "nothing"),
+        ("signal", "signal_delay_s"), ("wrap", "setup"), ("Version", "nothing"), ("time-min", "timeout_min"),
     ],
 )  # fmt: skip
 def test_an_option_that_makes_something_else_of_a_submission_is_refused(name: str, instead: str) -> None:

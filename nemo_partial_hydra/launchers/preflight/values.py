@@ -21,6 +21,7 @@ _OTHERWISE = {
     "wait": "hydra.launcher.detach=false waits for the jobs",
     "signal": "hydra.launcher.signal_delay_s and payload_signal say what is sent when; jobs would miss that signal",
     "time": "hydra.launcher.timeout_min is the time limit, by which a job knows whether it was over",
+    "time-min": "SLURM would lower the time limit, and a job knows by hydra.launcher.timeout_min whether it was over",
     "wrap": "the script is the launcher's; lines of your own go into hydra.launcher.setup",
     "test-only": f"{_SUBMITS_NOTHING}; hydra.launcher.dry_run=true or --dry-run shows what would be sent",
     "help": _SUBMITS_NOTHING, "usage": _SUBMITS_NOTHING, "version": _SUBMITS_NOTHING,

@@ -30,7 +30,7 @@ from nemo_partial_hydra.launchers.selection import Pick, picked
 from . import merge
 from .entries import Entry, Overview
 
-ASK_AGAIN_S = 3600.0
+ASK_AGAIN_S = 7 * 86_400.0
 """So long after a job failed or was told to end the queue is asked whether it was requeued."""
 OTHERS_S = 14 * 86_400.0
 """So long after the first task of a job was done the queue is asked whether others run: longer than jobs may take."""
