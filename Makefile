@@ -14,7 +14,7 @@ MATRIX_ARGS ?=
 JOBS ?= $(shell n=$$(nproc); n=$$((n + n / 2)); echo $$((n < 8 ? n : 8)))
 PARALLEL = -n $(JOBS) --dist loadgroup
 VENV_PYTHON := .venv/bin/python
-LINTED := $(wildcard nemo_partial_hydra hydra_plugins tiny_llama import.py examples tests benchmarks tools)
+LINTED := $(wildcard nemo_partial_hydra hydra_plugins tiny_llama import.py pipeline.py examples tests benchmarks tools)
 
 # Any Python from 3.10 on can start the tools. Each candidate is tried, since a pyenv shim may exist and not run.
 BOOT = $(shell for p in "$(PYTHON)" python3.11 python3.12 python3.13 python3.10 python3 \

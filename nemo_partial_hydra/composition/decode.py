@@ -144,7 +144,9 @@ def node_data(node: DictConfig, resolution: Resolution, *, before_run: bool = Fa
 
 def set_data(config: DictConfig) -> Any:
     """Return what a recipe's own config sets, as plain data."""
-    return _Reader(config, (), before_run=True).mapping(config, ())
+    open_ = Resolution()
+    open_.steps = lambda marked, path: Kept(Opaque(spelled(marked)))
+    return _Reader(config, (), before_run=True, resolution=open_).mapping(config, ())
 
 
 def as_config(cfg: Any) -> DictConfig:

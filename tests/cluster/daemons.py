@@ -13,6 +13,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -110,12 +111,21 @@ class Daemon:
 
 
 def _must_be_free(port: int, name: str) -> None:
+    """Wait for a port: what a daemon that was killed had started ends a moment after it."""
+    with suppress(LabError):
+        wait(lambda: _is_free(port), 10, f"port {port} is free")
+        return
+    raise LabError(
+        f"port {port} of 127.0.0.1, which {name} needs, is in use: is another test cluster up?"
+        f" (ss -ltnp 'sport = :{port}' names the process)"
+    )
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise LabError(
-                f"port {port} of 127.0.0.1, which {name} needs, is in use: is another test cluster up?"
-                f" (ss -ltnp 'sport = :{port}' names the process)"
-            ) from error
+        except OSError:
+            return False
+    return True

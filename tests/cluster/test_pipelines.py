@@ -41,8 +41,8 @@ def convert(folder: Path, model: str = "a", gate: str = "") -> dict[str, Any]:
     return {"model": model, "memory": os.environ.get("SLURM_MEM_PER_NODE")}
 
 
-def train(folder: Path, source: dict[str, Any], weights: Path, lr: float = 0.1) -> dict[str, Any]:
-    _begin(f"train {source['model']} {lr}", folder)
+def train(folder: Path, source: dict[str, Any], weights: Path, lr: float = 0.1, gate: str = "") -> dict[str, Any]:
+    _begin(f"train {source['model']} {lr}", folder, gate)
     assert Path(weights).read_text() == source["model"]
     if (folder / f"bad {lr}").exists():
         raise ValueError(f"{lr} is too much")
@@ -206,9 +206,27 @@ def test_a_step_that_is_cancelled_takes_those_after_it_along(pipeline: Pipeline)
     )
 
 
+def test_a_step_runs_out_of_time(pipeline: Pipeline) -> None:
+    """It has a minute, and is told 50 s before that is over; the others have three."""
+    limits = ("hydra.launcher.steps.train.timeout_min=1", "hydra.launcher.signal_delay_s=50")
+    assert pipeline.send("train.lr=0.1,0.2", "+train.gate='go ${train.lr}'", *limits).code == 0
+    pipeline.open("go 0.1")
+    assert pipeline.over(90) == {
+        0: {"convert": "done", "train": "done", "report": "done"},
+        1: {"convert": "done", "train": "timeout", "report": "cancelled"},
+    }
+    assert "1/report: it needs train, which is timeout" in pipeline.command("status", "sweep").out
+    pipeline.open("go 0.2")
+    assert pipeline.command("retry", "sweep", "1/train").code == 0
+    assert set(pipeline.over()[1].values()) == {"done"}
+    assert pipeline.ledger()["report a 0.2"] == 1
+
+
 def test_the_controller_restarts_between_two_steps(pipeline: Pipeline) -> None:
     assert pipeline.send("train.lr=0.1,0.2", "+convert.gate=go").code == 0
     pipeline.lab.wait(lambda: pipeline.ledger()["convert a"], 60, "the first step to run")
+    jobs = json.loads(pipeline.command("status", "sweep", "--json").out)["jobs"]
+    pipeline.lab.saved(jobs[-1]["slurm"])  # the last array: what the controller has not written it forgets
     pipeline.lab.kill("slurmctld")
     pipeline.open("go")
     pipeline.lab.start("slurmctld")

@@ -190,3 +190,9 @@ def test_listings_show_the_steps_and_what_they_take(tmp_path: Path) -> None:
     rows = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
     assert "${step:convert}" in rows["train.source"]
     assert "report.loss" in rows
+
+
+def test_a_plus_that_need_not_be_there(tmp_path: Path) -> None:
+    done = pipeline(tmp_path).run("+report.note='rate ${train.lr}'", "+train.lr=0.2")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1].endswith("rate 0.2")
