@@ -53,6 +53,12 @@ def test_few_shared_ones_make_few_arrays() -> None:
     assert waits(list(grouped(rates))) == [(50, "aftercorr:7"), (50, "aftercorr:7")]
 
 
+def test_arrays_that_the_cluster_has_split_stay_split() -> None:
+    """Where an array may have three jobs."""
+    found = list(grouped([(job(i), [task(i % 3, f"{i // 3}")], OK) for i in range(6)]))
+    assert waits(found) == [(3, "aftercorr:0"), (3, "aftercorr:1")]
+
+
 def test_one_for_all_and_one_of_its_own() -> None:
     found = list(grouped([(job(i), [JobId("5"), task(i)], OK) for i in range(4)]))
     assert waits(found) == [(4, "afterok:5,aftercorr:7")]
