@@ -15,6 +15,7 @@ from typing import Any
 
 from nemo_partial_hydra.composition import error_text
 from nemo_partial_hydra.composition.app_modules import inner, own_packages
+from nemo_partial_hydra.composition.budget import references_shown
 from nemo_partial_hydra.composition.registry import REGISTRY
 from nemo_partial_hydra.errors import ExitCode, FilePolicyError, RecipeError, UnsettledError, UsageError
 from nemo_partial_hydra.jobs.app_call import APP, RECIPE
@@ -173,7 +174,11 @@ class App:
             self.settings.arguments = tuple(sys.argv)
         sys.argv = [sys.argv[0], *line.arguments_to_run()]
         arguments = main_arguments(self.version_base)
-        with self._more_help() if line.helps else contextlib.nullcontext():
+        with contextlib.ExitStack() as shown:
+            if line.helps:
+                shown.enter_context(self._more_help())
+            if line.only_shows:
+                shown.enter_context(references_shown())
             hydra.main(self.config_path, self.config_name, **arguments)(self.task)()
 
     @contextlib.contextmanager

@@ -6,6 +6,7 @@ is resolved on counterparts of the config's containers, whose classes count; lea
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import sys
@@ -21,7 +22,7 @@ from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.keys import MISSING, STEPS
 from nemo_partial_hydra.recipes.tree import Path
 
-from .compat import content, own_key, own_node, raise_at
+from .compat import content, own_key, own_node, raise_at, register_resolver
 
 NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
 CHAIN = 20  # references from one to the next; OmegaConf takes some twenty calls for each
@@ -196,6 +197,20 @@ class Resolution:
         made = object.__new__(type(child))
         made.__dict__.update(child.__dict__, _parent=parent, _flags_cache=None)
         return made
+
+
+@contextlib.contextmanager
+def references_shown() -> Iterator[None]:
+    """Have OmegaConf show references to steps as they are where it resolves a config: ``--cfg job --resolve``."""
+    name = step_references.RESOLVER
+    if OmegaConf.has_resolver(name):
+        yield
+        return
+    register_resolver(name, lambda text: f"${{{name}:{text}}}")
+    try:
+        yield
+    finally:
+        OmegaConf.clear_resolver(name)
 
 
 def _outside_of_pipelines(marked: str, path: Path) -> Any:

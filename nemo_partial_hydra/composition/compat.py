@@ -151,6 +151,12 @@ def follows_references() -> bool:
     return (int(major), int(minor)) >= (2, 4)
 
 
+def register_resolver(name: str, resolve: Callable[[str], Any]) -> None:
+    """Register a resolver by the name that the function has: OmegaConf 2.4 warns of the older one."""
+    register = getattr(OmegaConf, "register_resolver", None) or OmegaConf.register_new_resolver
+    register(name, resolve)
+
+
 def main_arguments(version_base: str | None) -> dict[str, Any]:
     """Return what ``hydra.main`` takes in this version besides the config's path and name.
 

@@ -168,7 +168,9 @@ def _needed(made: FrozenSweep) -> dict[str, Any]:
         "code": code,
         "trust_code": code,  # whoever runs this app runs that code already
         "allow": tuple(
-            sorted({*session.workspace().policy.prefixes(), *_of_app(made, names)} - {*BUILT_IN, "__main__"})
+            sorted(
+                {*session.workspace().policy.prefixes(), *made.allow, *_of_app(made, names)} - {*BUILT_IN, "__main__"}
+            )
         ),
     }
     return needed if made.payload.function is None else {**needed, "folder": os.getcwd()}

@@ -112,7 +112,8 @@ def _composed(config: DictConfig, loader: Any, job: Job) -> DictConfig:
 class FrozenSweep:
     """Jobs that are frozen, where, and what they run; ``compose`` gives the config of each, where somebody wants it.
 
-    ``ends`` has for each job of the sweep the one whose result counts: of a pipeline its last step.
+    ``ends`` has for each job of the sweep the one whose result counts: of a pipeline its last step. ``allow`` is what
+    the jobs may name besides what this process allows: the modules beside a plain Hydra app.
     """
 
     paths: SweepPaths
@@ -120,6 +121,7 @@ class FrozenSweep:
     ends: Sequence[Placed]
     payload: Payload = field(default_factory=Payload)
     compose: Compose | None = None
+    allow: Sequence[str] = ()
 
     def returns(self, ids: Mapping[JobPaths, str] | None = None) -> list[JobReturn]:
         """Return what a launcher gives back for jobs that have not run: completed, with a ``Submitted`` each."""
@@ -189,7 +191,7 @@ def freeze_sweep(
     jobs, ends = shared(each_job(overrides, Composer(config, loader, overrides), first, work))
     if config.hydra.job.env_set and payload.function is None:
         log.warning("hydra.job.env_set is not part of frozen jobs: set these variables where they run")
-    made = FrozenSweep(sweep, jobs, ends, payload, partial(_composed, config, loader))
+    made = FrozenSweep(sweep, jobs, ends, payload, partial(_composed, config, loader), tuple(allow))
     if write:
         write_sweep(made, config)
     return made

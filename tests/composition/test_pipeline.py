@@ -196,3 +196,11 @@ def test_a_plus_that_need_not_be_there(tmp_path: Path) -> None:
     done = pipeline(tmp_path).run("+report.note='rate ${train.lr}'", "+train.lr=0.2")
     assert done.code == 0, done.err
     assert done.out.splitlines()[-1].endswith("rate 0.2")
+
+
+def test_a_resolved_config_shows_references_as_they_are(tmp_path: Path) -> None:
+    done = pipeline(tmp_path).run("--cfg", "job", "--resolve", "-p", "train")
+    assert done.code == 0, done.err
+    assert "source: ${step:convert}" in done.out
+    assert "weights: ${step:convert.dir}/weights.txt" in done.out
+    assert not OmegaConf.has_resolver("step")

@@ -159,6 +159,28 @@ def test_one_step_is_named(tmp_path: Path) -> None:
     assert "Left as it is: 2 jobs (0/train, 1/train): done already" in done.out
 
 
+PLAIN = """
+import hydra
+import nemo_partial_hydra as nph
+
+@hydra.main(config_path="conf", config_name="config", version_base="1.3")
+def main(cfg):
+    print("RESULT", nph.run(cfg, allow=["steps"]))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_a_plain_app_of_hydra(tmp_path: Path) -> None:
+    app = pipeline(tmp_path, script=PLAIN)
+    here = app.run("+train.lr=0.5")
+    assert "'loss': 5.0" in here.result, here.err
+    done = app.run("-m", "+train.lr=0.1,0.2", *LOCAL)
+    assert done.code == 0, done.err
+    assert [set(steps.values()) for steps in status(app).values()] == [{"done"}] * 2
+
+
 def test_a_moved_or_forged_place_is_none(tmp_path: Path) -> None:
     app = pipeline(tmp_path)
     frozen(app, "train.lr=0.1,0.2")
