@@ -6,7 +6,7 @@ functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from omegaconf import Container, DictConfig, ListConfig, Node, OmegaConf, open_dict, read_write
