@@ -41,6 +41,7 @@ from .scalars import REFERENCE, unescape_interpolation
 from .writer import item_spec, only_shows, says
 
 Nodes = dict[Path, tuple[Path, Tree]]
+_BESIDE_TARGET = (PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS)
 
 
 def from_data(data: Any, signature: Lookup, problems: Problems, *, place: Path = ()) -> Tree:
@@ -98,8 +99,9 @@ class _Reader:
             return data.tree
         if isinstance(data, KeptSeq):
             if data.kind == "dict":
-                return self.map(data.items, spec, doc, path)
-            tree = self.sequence(data.items, data.kind, spec, doc, path)
+                tree: Tree = self.map(data.items, spec, doc, path, _BESIDE_TARGET if data.exact else ())
+            else:
+                tree = self.sequence(data.items, data.kind, spec, doc, path)
             return tree if data.exact else self.typed(tree, loosened(spec), doc)
         return self.typed(data, spec, doc)
 
@@ -116,8 +118,8 @@ class _Reader:
         read = (self.read(v, item_spec(spec, i), (*doc, i), (*path, i)) for i, v in enumerate(ordered))
         return Seq(tuple(read), kind)
 
-    def map(self, data: Mapping[Any, Any], spec: TypeSpec, doc: Path, path: Path) -> Map:
-        for key in (PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS):
+    def map(self, data: Mapping[Any, Any], spec: TypeSpec, doc: Path, path: Path, refused: Any = _BESIDE_TARGET) -> Map:
+        for key in refused:
             if key in data:
                 self.fail(doc, f"'{key}' without '{TARGET}'")
         inner = item_spec(spec, None)

@@ -23,7 +23,7 @@ class Kept:
 class KeptSeq:
     """A sequence in plain data whose kind is known; ``exact`` if its type contradicts its annotation.
 
-    A ``dict`` among them is one that contradicts its annotation.
+    A ``dict`` among them is one whatever its keys are: of one that is not ``exact`` none of them is a reserved key.
     """
 
     kind: str

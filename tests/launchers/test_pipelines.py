@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nemo_partial_hydra.dialect.yaml import load
+from nemo_partial_hydra.errors import ValidationError
+from nemo_partial_hydra.jobs.step import dialect_data
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.construct import make
 from tests.support.apps import App
 from tests.support.pipelines import CHAIN, pipeline
 from tests.support.recipes import nemo_hydra
@@ -247,3 +252,40 @@ def test_a_launcher_that_an_executor_became(tmp_path: Path) -> None:
     dry = nemo_hydra(tmp_path, "submit", "--allow", "steps", "sweep", "hydra/launcher=mine", "-cd", "conf", "--dry-run")
     assert dry.code == 0, dry.err
     assert "--partition=debug" in dry.out
+
+
+def reads_path(x: Path) -> Any:
+    return x
+
+
+def reads_numbers(x: list[int]) -> Any:
+    return x
+
+
+def reads_entries(x: dict[str, Path]) -> Any:
+    return x
+
+
+def reads_anything(x: Any) -> Any:
+    return x
+
+
+RESULTS = [
+    (reads_path, {"a": 1}, "x: expected Path, got a dict"),
+    (reads_numbers, {"a": 1}, "x: expected list[int], got a dict"),
+    (reads_numbers, {"a": "b"}, "x.a: expected int, got 'b'"),
+    (reads_numbers, ["1"], [1]),
+    (reads_entries, {"a": "/b", "_partial_": "/c"}, {"a": Path("/b"), "_partial_": Path("/c")}),
+    (reads_anything, {"_args_": [{"_append_": "${x}"}]}, {"_args_": [{"_append_": "${x}"}]}),
+]
+
+
+@pytest.mark.parametrize(("reads", "result", "wanted"), RESULTS)
+def test_results_are_read_by_the_annotation_of_the_parameter(reads: Any, result: Any, wanted: Any) -> None:
+    recipe = {"_target_": f"{__name__}.{reads.__name__}", "_partial_": True, "x": dialect_data(result)}
+    workspace = session.workspace()
+    if isinstance(wanted, str):
+        with pytest.raises(ValidationError, match=re.escape(wanted)):
+            workspace.read_tree(recipe, [__name__])
+        return
+    assert make(workspace.read_tree(recipe, [__name__]), workspace.policy, [__name__])() == wanted
