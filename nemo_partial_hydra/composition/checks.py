@@ -133,7 +133,7 @@ def check_config(config: DictConfig) -> None:
     app = session.current()
     name = app.recipe if app is not None else None
     overridden_references(config)
-    pipeline = pipeline_of(config) if name is None else None
+    pipeline = pipeline_of(config)
     if pipeline is not None:
         problems = Problems()
         problems.messages += _misplaced_edits(config, pipeline.names)

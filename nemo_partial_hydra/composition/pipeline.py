@@ -215,6 +215,12 @@ def opened(resolution: Resolution, pipeline: Pipeline, name: str) -> Resolution:
     return resolution
 
 
+def left_to_run(resolution: Resolution) -> None:
+    """Have a resolution leave open what steps give, wherever it is named: the pipeline that runs says what is wrong."""
+    resolution.resolvers[step_references.RESOLVER] = step_references.mark
+    resolution.steps = lambda marked, path: Kept(Result(step_references.spelled(marked)))
+
+
 def allowed(pipeline: Pipeline, name: str, text: str, path: Path) -> StepReference:
     """Return the reference that a step's recipe makes to another one.
 

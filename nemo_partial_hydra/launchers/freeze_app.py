@@ -15,6 +15,7 @@ from nemo_partial_hydra.app.function_name import FunctionName
 from nemo_partial_hydra.composition.compat import changes_directory, get_version_base
 from nemo_partial_hydra.composition.decode import node_data
 from nemo_partial_hydra.composition.frozen_config import frozen_config
+from nemo_partial_hydra.composition.pipeline import check_steps, left_to_run, pipeline_of
 from nemo_partial_hydra.dialect.writer import to_data
 from nemo_partial_hydra.errors import RecipeError
 from nemo_partial_hydra.jobs.app_call import APP, AppCall
@@ -60,7 +61,11 @@ def frozen_app(
     """
     workspace = session.workspace()
     placeholders = Placeholders()
-    resolution = left_open(placeholders, cfg.hydra, True)
+    resolution, pipeline = left_open(placeholders, cfg.hydra, True), pipeline_of(cfg)
+    if pipeline is not None:
+        left_to_run(resolution)
+        if session.current() is not None:  # such an app's config is checked before it runs here, too
+            check_steps(cfg, pipeline, allow, before_run=True)
 
     def recipe(node: DictConfig, path: Path) -> Any:
         tree = workspace.read_tree(node_data(node, resolution), allow, place=path, known=known)

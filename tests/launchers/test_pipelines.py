@@ -15,7 +15,7 @@ from nemo_partial_hydra.jobs.step import dialect_data
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.construct import make
 from tests.support.apps import App
-from tests.support.pipelines import CHAIN, pipeline
+from tests.support.pipelines import CHAIN, SCRIPT, pipeline
 from tests.support.recipes import nemo_hydra
 
 LOCAL = ("hydra/launcher=submitit_apptainer_local", "hydra.sweep.dir=sweep")
@@ -289,3 +289,19 @@ def test_results_are_read_by_the_annotation_of_the_parameter(reads: Any, result:
             workspace.read_tree(recipe, [__name__])
         return
     assert make(workspace.read_tree(recipe, [__name__]), workspace.policy, [__name__])() == wanted
+
+
+@pytest.mark.parametrize("script", [SCRIPT, SCRIPT.replace('"config")', '"config", recipe="report")')])
+def test_a_job_of_the_app_runs_all_steps_in_one_process(tmp_path: Path, script: str) -> None:
+    app = pipeline(tmp_path, script=script)
+    assert app.run("train.lr=0.5").code == 0
+    words = ("hydra.launcher.payload=app", "train.lr=0.1,0.2")
+    frozen(app, *words)
+    assert [*jobs(app)] == ["0", "1"]
+    done = nemo_hydra(app.folder, "run", *ALLOWED, "--allow", "train", "--allow", "app", "sweep")
+    assert done.code == 0, done.err
+    result = json.loads((app.folder / "sweep/1/result.json").read_text())["result"]
+    assert result == {"loss": 2.0, "where": str(app.folder / "sweep/1/train"), "note": ""}
+    done = app.run("-m", "hydra/launcher=freeze", "hydra.sweep.dir=other", *words, "_steps_=[train]")
+    assert (done.code, (app.folder / "other").exists()) == (2, False)
+    assert "train.source: ${step:convert}: there is no step 'convert'" in done.err
