@@ -67,6 +67,17 @@ class RecipeSearchPath(SearchPathPlugin):
             search_path.append("command-line", f"{session.FILE_SCHEME}://{directory}")
 
 
+class Found(ConfigResult):
+    """A config that was found; Hydra puts it into dicts of its own where its package is (``model@train.model``)."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "config" and name in self.__dict__:
+            from nemo_partial_hydra.composition.file_dicts import of_package
+
+            of_package(value)
+        super().__setattr__(name, value)
+
+
 class RegisteredRecipes(ConfigSource):
     """Recipes that Python code registered with ``store`` or ``@recipe``."""
 
@@ -93,7 +104,7 @@ class RegisteredRecipes(ConfigSource):
             from nemo_partial_hydra.composition.root_keys import RootKeys
 
             _workspace().of(RootKeys).note(self._registry().prototype(path).keys(), [])
-        return ConfigResult(
+        return Found(
             provider=self.provider,
             path=f"{self.scheme()}://{entry.origin}",
             config=config,
@@ -144,10 +155,10 @@ class RecipeFiles(ConfigSource):
         primary = "/" not in (inner or name)
         if inner is not None:
             config = _served().read_skeleton(full, inner, primary=primary)
-            return ConfigResult(self.provider, self.full_path(), config, {"package": None})
+            return Found(self.provider, self.full_path(), config, {"package": None})
         self._refuse_clash(name)
         config, head = _served().read(full, name, primary=primary)
-        return ConfigResult(self.provider, self.full_path(), config, self._get_header_dict(head))
+        return Found(self.provider, self.full_path(), config, self._get_header_dict(head))
 
     def _refuse_clash(self, name: str) -> None:
         """An option of a library on the search path must not hide that of another; the app's own configs may."""
@@ -200,7 +211,7 @@ class RecipeLibraries(ConfigSource):
         if library is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
         config, head = _served().read(library.file(name), name, primary=False)
-        return ConfigResult(self.provider, self.full_path(), config, self._get_header_dict(head))
+        return Found(self.provider, self.full_path(), config, self._get_header_dict(head))
 
     def is_group(self, config_path: str) -> bool:
         from nemo_partial_hydra.composition.root_keys import RootKeys

@@ -76,3 +76,14 @@ def of_file(config: Any) -> None:
             object.__setattr__(child, "__class__", FileDict)
         if isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
             of_file(child)
+
+
+def of_package(config: Any) -> None:
+    """Make the dicts ones that keep what they set in which Hydra places an option: ``- arch@model.arch: small``.
+
+    The option that makes ``model`` may come later, and have a default for ``arch``.
+    """
+    for _, child in child_nodes(config):
+        if type(child) is DictConfig and OmegaConf.get_type(child) is dict and not is_absent(child):
+            object.__setattr__(child, "__class__", FileDict)
+            of_package(child)

@@ -587,3 +587,48 @@ def test_a_default_never_hides_a_set_value_through_several_files(tmp_path: Path,
         assert built.steps == 8
         found = dict(built.model.config.__arguments__)
         assert found == {"layers": 3, "hidden": 99, "sizes": [1], "activation": shop.Adam}
+
+
+HOLDER = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Part:
+    size: int = 1
+
+
+@dataclass
+class Holder:
+    part: Part | None = None
+    options: dict[str, Any] | None = None
+
+
+def build(model: Holder) -> None:
+    print("RESULT", model)
+"""
+HELD = [
+    ("part@model.part: big", "Holder(part=Part(size=9), options=None)"),
+    ("some@model.options: some", "Holder(part=None, options={'a': 1})"),
+    ("some@model.options.inner: some", "Holder(part=None, options={'inner': {'a': 1}})"),
+]
+
+
+@pytest.mark.parametrize(("option", "wanted"), HELD)
+@pytest.mark.parametrize("first", [True, False])
+def test_no_default_of_a_later_option_hides_what_an_earlier_one_puts_below_it(
+    tmp_path: Path, option: str, wanted: str, first: bool
+) -> None:
+    entries = [f"- {option}", "- model: holder"]
+    files = {
+        "config": "\n".join(["defaults:", *entries[:: 1 if first else -1], "- _self_", "_target_: held.build"]) + "\n",
+        "model/holder": "_target_: held.Holder\n",
+        "part/big": "_target_: held.Part\nsize: 9\n",
+        "some/some": "a: 1\n",
+    }
+    script = 'import nemo_partial_hydra as nph\n\nmain = nph.app("conf", "config")\n\nmain()\n'
+    done = App(tmp_path, files, script=script, modules={"held": HOLDER}).run()
+    assert (done.result, done.code) == (wanted, 0), done.err
