@@ -329,5 +329,16 @@ def _undeletable(error: Any, first: str, path: str, value: str | None) -> str | 
     return f"{path}: a parameter is unset with '+{owner + '.' if owner else ''}_delete_=[{name}]'"
 
 
+def _unlike(error: Any, first: str, path: str, value: str | None) -> str | None:
+    """Word a dict over a list, or a list over a dict."""
+    if re.match(r"Cannot merge (Dict|List)Config with (Dict|List)Config", first) is None:
+        return None
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    keys = [frame.f_locals.get("key") for frame in frames if frame.f_code.co_name == "_map_merge"]
+    place = path or ".".join(str(key) for key in keys)
+    way = f"to replace what stands there: '~{path}' '+{path}=...'" if path else "write it as it stands there before"
+    return f"{place}{': ' if place else ''}a dict and a list are not merged; {way}"
+
+
 # What OmegaConf says of a place in a config; the first that has a text says it.
-_PLACED: tuple[Callable[[Any, str, str, str | None], str | None], ...] = (_of_dict, _of_list, _undeletable)
+_PLACED: tuple[Callable[[Any, str, str, str | None], str | None], ...] = (_of_dict, _of_list, _undeletable, _unlike)

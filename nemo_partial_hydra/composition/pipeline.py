@@ -26,7 +26,7 @@ from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Signature
 
 from .budget import Resolution
-from .compat import is_absent, is_missing, own_node
+from .compat import child_nodes, is_absent, is_missing, own_node
 from .decode import node_data
 
 _FORM = f"expected {STEPS}: [convert, train] or {STEPS}: {{convert: [], train: [convert]}}"
@@ -50,9 +50,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The steps of a config, in an order in which they can run."""
+    """The steps of a config, in an order in which they can run; ``others`` are its recipes that are none."""
 
     steps: tuple[Planned, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -112,7 +113,7 @@ def pipeline_of(config: DictConfig) -> Pipeline | None:
         elif names.count(step.name) > 1:
             problems.add((STEPS,), f"'{step.name}' stands there twice")
         elif not _is_recipe(config, step.name):
-            known = [str(key) for key in config if key not in (STEPS, "hydra") and _is_recipe(config, str(key))]
+            known = _recipes(config)
             hint = nearest(step.name, known) or f"; there are {one_of(known)}" if known else ""
             problems.add((STEPS,), f"'{step.name}' is no recipe: no top-level node with {TARGET} stands there{hint}")
         for need in step.needs:
@@ -122,7 +123,7 @@ def pipeline_of(config: DictConfig) -> Pipeline | None:
     if not planned and not problems.messages:
         problems.add((STEPS,), f"it has no step: {_FORM}")
     problems.check(ConfigError)
-    return Pipeline(tuple(_ordered(planned)))
+    return Pipeline(tuple(_ordered(planned)), tuple(name for name in _recipes(config) if name not in names))
 
 
 def _planned(given: Any, problems: Problems) -> Iterator[Planned]:
@@ -158,10 +159,18 @@ def _step(name: str, given: Mapping[Any, Any], problems: Problems) -> Planned:
     return Planned(name, tuple(dict.fromkeys(needs)), after)
 
 
+def _recipes(config: DictConfig) -> list[str]:
+    nodes = [(str(key), node) for key, node in child_nodes(config) if key not in (STEPS, "hydra")]
+    return [key for key, node in nodes if isinstance(node, DictConfig) and not is_absent(node) and _names_target(node)]
+
+
 def _is_recipe(config: DictConfig, name: str) -> bool:
     if name not in config:
         return False
-    node = Resolution().select(config, name)
+    return _names_target(Resolution().select(config, name))
+
+
+def _names_target(node: Any) -> bool:
     target = own_node(node, TARGET) if isinstance(node, DictConfig) else None
     return target is not None and not is_missing(target)
 
@@ -232,6 +241,10 @@ def allowed(pipeline: Pipeline, name: str, text: str, path: Path) -> StepReferen
     shown = f"${{{step_references.RESOLVER}:{text}}}"
     found = step_references.reference(text)
     other = text.partition(".")[0]
+    if other in pipeline.others:
+        steps = ",".join([other, *pipeline.names])
+        more = f"{STEPS} leaves it out; to have it run: '{STEPS}=[{steps}]', else give another value"
+        raise ValidationError(placed(path, f"{shown}: {more}"))
     if other not in pipeline.names:
         hint = nearest(other, pipeline.names) or f"; there are {one_of(pipeline.names)}"
         raise ValidationError(placed(path, f"{shown}: there is no step '{other}'{hint}"))

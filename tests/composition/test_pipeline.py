@@ -204,3 +204,25 @@ def test_a_resolved_config_shows_references_as_they_are(tmp_path: Path) -> None:
     assert "source: ${step:convert}" in done.out
     assert "weights: ${step:convert.dir}/weights.txt" in done.out
     assert not OmegaConf.has_resolver("step")
+
+
+@pytest.mark.parametrize("before", ["[convert]", "{convert: []}"])
+def test_a_list_over_a_mapping_says_how_it_is_replaced(tmp_path: Path, before: str) -> None:
+    config = CHAIN.replace("[convert, train, report]", before)
+    after = "{convert: [], train: [convert]}" if before == "[convert]" else "[convert, train]"
+    app = pipeline(tmp_path, config, more=f"defaults: [config, _self_]\n_steps_: {after}\n")
+    done = app.run(f"_steps_={after}")
+    way = "_steps_: a dict and a list are not merged; to replace what stands there: '~_steps_' '+_steps_=...'"
+    assert (done.code, way in done.err) == (2, True), done.err
+    assert app.run("~_steps_", f"+_steps_={after}").out.splitlines()[1].startswith("train ")
+    done = app.run("--config-name=more")
+    assert "In 'more': _steps_: a dict and a list are not merged; write it as it stands there before" in done.err
+
+
+def test_a_step_that_is_left_out_is_named(tmp_path: Path) -> None:
+    app = pipeline(tmp_path, CHAIN + "unsettled: ${oc.env:NO_SUCH}\n")
+    done = app.run("_steps_=[train]")
+    assert (done.code, done.out) == (2, "")
+    says = "${step:convert}: _steps_ leaves it out; to have it run: '_steps_=[convert,train]', else give another value"
+    assert f"train.source: {says}" in done.err
+    assert app.run("_steps_=[train]", "train.source=x", "train.weights=y").out == "train x 0.1 y\n"
