@@ -8,6 +8,7 @@ May import: ``listing`` and what it may import; Hydra, inside functions.
 | what does Hydra call | ``task`` |
 | by which name does another process find that | ``function_name`` |
 | how does a frozen job call it | ``in_job`` |
+| where does that write, and what does Hydra make for it | ``job_settings`` |
 | which flags are there, and what names them | ``known_flags`` |
 | what is on its command line | ``command_line`` |
 | what of it does Hydra get | ``hydra_arguments`` |

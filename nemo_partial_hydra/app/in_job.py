@@ -71,9 +71,10 @@ class _AppJob:
             function = self.function()
             task = function.__wrapped__ if isinstance(getattr(function, "__wrapped__", None), Task) else function
             app.recipe = getattr(task, "recipe", None)
-            config = self.config(app)
+            config = self.read_config(app)
             JobRuntime.instance().set("num", config.hydra.job.num)
-            HydraSettings(app.workspace).check(config, NOT_MADE)
+            sweep = config.hydra.sweep.dir
+            HydraSettings(app.workspace).check(config, NOT_MADE, (str(self.paths.directory), sweep))
             context = context_of_job(JobCallbacks(config.hydra.callbacks))
             done = run_job(task, config, "hydra.sweep.dir", "hydra.sweep.subdir", context)
         return done.return_value
@@ -147,6 +148,21 @@ class _AppJob:
             f"({', '.join(self.options.code) or 'none'}): run the job where the app is, or say where: --trust-code DIR"
         )
 
+    def read_config(self, app: session.Session) -> Any:
+        """Make the config that was frozen.
+
+        Raises
+        ------
+        JobError
+            If OmegaConf or Hydra does not take what the file says.
+        """
+        from omegaconf.errors import OmegaConfBaseException
+
+        try:
+            return self.config(app)
+        except (OmegaConfBaseException, ValueError) as error:  # binascii's is a ValueError
+            raise JobError(f"{self.paths.job}: call: {str(error).splitlines()[0]}") from None
+
     def config(self, app: session.Session) -> Any:
         """Make the config that was frozen, with Hydra's settings of this job."""
         from hydra.conf import HydraConf
@@ -154,6 +170,8 @@ class _AppJob:
         from omegaconf import OmegaConf, open_dict, read_write
 
         from nemo_partial_hydra.composition.frozen_config import Frozen, thawed
+
+        from .job_settings import put_in_place, refuse_elsewhere, write_out
 
         def load(name: str) -> Any:
             return app.workspace.policy.load(name, self.options.allow)
@@ -163,8 +181,7 @@ class _AppJob:
         settings = OmegaConf.structured(HydraConf)
         OmegaConf.set_struct(settings, False)
         settings.merge_with(self.call.hydra)
-        settings.sweep.dir = str(sweep_of(self.paths.directory, self.job.subdir))
-        settings.sweep.subdir = self.job.subdir
+        put_in_place(settings, self.paths, sweep_of(self.paths.directory, self.job.subdir))
         found = this_task(self.environment).id
         settings.job.id = str(found) if found is not None else f"{self.job.name}_{self.job.num}"
         settings.runtime.cwd = os.getcwd()
@@ -173,11 +190,8 @@ class _AppJob:
         OmegaConf.set_struct(made, True)
         OmegaConf.set_readonly(made.hydra, True)
         HydraConfig.instance().set_config(made)
-        subdir = made.hydra.output_subdir  # as it will be: it may be a reference
-        if subdir is not None and (os.path.isabs(subdir) or os.pardir in subdir.split(os.sep)):
-            raise RefusedError(
-                f"{self.paths.job}: call: hydra.output_subdir={subdir}: is outside of the job's directory"
-            )
+        write_out(made, self.paths)
+        refuse_elsewhere(made, self.paths)
         return made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -121,13 +121,14 @@ class HydraSettings:
         self.check(config)
         self.settles = False
 
-    def check(self, config: DictConfig, without: frozenset[str] = frozenset()) -> None:
+    def check(self, config: DictConfig, without: frozenset[str] = frozenset(), inside: Sequence[str] = ()) -> None:
         """Check what Hydra is to make of a composed config, all references followed.
 
         Parameters
         ----------
         config : the composed config.
         without : parts of its settings that nothing is made of.
+        inside : directories below which logs have to be; none for anywhere.
 
         Raises
         ------
@@ -136,7 +137,7 @@ class HydraSettings:
         """
         found = {key: value for key, value in loose_data(config.hydra, (HYDRA,)).data.items() if key not in without}
         data = mapped(found, lambda leaf: _placed(_plain(leaf), config))
-        report(self._policy.settings(settings_in(data, (HYDRA,), composed=True), calls=True))
+        report(self._policy.settings(settings_in(data, (HYDRA,), composed=True, inside=inside), calls=True))
 
 
 def _plain(leaf: Any) -> Any:

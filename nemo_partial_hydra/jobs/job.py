@@ -338,6 +338,8 @@ def _head(paths: JobPaths, data: Mapping[str, Any]) -> dict[str, Any]:
             raise JobError(f"{paths.job}: {dotted((name,))}: expected {wanted}, got {data[name]!r}")
     if not all(isinstance(text, str) for text in data["overrides"]):
         raise JobError(f"{paths.job}: overrides: expected a list of texts, got {data['overrides']!r}")
+    if "\0" in data["subdir"] or data["subdir"].startswith("/") or ".." in data["subdir"].split("/"):
+        raise JobError(f"{paths.job}: subdir: expected a directory below the sweep's, got {data['subdir']!r}")
     read = {name: tuple(data[name]) if name == "overrides" else data[name] for name in _KINDS}
     if data["format"] == STEP_FORMAT:
         try:

@@ -311,6 +311,82 @@ EVIL: list[tuple[dict[str, Any], str]] = [
         "is a file that a log would be written into",
     ),
     ({"hydra": {"job": {"env_set": {"LD_PRELOAD": "x"}}}}, "LD_PRELOAD"),
+    (
+        {
+            "hydra": {
+                "job_logging": {
+                    "evil": {"a": {"class": "logging.FileHandler", "filename": "harm"}},
+                    "handlers": "cfg://evil",
+                    "root": {"handlers": ["a"]},
+                }
+            }
+        },
+        "is another part of the settings of logging",
+    ),
+    ({"hydra": {"job_logging": {"handlers": {"a": "cfg://evil"}, "evil": {}}}}, "is another part of the settings"),
+    (
+        {
+            "config": {"n": 1, "x": {"_a": "${oc.select:hydra.job.num}", "b": "cfg", "c": "${x.b}://evil"}},
+            "hydra": {"job_logging": {"handlers": {"a": "z${x.c}", "b": "${x.c}"}}},
+        },
+        "written out here",
+    ),
+    (
+        {
+            "hydra": {
+                "job": {"name": "/tmp/harm"},
+                "job_logging": {
+                    "handlers": {"a": {"class": "logging.FileHandler", "filename": "${hydra.job.name}.log"}}
+                },
+            }
+        },
+        "is an absolute path",
+    ),
+    (
+        {
+            "config": {"n": 1, "away": "/tmp/harm"},
+            "hydra": {
+                "job": {"name": "${away}"},
+                "job_logging": {
+                    "handlers": {"a": {"class": "logging.FileHandler", "filename": "${hydra.job.name}.log"}}
+                },
+            },
+        },
+        "hydra.job.name",
+    ),
+    *(
+        (
+            {"hydra": {"job_logging": {"handlers": {"a": {"class": "logging.FileHandler", "filename": name}}}}},
+            "is a file outside of the job's directory",
+        )
+        for name in ("${now:%Z}/tmp/harm.log", "a/.${now:.}/.${now:.}/.${now:%z}./harm.log")
+    ),
+    # What Hydra sets when the job begins makes another value of it.
+    (
+        {
+            "config": {"n": 1, "x": {"ok": "ok"}},
+            "hydra": {
+                "output_subdir": "${oc.select:x.${oc.select:hydra.runtime.output_dir,ok},../../harm}",
+            },
+        },
+        "hydra.output_subdir=../../harm: is outside",
+    ),
+    (
+        {
+            "config": {"n": 1, **{f"a{i}": f"${{a{i + 1}}}" * 2 for i in range(40)}, "a40": "x"},
+            "hydra": {"output_subdir": "${a0}"},
+        },
+        "references that repeat each other",
+    ),
+    (
+        {
+            "config": {"n": 1, **{f"a{i}": f"${{a{i + 1}}}" * 2 for i in range(40)}, "a40": "x"},
+            "hydra": {"job": {"env_set": {"A": "${a0}"}}},
+        },
+        "references that repeat each other",
+    ),
+    ({"types": {"/n": "bytes"}, "config": {"n": "===a"}}, "Invalid base64"),
+    ({"hydra": {"callbacks": ["x"]}}, "call: Cannot merge"),
 ]
 
 
@@ -324,8 +400,10 @@ def test_whoever_wrote_the_file_has_nothing_called_that_is_not_allowed(
     before = read_job(paths).call
     assert before is not None
     if "hydra" in changes:
-        changes = {"hydra": {**before.hydra, **changes["hydra"]}}
+        changes = {**changes, "hydra": {**before.hydra, **changes["hydra"]}}
         job = changes["hydra"]["job"]
+        logging = changes["hydra"]["job_logging"]
+        changes["hydra"]["job_logging"] = {"version": 1, "root": {}, **logging}
         changes["hydra"]["job"] = {**before.hydra["job"], **job}
     rewritten(plain, **changes)
     done = nemo_hydra(plain.folder, "run", "--allow=app", "sweep")
@@ -334,6 +412,47 @@ def test_whoever_wrote_the_file_has_nothing_called_that_is_not_allowed(
     assert message in said
     assert not (plain.folder / "harm").exists()
     assert not (plain.folder / "sweep/0/result.json").exists()
+
+
+@pytest.mark.parametrize("subdir", ["ABSOLUTE", "../../harm", "${oc.env:PWD}/harm", "0/../../harm"])
+def test_an_apps_job_runs_in_its_own_directory_whatever_its_file_calls_that(plain: App, subdir: str) -> None:
+    """Hydra makes a directory of the sweep's and this, and writes there."""
+    assert plain.run("-m", "n=1", "hydra/launcher=freeze").code == 0
+    (paths,) = find_jobs(plain.folder / "sweep")
+    job = read_job(paths)
+    before = {path.name for path in plain.folder.iterdir()}
+    paths.job.chmod(0o644)
+    text = subdir.replace("ABSOLUTE", str(plain.folder / "harm"))
+    paths.job.write_text(job_text(dataclasses.replace(job, subdir=text)))
+    done = nemo_hydra(plain.folder, "run", "--allow=app", "sweep")
+    assert {path.name for path in plain.folder.iterdir()} - {"__pycache__"} == before - {"__pycache__"}
+    if ".." in subdir or "ABSOLUTE" in subdir:
+        assert done.code == 2
+        assert "subdir: expected a directory below the sweep's" in done.err
+    else:
+        assert done.code == 0, done.err
+        assert (paths.directory / ".hydra/config.yaml").exists()
+
+
+@pytest.mark.parametrize("place", ["app.log", ".hydra", ".hydra/hydra.yaml"])
+def test_what_hydra_writes_goes_through_no_link(plain: App, place: str) -> None:
+    """A store that was copied has the links that somebody put there."""
+    assert plain.run("-m", "n=1", "hydra/launcher=freeze").code == 0
+    victim = plain.folder / ("mine" if place == ".hydra" else "mine.txt")
+    if place == ".hydra":
+        victim.mkdir()
+    else:
+        victim.write_text("mine\n")
+    link = plain.folder / "sweep/0" / place
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(victim)
+    done = nemo_hydra(plain.folder, "run", "--allow=app", "sweep")
+    assert done.code != 0
+    assert (
+        f"{place}: Hydra would write there, and it is a link"
+        in (plain.folder / "sweep/0/attempts/1/err.log").read_text()
+    )
+    assert list(victim.iterdir()) == [] if victim.is_dir() else victim.read_text() == "mine\n"
 
 
 def test_what_only_this_process_has_is_refused_with_its_path(tmp_path: Path) -> None:

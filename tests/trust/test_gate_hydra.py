@@ -194,6 +194,31 @@ LOGS = {
         "hydra: {job_logging: {handlers: {x: {class: logging.StreamHandler, stream: 'ext://os.environ'}}}}\n",
         "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, filename: '${hydra.job.name}.log'}}}}\n",
     ),
+    "handlers elsewhere, which logging itself follows": (
+        "hydra: {job_logging: {handlers: {x: 'cfg://h'}, h: {class: logging.FileHandler, filename: harm.sh}}}\n",
+        "hydra: {job_logging: {handlers: {x: {class: logging.NullHandler}}, h: {class: logging.NullHandler}}}\n",
+    ),
+    "the same by a reference": (
+        "p: 'cfg://h'\n"
+        "hydra: {job_logging: {handlers: {x: '${p}'}, h: {class: logging.FileHandler, filename: harm.sh}}}\n",
+        "p: 10\nhydra: {job_logging: {handlers: {x: {class: logging.NullHandler, level: '${p}'}}}}\n",
+    ),
+    "a name that is a path": (
+        "hydra: {job: {name: /tmp/harm}, job_logging: {handlers: {x: {class: logging.FileHandler, "
+        "filename: '${hydra.job.name}.log'}}}}\n",
+        "hydra: {job: {name: own}, job_logging: {handlers: {x: {class: logging.FileHandler, "
+        "filename: '${hydra.job.name}.log'}}}}\n",
+    ),
+    "a time that is nothing": (
+        "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, filename: '${now:%Z}/tmp/harm.log'}}}}\n",
+        "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, filename: '${now:%Y-%m}.log'}}}}\n",
+    ),
+    "a time that makes a way out": (
+        "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, "
+        "filename: '${hydra.runtime.output_dir}/.${now:.}/.${now:%Z}./harm.log'}}}}\n",
+        "hydra: {job_logging: {handlers: {x: {class: logging.FileHandler, "
+        "filename: '${hydra.runtime.output_dir}/${now:%Y-%m-%d_%H:%M}.log'}}}}\n",
+    ),
 }
 
 
