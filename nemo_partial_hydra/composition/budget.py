@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from omegaconf import Container, Node, OmegaConf, ValueNode
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException, UnsupportedInterpolationType
 
 from nemo_partial_hydra.dialect import step_references
 from nemo_partial_hydra.errors import ValidationError
@@ -245,6 +245,11 @@ def leads_nowhere(text: str, error: OmegaConfBaseException) -> str:
     first = str(error).splitlines()[0]
     if "RecursionError" in first or _TOO_LONG in first:
         return f"{text} {_TOO_LONG}"
+    if isinstance(error, UnsupportedInterpolationType):
+        name = first.rpartition(" ")[2]
+        return (
+            f"{text}: there is no resolver '{name}' yet; register it where the module is imported, before the app runs"
+        )
     if "Error resolving key" in first:
         return f"{text} names what is outside of this config: resolve it before a part is taken out of the whole"
     return first

@@ -145,6 +145,11 @@ def full_key(container: Container) -> str:
 
 def follows_references() -> bool:
     """Whether ``OmegaConf.update`` goes on where a leaf refers to; before 2.4 it puts an empty dict in its place."""
+    return _is_new()
+
+
+def _is_new() -> bool:
+    """Whether this is OmegaConf 2.4 or later."""
     from omegaconf import __version__
 
     major, minor = __version__.split(".")[:2]
@@ -152,8 +157,8 @@ def follows_references() -> bool:
 
 
 def register_resolver(name: str, resolve: Callable[[str], Any]) -> None:
-    """Register a resolver by the name that the function has: OmegaConf 2.4 warns of the older one."""
-    register = getattr(OmegaConf, "register_resolver", None) or OmegaConf.register_new_resolver
+    """Register a resolver: OmegaConf 2.4 warns of one name of that function, before it of the other."""
+    register: Any = getattr(OmegaConf, "register_resolver" if _is_new() else "register_new_resolver")
     register(name, resolve)
 
 

@@ -484,3 +484,23 @@ def test_a_dict_where_assertions_are_off(tmp_path: Path) -> None:
         )
         done = app.run("--cfg", "job", "d.b=5", env={"PYTHONOPTIMIZE": "1"})
     assert (done.code, "b: 5" in done.out) == (0, True), done.err
+
+
+def test_a_resolver_that_only_the_apps_function_registers(tmp_path: Path) -> None:
+    script = """
+    from omegaconf import OmegaConf
+
+    import nemo_partial_hydra as nph
+
+
+    @nph.main("conf", "config")
+    def main(cfg):
+        OmegaConf.register_new_resolver("double", lambda x: 2 * x)
+        print(nph.run(cfg))
+
+
+    main()
+    """
+    done = App(tmp_path, {"config": "_target_: shop.relu\n_partial_: true\nx: ${double:2}\n"}, script=script).run()
+    says = "x: ${double:2}: there is no resolver 'double' yet; register it where the module is imported"
+    assert (done.code, done.out, says in done.err) == (2, "", True), done.err
