@@ -15,6 +15,7 @@ from typing import Any
 
 from omegaconf import Container, Node, OmegaConf, ValueNode
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException, UnsupportedInterpolationType
+from omegaconf.nodes import InterpolationResultNode
 
 from nemo_partial_hydra.dialect import step_references
 from nemo_partial_hydra.errors import ValidationError
@@ -279,6 +280,16 @@ class _Counts:
         found = inherited._resolve_node_interpolation(*args, **kwargs)
         self._resolution.spend(0, content(found) if isinstance(found, ValueNode) else None)
         return found
+
+    def _validate_and_convert_interpolation_result(
+        self, parent: Any, value: Any, key: Any, resolved: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Leave what stands for a step's result as it is: a field of a dataclass takes that, and not this text."""
+        inherited: Any = super()
+        held = content(resolved) if isinstance(resolved, ValueNode) else resolved
+        if isinstance(held, str) and step_references.is_marked(held):
+            return InterpolationResultNode(value=held, key=key, parent=parent)
+        return inherited._validate_and_convert_interpolation_result(parent, value, key, resolved, *args, **kwargs)
 
     def _evaluate_custom_resolver(self, *, inter_type: str, inter_args: tuple[Any, ...], **kwargs: Any) -> Any:
         own = self._resolution.resolvers.get(inter_type)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,33 @@ def test_a_step_that_is_left_out_is_named(tmp_path: Path) -> None:
     says = "${step:convert}: _steps_ leaves it out; to have it run: '_steps_=[convert,train]', else give another value"
     assert f"train.source: {says}" in done.err
     assert app.run("_steps_=[train]", "train.source=x", "train.weights=y").out == "train x 0.1 y\n"
+
+
+FIRST: Any = "${step:first}"
+FOLDER: Any = "${step:first.dir}/weights"
+MANY: Any = "${step:many}"
+BY_WAY: Any = "${by_way}"
+
+
+@dataclass
+class Fields:
+    """A step in the way of structured configs; OmegaConf converts what a reference in a field leads to."""
+
+    _target_: str = "builtins.dict"
+    number: int = FIRST
+    maybe: float | None = FIRST
+    folder: Path = FOLDER
+    items: list[int] = MANY
+    table: dict[str, int] = BY_WAY
+
+
+def test_fields_of_dataclasses_take_what_steps_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = {"_target_": "builtins.int", "_args_": ["3"]}
+    many = {"_target_": "builtins.list", "_args_": [[4, 5]]}
+    table = {"_target_": "builtins.dict", "a": 6}
+    steps = {"first": first, "many": many, "table": table, "last": OmegaConf.structured(Fields)}
+    found = nph.run(OmegaConf.create({"_steps_": [*steps], **steps, "by_way": "${step:table}"}))
+    assert found == {
+        "number": 3, "maybe": 3, "folder": f"{tmp_path}/first/weights", "items": [4, 5], "table": {"a": 6},
+    }  # fmt: skip
