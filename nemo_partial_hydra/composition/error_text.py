@@ -331,10 +331,12 @@ def _undeletable(error: Any, first: str, path: str, value: str | None) -> str | 
 
 def _unlike(error: Any, first: str, path: str, value: str | None) -> str | None:
     """Word a dict over a list, or a list over a dict."""
-    if re.match(r"Cannot merge (Dict|List)Config with (Dict|List)Config", first) is None:
+    if re.match(r"Cannot merge ((Dict|List)Config with|incompatible container)", first) is None:
         return None
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    keys = [frame.f_locals.get("key") for frame in frames if frame.f_code.co_name == "_map_merge"]
+    each = error, error.__cause__, error.__context__  # OmegaConf 2.4 has the frames in the exception before
+    frames = [[frame for frame, _ in traceback.walk_tb(one.__traceback__)] for one in each if one is not None]
+    merged = [[frame.f_locals.get("key") for frame in some if frame.f_code.co_name == "_map_merge"] for some in frames]
+    keys: list[Any] = next(filter(None, merged), [])
     place = path or ".".join(str(key) for key in keys)
     way = f"to replace what stands there: '~{path}' '+{path}=...'" if path else "write it as it stands there before"
     return f"{place}{': ' if place else ''}a dict and a list are not merged; {way}"
