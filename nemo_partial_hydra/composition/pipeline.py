@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.dialect import step_references
 from nemo_partial_hydra.dialect.step_references import NAME, StepReference
@@ -20,7 +21,7 @@ from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.jobs.step import ANY, OK
 from nemo_partial_hydra.messages import Problems, nearest, one_of, placed
 from nemo_partial_hydra.recipes.data import Kept
-from nemo_partial_hydra.recipes.keys import STEPS, TARGET
+from nemo_partial_hydra.recipes.keys import MISSING, STEPS, TARGET
 from nemo_partial_hydra.recipes.tree import Path, Result, Tree, walk
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Signature
@@ -29,6 +30,9 @@ from .budget import Resolution
 from .compat import child_nodes, is_absent, is_missing, own_node
 from .decode import node_data
 
+MOST = 1_000
+"""So many steps a pipeline can have."""
+_EACH, _DEEP, _HINTS = 50, 5, 10  # values a step, how deep they stand, mistakes for which the right name is looked for
 _FORM = f"expected {STEPS}: [convert, train] or {STEPS}: {{convert: [], train: [convert]}}"
 
 
@@ -101,29 +105,58 @@ def pipeline_of(config: DictConfig) -> Pipeline | None:
     held = own_node(config, STEPS) if isinstance(config, DictConfig) else None
     if held is None or is_missing(held) or is_absent(held):
         return None
-    given = OmegaConf.to_container(held, resolve=True) if isinstance(held, (DictConfig, ListConfig)) else config[STEPS]
-    if isinstance(given, (DictConfig, ListConfig)):
-        given = OmegaConf.to_container(given, resolve=True)
     problems = Problems()
-    planned = list(_planned(given, problems))
+    planned = list(_planned(_given(config), problems))
+    if len(planned) > MOST:
+        raise ConfigError(placed((STEPS,), f"{len(planned)} are more steps than a pipeline can have ({MOST})"))
     names = [step.name for step in planned]
     for step in planned:
+        hints = len(problems.messages) < _HINTS
         if not NAME.fullmatch(step.name):
             problems.add((STEPS,), f"'{step.name}' is no name of a step: letters, digits, _ and -")
         elif names.count(step.name) > 1:
             problems.add((STEPS,), f"'{step.name}' stands there twice")
         elif not _is_recipe(config, step.name):
-            known = _recipes(config)
+            known = _recipes(config) if hints else []
             hint = nearest(step.name, known) or f"; there are {one_of(known)}" if known else ""
             problems.add((STEPS,), f"'{step.name}' is no recipe: no top-level node with {TARGET} stands there{hint}")
         for need in step.needs:
             if need not in names:
-                problems.add((STEPS, step.name), f"needs '{need}', which is no step{nearest(need, names)}")
+                problems.add(
+                    (STEPS, step.name), f"needs '{need}', which is no step{nearest(need, names) if hints else ''}"
+                )
     problems.messages = list(dict.fromkeys(problems.messages))
     if not planned and not problems.messages:
         problems.add((STEPS,), f"it has no step: {_FORM}")
     problems.check(ConfigError)
     return Pipeline(tuple(_ordered(planned)), tuple(name for name in _recipes(config) if name not in names))
+
+
+def _given(config: DictConfig) -> Any:
+    """Return what ``_steps_`` says as plain data, its references followed within bounds."""
+    resolution = Resolution()
+    resolution.resolvers.pop(step_references.RESOLVER, None)  # no step has run where the steps are told
+    left = MOST * _EACH
+
+    def plain(holder: Any, key: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > _DEEP:
+            raise ConfigError(placed((STEPS,), f"has more in it than steps have: {_FORM}"))
+        held = own_node(holder, key)
+        if held is None or is_missing(held):
+            return None if held is None else MISSING
+        found = resolution.get(holder, key)
+        if isinstance(found, DictConfig):
+            return {each: plain(found, each, depth + 1) for each in found}
+        if isinstance(found, ListConfig):
+            return [plain(found, index, depth + 1) for index in range(len(found))]
+        return found
+
+    try:
+        return plain(config, STEPS, 0)
+    except OmegaConfBaseException as error:
+        raise ConfigError(placed((STEPS,), str(error).splitlines()[0])) from None
 
 
 def _planned(given: Any, problems: Problems) -> Iterator[Planned]:
@@ -167,7 +200,10 @@ def _recipes(config: DictConfig) -> list[str]:
 def _is_recipe(config: DictConfig, name: str) -> bool:
     if name not in config:
         return False
-    return _names_target(Resolution().select(config, name))
+    try:
+        return _names_target(Resolution().select(config, name))
+    except OmegaConfBaseException as error:
+        raise ConfigError(placed((name,), str(error).splitlines()[0])) from None
 
 
 def _names_target(node: Any) -> bool:

@@ -18,7 +18,8 @@ OmegaConf here or below.
 | how do jobs of others become a sweep of one's own | ``copies`` |
 | which id did a cluster give to a job, which task is this process | ``job_id`` |
 | what does a frozen recipe leave open | ``placeholders`` |
-| which step of a pipeline is a job, what does it wait for, what did the others give | ``step`` |
+| which step of a pipeline is a job, what does it wait for | ``step`` |
+| how did the steps before it go, what did they give | ``steps_before`` |
 | when, by whom, from which commit and packages was it frozen | ``metadata`` |
 | how are a result and an error written | ``outcome`` |
 | which signals end a job | ``signals`` |

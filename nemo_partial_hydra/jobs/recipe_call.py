@@ -22,7 +22,8 @@ from .job import Job
 from .layout import JobPaths
 from .metadata import versions_of
 from .placeholders import expand
-from .step import Step, StepsBefore, handed_on
+from .step import Step, handed_on
+from .steps_before import StepsBefore
 
 WAY_OUT = "Freeze it again with what is installed here, or run it with what it was frozen for."
 

@@ -33,7 +33,7 @@ from .search_path import only_in
 from .signers import Signers
 from .signing import signed
 from .status import CANCELLED, DONE, FAILED, RUNNING, Status, now, read_status, read_to_write, seconds_between
-from .step import NotReady, StepsBefore
+from .steps_before import NotReady, StepsBefore
 
 _START = str(Path(__file__).resolve().with_name("start.py"))
 _WIDTH = 160

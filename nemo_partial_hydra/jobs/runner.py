@@ -47,7 +47,7 @@ from .status import (
     read_status,
     read_to_write,
 )  # fmt: skip
-from .step import SEEN_S, NotReady, StepsBefore
+from .steps_before import SEEN_S, NotReady, StepsBefore
 
 _PREPARES = {APP: "nemo_partial_hydra.app.in_job"}
 """What prepares a job that is no recipe: it needs more than the standard library, so only such a job imports it."""

@@ -1,7 +1,6 @@
-"""A job that is one step of a pipeline: what it waits for, and what the steps before it gave.
+"""A job that is one step of a pipeline: what job.yaml says of what it waits for.
 
-May import: the standard library only. Of another step its own files are read, ``status.json`` and ``result.json``,
-below the sweep and through no link; both are data.
+May import: the standard library only. What the steps before it gave is read by ``steps_before``.
 """
 
 from __future__ import annotations
@@ -9,27 +8,15 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from nemo_partial_hydra.dialect.scalars import escape_interpolation
-from nemo_partial_hydra.dialect.step_references import NAME, StepReference, filled, references, whole
-from nemo_partial_hydra.errors import JobError, RefusedError, ValidationError
-from nemo_partial_hydra.recipes.data import Kept, KeptSeq
-from nemo_partial_hydra.recipes.keys import MISSING
-
-from . import files
-from .layout import JobPaths
-from .placeholders import sweep_of
-from .status import DONE, FROZEN, RUNNING, SUBMITTED, read_status
+from nemo_partial_hydra.dialect.step_references import NAME
+from nemo_partial_hydra.errors import ValidationError
 
 OK, ANY = "ok", "any"
 """What a step waits for: that those before it are done, or that they have ended somehow."""
-SEEN_S = 60.0
-"""So long after it was written a file of another host may not be seen: NFS keeps what it knows for a minute."""
 
 
 @dataclass(frozen=True)
@@ -98,109 +85,6 @@ def read_step(data: Any, subdir: str) -> Step:
         if there.split("/")[0] in ("", ".", "..") or there == posixpath.normpath(subdir):
             raise ValueError(f"'{other}': {place} is no other job of the sweep")
     return Step(**{**{name: data[name] for name in _KINDS}, "wanted_by": tuple(data["wanted_by"])})
-
-
-class NotReady(RefusedError):
-    """A step that cannot run: one that it waits for is not done."""
-
-
-@dataclass(frozen=True)
-class StepsBefore:
-    """The steps before one, as they went."""
-
-    paths: JobPaths
-    subdir: str
-    step: Step
-
-    def job(self, name: str) -> JobPaths:
-        """Return the files of another step's job."""
-        sweep = sweep_of(self.paths.directory, self.subdir)
-        return JobPaths(Path(os.path.normpath(sweep / self.step.place(self.subdir, name))), sweep)
-
-    def refuse_unready(self, seconds: float = 0.0) -> None:
-        """Refuse to run where a step is not done that this one needs.
-
-        Parameters
-        ----------
-        seconds : so long a step that has not ended, as far as is seen here, is waited for: a cluster has said that it
-            has.
-
-        Raises
-        ------
-        NotReady
-            Naming the steps, and how they are.
-        """
-        end = time.monotonic() + seconds
-        while True:
-            found = {name: read_status(self.job(name)).state for name in self.step.needs}
-            if self.step.after == ANY:
-                open_ = [name for name, state in found.items() if state in (RUNNING, SUBMITTED)]
-                if not open_ or seconds:  # the cluster knows better what has ended
-                    return
-            waited = [name for name, state in found.items() if state in (FROZEN, RUNNING, SUBMITTED)]
-            if not waited or time.monotonic() > end:
-                break
-            time.sleep(0.5)
-        bad = {name: state for name, state in found.items() if self.step.after == ANY or state != DONE}
-        if bad:
-            said = ", ".join(f"{name}, which is {state}" for name, state in bad.items())
-            raise NotReady(f"{self.paths.directory}: step {self.step.name} needs {said}")
-
-    def put_in(self, text: str) -> Any:
-        """Return a text of the dialect with what its references to steps stand for: plain data in the dialect.
-
-        Raises
-        ------
-        JobError
-            If a step has no result.
-        """
-        one = whole(text)
-        if one is not None and not one.directory:
-            return dialect_data(self.result(one.step))
-        if not any(references(text)):
-            return text
-        return filled(text, self._directory)
-
-    def result(self, name: str) -> Any:
-        """Return what a step returned."""
-        if name not in {**self.step.needs, **self.step.reads}:
-            raise JobError(f"{self.paths.job}: it names step '{name}' and does not say where that is")
-        paths = self.job(name)
-        end = time.monotonic() + SEEN_S
-        while True:
-            state = read_status(paths).state
-            try:
-                data = json.loads(files.read_text(paths.root, paths.result))
-                break
-            except FileNotFoundError:
-                if state != DONE or time.monotonic() > end:
-                    raise JobError(f"{paths.directory}: step {name} is {state} and has no result") from None
-                time.sleep(0.5)
-            except (OSError, ValueError, RecursionError) as error:
-                raise JobError(f"{paths.result}: cannot be read: {error}") from None
-        if state != DONE:
-            raise JobError(f"{paths.directory}: step {name} is {state}: what is there is no result of it")
-        if not isinstance(data, dict) or "result" not in data:
-            raise JobError(f"{paths.result}: what step {name} returned is no JSON")
-        return data["result"]
-
-    def _directory(self, found: StepReference) -> str:
-        if found.step not in {**self.step.needs, **self.step.reads}:
-            raise JobError(f"{self.paths.job}: it names step '{found.step}' and does not say where that is")
-        if not found.directory:
-            raise ValidationError(f"{found.text} is a result and no text: within a text only its directory may stand")
-        return str(self.job(found.step).directory)
-
-
-def dialect_data(value: Any) -> Any:
-    """Return JSON as plain data in the dialect that means just that: no text of it names or refers to anything."""
-    if isinstance(value, str):
-        return Kept(value) if value == MISSING else escape_interpolation(value)
-    if isinstance(value, list):
-        return KeptSeq("list", [dialect_data(item) for item in value])
-    if isinstance(value, dict):
-        return KeptSeq("dict", {key: dialect_data(item) for key, item in value.items()})
-    return value
 
 
 def handed_on(value: Any, step: Step) -> Any:

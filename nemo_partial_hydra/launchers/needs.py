@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.layout import JobPaths
-from nemo_partial_hydra.jobs.step import StepsBefore
+from nemo_partial_hydra.jobs.steps_before import StepsBefore
 
 
 def needs_of(paths: JobPaths, head: Head) -> list[tuple[str, JobPaths]]:

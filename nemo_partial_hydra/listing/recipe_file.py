@@ -22,7 +22,7 @@ from nemo_partial_hydra.jobs.job import read_head
 from nemo_partial_hydra.jobs.layout import JOB, find_jobs
 from nemo_partial_hydra.jobs.ownership import NO_TRUST, Trust, note, way_out
 from nemo_partial_hydra.jobs.search_path import only_in
-from nemo_partial_hydra.jobs.step import StepsBefore
+from nemo_partial_hydra.jobs.steps_before import StepsBefore
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.policy.rules import STACK
 from nemo_partial_hydra.policy.scan import names_in

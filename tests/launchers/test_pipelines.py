@@ -11,7 +11,7 @@ import pytest
 
 from nemo_partial_hydra.dialect.yaml import load
 from nemo_partial_hydra.errors import ValidationError
-from nemo_partial_hydra.jobs.step import dialect_data
+from nemo_partial_hydra.jobs.steps_before import dialect_data
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.construct import make
 from tests.support.apps import App
