@@ -11,12 +11,13 @@ from typing import Any
 
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.messages import Problems, nearest, one_of
+from nemo_partial_hydra.recipes.keys import TARGET
 
 from .container.command import Container
 
 STEPS = "steps"
 _CONTAINER = tuple(field.name for field in dataclasses.fields(Container))
-_OF_ALL = (STEPS, "_target_", "detach", "dry_run", "payload", "max_queued", "submitit_folder", "name")
+_OF_ALL = (STEPS, TARGET, "detach", "dry_run", "payload", "max_queued", "submitit_folder", "name")
 """What a submission has once, and no step of its own."""
 
 

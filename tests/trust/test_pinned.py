@@ -57,7 +57,7 @@ OTHERS: dict[str, Callable[[JobPaths], None]] = {
     "the signatures": lambda job: exchanged(job, signatures={}),
     "the packages": lambda job: exchanged(job, packages={"python": "2.7"}),
     "the image": lambda job: exchanged(job, image={"path": "/evil.sif", "sha256": None}),
-    "its place in the sweep": lambda job: exchanged(job, subdir="../evil"),
+    "its place in the sweep": lambda job: exchanged(job, subdir="evil"),
     "its time": lambda job: exchanged(job, created="2020-01-01T00:00:00Z"),
     "a comment": lambda job: _text(job, job.job.read_text() + "# approved\n"),
     "line ends": lambda job: _text(job, job.job.read_text().replace("\n", "\r\n")),
