@@ -108,12 +108,17 @@ def test_a_pipeline_of_two_models_and_two_rates(lab: Lab, image_nemo: Bound, app
         "train.learning_rate=1e-3,1e-2",
         f"hydra.sweep.dir={tmp_path}/sweep",
     ]
-    line += settings(lab, image_nemo, **{"steps.report": "{mem_gb: 1, cpus_per_task: 1}"})
+    line += settings(lab, image_nemo, **{"steps.report": "{mem_gb: 1, cpus_per_task: 1}", "detach": "true"})
     done = app.run("pipeline.py", *line, script="tests.support.without")
+    assert done.code == 0, f"{done.err}\n{done.out}"
     jobs = find_jobs(tmp_path / "sweep")
+
+    def ended() -> bool:
+        return all(states.read_status(job).state in (states.DONE, *states.RETRIED) for job in jobs)
+
+    lab.wait(ended, 480, "the pipeline to end")  # six of its ten jobs import NeMo
     logs = "\n".join(job.err(1).read_text()[-3000:] for job in jobs if job.err(1).exists())
-    assert done.code == 0, f"{done.err}\n{done.out}\n{logs}"
-    assert [states.read_status(job).state for job in jobs] == [states.DONE] * (2 + 4 + 4)
+    assert [states.read_status(job).state for job in jobs] == [states.DONE] * (2 + 4 + 4), logs
     losses = [
         json.loads((tmp_path / f"sweep/{number}/report/result.json").read_text())["result"] for number in range(4)
     ]
