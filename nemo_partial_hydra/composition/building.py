@@ -11,9 +11,8 @@ from typing import Any
 from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.keys import STEPS
-from nemo_partial_hydra.recipes.tree import Call
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.construct import buildables, make
+from nemo_partial_hydra.runtime.construct import buildables, called
 
 from .decode import as_config, config_to_tree, recipe_tree
 from .flags import app_of
@@ -41,5 +40,4 @@ def run(cfg: Any, allow: Iterable[str]) -> Any:
         problems = Problems()
         problems.messages += workspace.missing(tree, place)
         problems.check(ValidationError)
-        made = make(tree, workspace.policy, allow)
-        return made() if isinstance(tree, Call) and tree.partial else made
+        return called(tree, workspace.policy, allow)

@@ -20,9 +20,9 @@ from nemo_partial_hydra.jobs.step import OK
 from nemo_partial_hydra.messages import placed, say
 from nemo_partial_hydra.recipes.data import Kept
 from nemo_partial_hydra.recipes.keys import MISSING
-from nemo_partial_hydra.recipes.tree import SCALARS, Call, Opaque, Path, Tree
+from nemo_partial_hydra.recipes.tree import SCALARS, Opaque, Path, Tree
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.construct import make
+from nemo_partial_hydra.runtime.construct import called
 
 from .budget import Resolution
 from .pipeline import Pipeline, Planned, allowed, check_steps, step_tree
@@ -78,9 +78,7 @@ class PipelineRun:
 
     def result(self, step: Planned) -> Any:
         """Run one step."""
-        tree = self.tree(step)
-        made = make(tree, session.workspace().policy, self.allow)
-        return made() if isinstance(tree, Call) and tree.partial else made
+        return called(self.tree(step), session.workspace().policy, self.allow)
 
     def tree(self, step: Planned) -> Tree:
         """Read the recipe of a step, with what those before it gave."""

@@ -12,9 +12,9 @@ from typing import Any
 from nemo_partial_hydra.dialect.reader import from_data
 from nemo_partial_hydra.errors import PolicyError, ValidationError
 from nemo_partial_hydra.messages import Problems
-from nemo_partial_hydra.recipes.tree import Call, Tree
+from nemo_partial_hydra.recipes.tree import Tree
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.construct import make
+from nemo_partial_hydra.runtime.construct import called
 from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.signature import Signature
 
@@ -64,6 +64,5 @@ def refuse_drift(job: Job, data: Any, allow: Sequence[str]) -> None:
 
 def call_recipe(tree: Tree, allow: Sequence[str], step: Step | None = None) -> Any:
     """Make the objects of a recipe and call it, as ``nph.run`` does; a step returns what the others can take."""
-    made = make(tree, session.workspace().policy, allow)
-    returned = made() if isinstance(tree, Call) and tree.partial else made
+    returned = called(tree, session.workspace().policy, allow)
     return returned if step is None else handed_on(returned, step)

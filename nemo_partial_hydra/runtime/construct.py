@@ -234,3 +234,9 @@ def _fresh(value: Any) -> Any:
 def make(tree: Tree, policy: Policy, allow: Iterable[str] = ()) -> Any:
     """Make the objects that a tree describes, with the meaning of ``fiddle.build``."""
     return _Objects(policy, allow).run(tree)
+
+
+def called(tree: Tree, policy: Policy, allow: Iterable[str] = ()) -> Any:
+    """Make the objects of a recipe and call it: what a Partial's function returns, of a Config the object."""
+    made = make(tree, policy, allow)
+    return made() if isinstance(tree, Call) and tree.partial else made
