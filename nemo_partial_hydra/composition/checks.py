@@ -27,7 +27,7 @@ from .budget import Resolution
 from .compat import content, forget_check, full_key, is_absent, is_missing, own_node, texts
 from .decode import recipe_data, recipe_key
 from .fixed_overrides import LeftToJobs
-from .pipeline import check_steps, pipeline_of
+from .pipeline import check_steps, later, pipeline_of, step_data
 
 RECIPE_SWEEPER = "hydra_plugins.nemo_partial_hydra.sweeper.RecipeSweeper"
 
@@ -163,10 +163,14 @@ def drift_of(config: DictConfig) -> str:
     if not session.workspace().signatures.differ():
         return ""
     try:
-        data, place = recipe_data(config, app.recipe if app is not None else None, before_run=True)
+        pipeline = pipeline_of(config)
+        if pipeline is not None:
+            recipes = [(step_data(config, name, later(pipeline, name)), (name,)) for name in pipeline.names]
+        else:
+            recipes = [recipe_data(config, app.recipe if app is not None else None, before_run=True)]
     except RecipeError:
         return ""  # a listing shows what a run would refuse for other reasons
-    found = session.workspace().drifted(data, place=place)
+    found = [each for data, place in recipes for each in session.workspace().drifted(data, place=place)]
     return drift.report(found, RE_EXPORT) if found else ""
 
 

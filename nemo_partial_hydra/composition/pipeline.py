@@ -27,7 +27,7 @@ from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Signature
 
 from .budget import Resolution
-from .compat import child_nodes, is_absent, is_missing, own_node
+from .compat import child_nodes, content, is_absent, is_missing, own_node
 from .decode import node_data
 
 MOST = 1_000
@@ -103,10 +103,13 @@ def pipeline_of(config: DictConfig) -> Pipeline | None:
         If ``_steps_`` is wrong: all that is, at once.
     """
     held = own_node(config, STEPS) if isinstance(config, DictConfig) else None
-    if held is None or is_missing(held) or is_absent(held):
+    if held is None or is_missing(held) or content(held) is None:
+        return None
+    given = _given(config)
+    if given is None:
         return None
     problems = Problems()
-    planned = list(_planned(_given(config), problems))
+    planned = list(_planned(given, problems))
     if len(planned) > MOST:
         raise ConfigError(placed((STEPS,), f"{len(planned)} are more steps than a pipeline can have ({MOST})"))
     names = [step.name for step in planned]
@@ -317,8 +320,13 @@ def step_tree(
     ValidationError, PolicyError
         As there.
     """
-    data = node_data(resolution.select(config, name), resolution, before_run=before_run)
+    data = step_data(config, name, resolution, before_run=before_run)
     return session.workspace().read_tree(data, allow, place=(name,), known=known)
+
+
+def step_data(config: DictConfig, name: str, resolution: Resolution, *, before_run: bool = True) -> Any:
+    """Return the recipe of a step as plain data."""
+    return node_data(resolution.select(config, name), resolution, before_run=before_run)
 
 
 def check_steps(config: DictConfig, pipeline: Pipeline, allow: Iterable[str] = (), *, before_run: bool = False) -> None:

@@ -49,6 +49,14 @@ def test_an_entry_of_a_list_may_run_whatever_became_of_the_one_before() -> None:
     assert [(step.needs, step.after) for step in found.steps] == [((), "ok"), (("a",), "any")]
 
 
+def test_the_steps_may_be_told_by_another_node() -> None:
+    config = of("${order}", "a", "b")
+    config.order = ["a", "b"]
+    assert needs(config) == {"a": (), "b": ("a",)}
+    config.order = None
+    assert pipeline_of(config) is None
+
+
 @pytest.mark.parametrize(
     ("steps", "says"),
     [
