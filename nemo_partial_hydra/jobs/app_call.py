@@ -80,15 +80,26 @@ def read_call(data: Any) -> AppCall:
     ValueError
         Saying what is wrong with it.
     """
-    if not isinstance(data, dict):
-        raise ValueError("expected a mapping")
-    for name, kinds in _KINDS.items():
-        if name not in data:
-            raise ValueError(f"it lacks {name}")
-        if type(data[name]) not in kinds:
-            raise ValueError(f"{name}: expected {kinds[0].__name__}, got {type(data[name]).__name__}")
+    refuse_kinds(data, _KINDS)
     if "." not in data["function"]:
         raise ValueError(f"function: expected MODULE.NAME, got {data['function']!r}")
     if not all(isinstance(kind, str) for kind in data["types"].values()):
         raise ValueError("types: expected texts")
     return AppCall(**{name: data[name] for name in _KINDS})
+
+
+def refuse_kinds(data: Any, kinds: Mapping[str, tuple[type, ...]]) -> None:
+    """Refuse a part of job.yaml that lacks a field, or has one of another type.
+
+    Raises
+    ------
+    ValueError
+        Naming the field.
+    """
+    if not isinstance(data, dict):
+        raise ValueError("expected a mapping")
+    for name, allowed in kinds.items():
+        if name not in data:
+            raise ValueError(f"it lacks {name}")
+        if type(data[name]) not in allowed:
+            raise ValueError(f"{name}: expected {allowed[0].__name__}, got {type(data[name]).__name__}")

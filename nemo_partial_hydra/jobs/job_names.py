@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from nemo_partial_hydra.messages import placed
+from nemo_partial_hydra.policy.names import refusal
 from nemo_partial_hydra.policy.policy import Policy
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.policy.settings import HYDRA, settings_in
@@ -42,6 +44,9 @@ def refused(job: Job, policy: Policy, allow: Iterable[str] = (), *, file: object
     lines = policy.refused(names_of(job), allow, file=file)
     if job.call is not None:
         where = "" if file is None else f"{file}: "
+        # What a function of the stack would do with a config of others, nobody has looked at: an app's is named.
+        unnamed = refusal(job.call.function, policy.given(allow)) if not lines else None
+        lines += [f"{where}{placed(('function',), unnamed)}"] if unnamed else []
         found = policy.settings(settings_in(_made(job.call.hydra), (HYDRA,)), allow, calls=False)
         lines += [where + line for line in found]
     return lines

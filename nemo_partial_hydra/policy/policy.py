@@ -69,7 +69,11 @@ class Policy:
 
     def prefixes(self, allow: Iterable[str] = ()) -> set[str]:
         """Return every prefix that is allowed now, with those of ``allow``."""
-        return {*BUILT_IN, *self.trusted, *allow, *self._granted()}
+        return {*BUILT_IN, *self.given(allow)}
+
+    def given(self, allow: Iterable[str] = ()) -> set[str]:
+        """Return the prefixes that somebody here has allowed, with those of ``allow``: not the NeMo stack."""
+        return {*self.trusted, *allow, *self._granted()}
 
     def check_names(self, found: Iterable[tuple[Path, Any]], allow: Iterable[str] = ()) -> None:
         """Check what :func:`names_in` gives, before anything is imported; all refusals in one report.

@@ -291,7 +291,8 @@ OTHER = "def main(cfg):\n    open('harm', 'w')\n"
 EVIL: list[tuple[dict[str, Any], str]] = [
     ({"function": "os.system"}, "function: 'os.system' is not in an allowed package"),
     ({"function": "torch.main", "file": "other.py"}, "function: 'torch.main' is not in an allowed package"),
-    ({"function": "nemo.collections.llm.main", "file": "other.py"}, "'other.py' is not the module"),
+    ({"function": "nemo.collections.llm.main"}, "function: 'nemo.collections.llm.main' is not in an allowed package"),
+    ({"function": "app.main", "file": "other.py"}, "'other.py' is not the module"),
     ({"function": "other.main", "file": "other.py"}, "function: 'other.main' is not in an allowed package"),
     ({"function": "app.main", "file": "../sweep/0/app.py"}, "is not the module 'app'"),
     ({"function": "app.os.system"}, "system"),
