@@ -15,8 +15,16 @@ from typing import Any
 from nemo_partial_hydra.dialect.step_references import NAME
 from nemo_partial_hydra.errors import ValidationError
 
+from .app_call import refuse_kinds
+from .status import DONE, FROZEN, RUNNING, SUBMITTED
+
 OK, ANY = "ok", "any"
 """What a step waits for: that those before it are done, or that they have ended somehow."""
+
+
+def lets_begin(state: str, after: str) -> bool:
+    """Whether a step may begin that needs one in this state: it is done, or where any end will do it has ended."""
+    return state == DONE or (after == ANY and state not in (FROZEN, SUBMITTED, RUNNING))
 
 
 @dataclass(frozen=True)
@@ -69,11 +77,7 @@ def read_step(data: Any, subdir: str) -> Step:
     ValueError
         Saying what is wrong with it.
     """
-    if not isinstance(data, dict):
-        raise ValueError("expected a mapping")
-    for name, kinds in _KINDS.items():
-        if type(data.get(name)) not in kinds:
-            raise ValueError(f"{name}: expected {kinds[0].__name__}, got {data.get(name)!r}")
+    refuse_kinds(data, _KINDS)
     if data["after"] not in (OK, ANY):
         raise ValueError(f"after: expected {OK} or {ANY}, got {data['after']!r}")
     if not NAME.fullmatch(data["name"]) or not all(isinstance(each, str) for each in data["wanted_by"]):

@@ -25,7 +25,7 @@ from .job import read_head
 from .layout import JobPaths
 from .placeholders import sweep_of
 from .status import DONE, FROZEN, RUNNING, SUBMITTED, read_status
-from .step import ANY, Step
+from .step import ANY, Step, lets_begin
 
 MAX_NODES, MAX_DEPTH, MAX_CHARACTERS = 150_000, 100, 16 * 1024 * 1024
 """How large results may be, and how deep: a recipe that takes one goes some levels deeper."""
@@ -48,7 +48,15 @@ class StepsBefore:
     taken: list[int] = field(default_factory=list, compare=False)
 
     def job(self, name: str) -> JobPaths:
-        """Return the files of another step's job."""
+        """Return the files of another step's job.
+
+        Raises
+        ------
+        JobError
+            If the file does not say where it is.
+        """
+        if name not in {**self.step.needs, **self.step.reads}:
+            raise JobError(f"{self.paths.job}: it names step '{name}' and does not say where that is")
         sweep = sweep_of(self.paths.directory, self.subdir)
         return JobPaths(Path(os.path.normpath(sweep / self.step.place(self.subdir, name))), sweep)
 
@@ -68,15 +76,12 @@ class StepsBefore:
         end = time.monotonic() + seconds
         while True:
             found = {name: read_status(self.job(name)).state for name in self.step.needs}
-            if self.step.after == ANY:
-                open_ = [name for name, state in found.items() if state in (RUNNING, SUBMITTED)]
-                if not open_ or seconds:  # the cluster knows better what has ended
-                    return
-            waited = [name for name, state in found.items() if state in (FROZEN, RUNNING, SUBMITTED)]
-            if not waited or time.monotonic() > end:
+            bad = {name: state for name, state in found.items() if not lets_begin(state, self.step.after)}
+            if seconds and self.step.after == ANY:
+                return  # the cluster knows better what has ended
+            if not {FROZEN, SUBMITTED, RUNNING} & {*bad.values()} or time.monotonic() > end:
                 break
             time.sleep(0.5)
-        bad = {name: state for name, state in found.items() if self.step.after == ANY or state != DONE}
         if bad:
             said = ", ".join(f"{name}, which is {state}" for name, state in bad.items())
             raise NotReady(f"{self.paths.directory}: step {self.step.name} needs {said}")
@@ -111,8 +116,6 @@ class StepsBefore:
 
     def result(self, name: str) -> Any:
         """Return what a step returned."""
-        if name not in {**self.step.needs, **self.step.reads}:
-            raise JobError(f"{self.paths.job}: it names step '{name}' and does not say where that is")
         paths = self.job(name)
         if name in self.known:
             self._spend(paths, self.known[name])
@@ -158,8 +161,6 @@ class StepsBefore:
         raise JobError(f"{paths.result}: nested more than {MAX_DEPTH} levels deep")
 
     def _directory(self, found: StepReference) -> str:
-        if found.step not in {**self.step.needs, **self.step.reads}:
-            raise JobError(f"{self.paths.job}: it names step '{found.step}' and does not say where that is")
         if not found.directory:
             raise ValidationError(f"{found.text} is a result and no text: within a text only its directory may stand")
         return str(self.job(found.step).directory)

@@ -19,14 +19,14 @@ from nemo_partial_hydra.jobs.job import Head
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 from nemo_partial_hydra.jobs.outcome import keep_status
-from nemo_partial_hydra.jobs.step import ANY, OK
+from nemo_partial_hydra.jobs.step import ANY, OK, lets_begin
 from nemo_partial_hydra.messages import one_of, say
 
 from . import submit
 from .clusters.base import Full
 from .clusters.registry import CLUSTERS, Clusters
 from .clusters.waits import Wait
-from .needs import needs_of
+from .needs import needs_of, run_of
 from .preflight.report import Report
 from .records import Submission
 from .settings import Settings
@@ -117,7 +117,7 @@ class Chain:
                     if need in self.wanted:
                         continue
                     state, job = self.known[need]
-                    if not _ended(state, _after(head)) and (job is None or state not in _GOES_ON):
+                    if not lets_begin(state, _after(head)) and (job is None or state not in _GOES_ON):
                         problems.append(f"{head.title} needs {name} ({need.directory}), which is {state}")
                     elif job is not None and link.report is not None and _elsewhere(job, link.report):
                         problems.append(
@@ -143,7 +143,7 @@ class Chain:
         found = []
         for _, need in needs_of(paths, head):
             state, job = self.known.get(need, (states.SUBMITTED, self.sent.get(need)))
-            if _ended(state, _after(head)):
+            if lets_begin(state, _after(head)):
                 continue
             if job is None:
                 return None
@@ -200,9 +200,10 @@ class Chain:
         for link in self.links:
             ready, left = list[JobPaths](), dict[JobPaths, str]()
             for paths, head in link.jobs:
-                missing = [(name, need) for name, need in needs_of(paths, head) if not _over(need, _after(head))]
+                found = {name: states.read_status(need).state for name, need in needs_of(paths, head)}
+                missing = {name: state for name, state in found.items() if not lets_begin(state, _after(head))}
                 if missing:
-                    said = ", ".join(f"{name}, which is {states.read_status(need).state}" for name, need in missing)
+                    said = ", ".join(f"{name}, which is {state}" for name, state in missing.items())
                     left[paths] = f"it needs {said}"
                     say(f"{head.title} is cancelled: {left[paths]}", flush=True)
                 else:
@@ -226,15 +227,9 @@ class Chain:
             )  # fmt: skip
 
 
-def first_failed(paths: JobPaths, head: Head, heads: Mapping[JobPaths, Head]) -> JobPaths:
+def first_failed(paths: JobPaths, heads: Mapping[JobPaths, Head]) -> JobPaths:
     """Return the first step of a run that has failed, by its last one; that itself where none has."""
-    run, open_ = {paths: head}, [(paths, head)]
-    while open_:
-        for _, need in needs_of(*open_.pop()):
-            if need in heads and need not in run:
-                run[need] = heads[need]
-                open_.append((need, heads[need]))
-    order = sorted(run, key=lambda one: step.number if (step := run[one].step) is not None else 0)
+    order = run_of([paths], lambda one: [need for _, need in needs_of(one, heads[one])], heads)
     found = {one: states.read_status(one).state for one in order} if len(order) > 1 else {}
     for wanted in ((states.FAILED, states.TIMEOUT, states.LOST), states.RETRIED):
         bad = next((one for one, state in found.items() if state in wanted), None)
@@ -244,11 +239,6 @@ def first_failed(paths: JobPaths, head: Head, heads: Mapping[JobPaths, Head]) ->
 
 
 _GOES_ON = (states.SUBMITTED, states.RUNNING)
-
-
-def _ended(state: str, after: str) -> bool:
-    """Whether what waits for a job in this state need not wait any more."""
-    return state == states.DONE or (after == ANY and state in states.RETRIED)
 
 
 def _elsewhere(job: JobId, report: Report) -> bool:
@@ -263,11 +253,6 @@ def _array(made: Submission) -> JobId | None:
     """Return the last array of a submission as a whole."""
     last = made.jobs[-1].id
     return None if last is None else dataclasses.replace(last, task=None)
-
-
-def _over(need: JobPaths, after: str) -> bool:
-    state = states.read_status(need).state
-    return state == states.DONE or (after == ANY and state not in (states.SUBMITTED, states.RUNNING, states.FROZEN))
 
 
 # Arrays ------------------------------------------------------------------------------------------------------------

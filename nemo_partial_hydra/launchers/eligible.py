@@ -54,8 +54,9 @@ def chosen(found: Overview, numbers: Sequence[Pick], clusters: Clusters, *, forc
     chosen = [entry for entry in wanted if entry.state in again and not entry.merged.active]
     again_too = {id(entry) for entry in chosen}  # comparing each with each takes minutes with ten thousand
     others = [entry for entry in wanted if id(entry) not in again_too]
-    if others and numbers:
-        said = "; ".join(f"job {entry.name} {_why_not(entry)}" for entry in others)
+    named = [entry for entry in others if _by_itself(entry, numbers) or not chosen]
+    if named and numbers:
+        said = "; ".join(f"job {entry.name} {_why_not(entry)}" for entry in named)
         raise RefusedError(f"{found.directory}: nothing was submitted: {said}")
     ending = [entry for entry in others if entry.state in states.RETRIED]
     if not chosen and ending:
@@ -97,6 +98,11 @@ def with_dependents(entries: Sequence[Entry], found: Overview) -> list[Entry]:
             file=sys.stderr,
         )
     return list(wanted.values())
+
+
+def _by_itself(entry: Entry, numbers: Sequence[Pick]) -> bool:
+    """Whether a job was named, and not the run of a pipeline that it is a step of."""
+    return entry.head.step is None or entry.head.title in numbers
 
 
 def _why_not(entry: Entry) -> str:

@@ -202,8 +202,8 @@ def _needs_no_results(config: DictConfig) -> bool:
 def _ended(made: FrozenSweep) -> list[JobReturn]:
     """Return what came of jobs that were waited for: the results of all, whichever failed."""
     returns, heads = made.returns(), dict(made.jobs)
-    for (end, head), each in zip(made.ends, returns, strict=True):
-        job = first_failed(end, head, heads)
+    for (end, _), each in zip(made.ends, returns, strict=True):
+        job = first_failed(end, heads)
         status = states.read_status(job)
         if status.state == states.DONE and (status.reason or _arrived(job)):  # a reason says where else the result is
             each.return_value = read_result(job)

@@ -39,7 +39,9 @@ def of_steps(config: Mapping[str, Any], names: Sequence[str]) -> dict[str, Mappi
     for name in given:
         if str(name) not in names:
             why = (
-                f"{nearest(str(name), names)}; there are {one_of(names)}" if names else f": the config has no _{STEPS}_"
+                nearest(str(name), names) or f"; there are {one_of(names)}"
+                if names
+                else f": the config has no _{STEPS}_"
             )
             problems.add(("hydra.launcher", STEPS, str(name)), f"there is no such step{why}")
     for name in names or ("",):

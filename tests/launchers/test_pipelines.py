@@ -125,6 +125,19 @@ def test_the_local_launcher_runs_what_can_run_and_tries_again_the_rest(tmp_path:
     assert attempts == {"1"}  # what was done was left alone
 
 
+def test_a_run_is_tried_again_where_it_failed(tmp_path: Path) -> None:
+    """Named by its number: its steps that are done are no mistake, a run that is done is one."""
+    app = pipeline(tmp_path)
+    app.run("-m", "train.fail=false,true", *LOCAL)
+    app.write("steps.py", (app.folder / "steps.py").read_text().replace("    if fail:\n", "    if False:\n"))
+    done = nemo_hydra(app.folder, "retry", "sweep", "1")
+    assert done.code == 0, done.err
+    assert set(status(app)[1].values()) == {"done"}
+    again = nemo_hydra(app.folder, "retry", "sweep", "1")
+    assert again.code == 3
+    assert "job 1/train is done" in again.err
+
+
 def test_a_step_is_not_tried_again_without_what_it_needs(tmp_path: Path) -> None:
     app = pipeline(tmp_path)
     app.run("-m", "train.fail=false,true", *LOCAL)

@@ -6,16 +6,19 @@ May import: the standard library only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.layout import JobPaths
-from nemo_partial_hydra.launchers.needs import needs_of
+from nemo_partial_hydra.launchers.needs import needs_of, run_of
 
 from .entries import Entry, Overview
 
+SHOWN = 20
+"""So many steps of a run stand in its line."""
+SHARED = 100
+"""So many steps of other jobs are looked at for a run."""
 _BAD = (states.FAILED, states.LOST, states.TIMEOUT, states.UNKNOWN, states.CANCELLED)
 
 
@@ -56,8 +59,8 @@ class Run:
         return sum(known) if known else None
 
     def words(self) -> Iterator[tuple[str, Entry]]:
-        """Yield how each step is called: a shared one with the number of the job that has it."""
-        for entry in self.steps:
+        """Yield how its first steps are called: a shared one with the number of the job that has it."""
+        for entry in self.steps[:SHOWN]:
             name = entry.head.step.name if entry.head.step is not None else entry.name
             yield (name if entry.head.num == self.num else f"{name} (job {entry.head.num})"), entry
 
@@ -67,24 +70,16 @@ def runs_of(found: Overview) -> list[Run]:
     if not any(entry.head.step is not None for entry in found.entries):
         return []
     by_place = {entry.paths: entry for entry in found.entries}
+    heads = {paths: entry.head for paths, entry in by_place.items()}
+    needs = {paths: [need for _, need in needs_of(paths, head)] for paths, head in heads.items()}
     own: dict[int, list[Entry]] = {}
     for entry in found.entries:
         own.setdefault(entry.head.num, []).append(entry)
-    return [Run(num, _whole(some, by_place), some) for num, some in own.items()]
-
-
-def _whole(own: Sequence[Entry], by_place: Mapping[JobPaths, Entry]) -> list[Entry]:
-    """Return steps with those that they need, in an order in which they run."""
-    found = {entry.paths: entry for entry in own}
-    open_ = list(own)
-    while open_:
-        entry = open_.pop()
-        for _, need in needs_of(entry.paths, entry.head):
-            other = by_place.get(need)
-            if other is not None and need not in found:
-                found[need] = other
-                open_.append(other)
-    return sorted(found.values(), key=lambda entry: entry.head.step.number if entry.head.step else 0)
+    runs = []
+    for num, some in own.items():
+        whole = run_of([entry.paths for entry in some], needs.__getitem__, heads, SHARED)
+        runs.append(Run(num, [by_place[paths] for paths in whole], some))
+    return runs
 
 
 def counts(runs: Sequence[Run]) -> dict[str, int]:

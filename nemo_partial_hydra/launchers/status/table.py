@@ -59,54 +59,41 @@ COLUMNS = (
 
 
 def lines(found: Overview, *, colour: bool = False) -> Iterator[str]:
-    """Yield an overview line by line."""
+    """Yield an overview line by line: a line a job, of pipelines a line a run."""
     runs = runs_of(found)
     if runs:
-        yield from _of_pipelines(found, runs, colour=colour)
-        return
-    rows = [row(entry, found.time) for entry in found.entries]
-    heads = [column.head for column in COLUMNS]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    yield _spaced(heads, widths)
+        heads = ["JOB", STATE.head, "STEPS", TIME.head, "OVERRIDES"]
+        blocks = [(_row_of(run, found.time), run.state, run.own) for run in runs]
+    else:
+        heads = [column.head for column in COLUMNS]
+        blocks = [(row(entry, found.time), entry.state, [entry]) for entry in found.entries]
+    widths = [max(map(len, column)) for column in zip(heads, *(cells for cells, _, _ in blocks), strict=True)]
+    yield _joined(heads, widths)
     details = {id(entry) for entry in failures(found.entries)[:DETAILS]}
-    for entry, cells in zip(found.entries, rows, strict=True):
-        yield _spaced(cells, widths, entry.state if colour else None)
-        if entry.state in states.RETRIED:
-            yield from _failure(entry, widths[0] + 2, full=id(entry) in details)
-        elif entry.reason and entry.state != states.DONE:
-            yield " " * (widths[0] + 2) + one_line(entry.reason)
+    for cells, state, entries in blocks:
+        yield _joined(cells, widths, state if colour else None)
+        for entry in entries:
+            yield from _more(entry, widths[0] + 2, full=id(entry) in details, name=entry.name if runs else "")
     yield ""
-    yield summary(found)
+    yield _summary(found, runs)
     yield from notes(found)
 
 
-def _of_pipelines(found: Overview, runs: Sequence[Run], *, colour: bool) -> Iterator[str]:
-    """Yield a line for each run of a pipeline, with its steps, and what is to know about those that failed."""
-    heads = ["JOB", STATE.head, "STEPS", TIME.head, "OVERRIDES"]
-    rows = [
-        [
-            str(run.num),
-            run.state,
-            "  ".join(f"{name} {_state(entry, found.time)}" for name, entry in run.words()),
-            duration(run.seconds(found.time)),
-            " ".join(map(one_line, run.overrides)),
-        ]
-        for run in runs
-    ]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    yield _spaced(heads, widths)
-    details = {id(entry) for entry in failures(found.entries)[:DETAILS]}
-    for run, cells in zip(runs, rows, strict=True):
-        yield _spaced(cells, widths, run.state if colour else None)
-        for entry in run.own:
-            indent = widths[0] + 2
-            if entry.state in states.RETRIED:
-                yield from _failure(entry, indent, full=id(entry) in details, name=entry.name)
-            elif entry.reason and entry.state != states.DONE:
-                yield " " * indent + f"{entry.name}: {one_line(entry.reason)}"
-    yield ""
-    yield summary(found)
-    yield from notes(found)
+def _row_of(run: Run, now: str) -> list[str]:
+    """Return the cells of a run of a pipeline."""
+    steps = [f"{name} {_state(entry, now)}" for name, entry in run.words()]
+    left = len(run.steps) - len(steps)
+    more = [f"... and {left} more"] if left else []
+    overrides = " ".join(map(one_line, run.overrides))
+    return [str(run.num), run.state, "  ".join([*steps, *more]), duration(run.seconds(now)), overrides]
+
+
+def _more(entry: Entry, indent: int, *, full: bool, name: str) -> Iterator[str]:
+    """Yield what is to know about a job besides its line."""
+    if entry.state in states.RETRIED:
+        yield from _failure(entry, indent, full=full, name=name)
+    elif entry.reason and entry.state != states.DONE:
+        yield " " * indent + (f"{name}: " if name else "") + one_line(entry.reason)
 
 
 def _steps(found: Overview) -> str:
@@ -115,7 +102,7 @@ def _steps(found: Overview) -> str:
     return f"{total} step{'' if total == 1 else 's'}: {spelled}"
 
 
-def _spaced(cells: Sequence[str], widths: Sequence[int], state: str | None = None) -> str:
+def _joined(cells: Sequence[str], widths: Sequence[int], state: str | None = None) -> str:
     """Put the cells of a row side by side; with a state the second one is painted."""
     shown = []
     for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
@@ -148,7 +135,10 @@ def exit_code(entry: Entry) -> str:
 
 def summary(found: Overview) -> str:
     """Return the line that counts: ``4 jobs: 2 done, 1 running, 1 failed``."""
-    runs = runs_of(found)
+    return _summary(found, runs_of(found))
+
+
+def _summary(found: Overview, runs: Sequence[Run]) -> str:
     return f"{counted(counts(runs))} ({_steps(found)})" if runs else counted(found.counts)
 
 
