@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 
 from nemo_partial_hydra.dialect.scalars import escape_interpolation
 from nemo_partial_hydra.dialect.writer import (
@@ -32,7 +32,7 @@ from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import NO_COPY, detached, follows_references
 from .flags import PART_OF, UNSET, kind_flags, of_app
-from .nodes import DEFAULT, NODE_CLASSES, PART, RECIPE, UNTOUCHED, DefaultNode, Leaf, Reference
+from .nodes import DEFAULT, NODE_CLASSES, PART, RECIPE, UNTOUCHED, DefaultNode, KeywordsNode, Leaf, Reference
 
 
 def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
@@ -188,8 +188,8 @@ def target_node(
             setattr(node, key, shown)
     if flags is not None:
         return DefaultNode(node, parent=scratch, flags=flags)
-    made: DictConfig = OmegaConf.structured(node, parent=scratch, flags=dict(of_app()))
-    return made
+    kind = DictConfig if signature.extra is None else KeywordsNode
+    return kind(node, parent=scratch, flags=dict(of_app()))
 
 
 OF_DEFAULT = _flags(DEFAULT)

@@ -16,7 +16,7 @@ from nemo_partial_hydra.recipes.keys import DELETE
 
 from .compat import child_nodes, is_absent
 from .file_dicts import FileDict
-from .nodes import DefaultNode
+from .nodes import DefaultNode, KeywordsNode
 from .unset import keys_set
 
 
@@ -38,7 +38,7 @@ class AppNode(DefaultNode):
 def for_instantiate(config: Any) -> Any:
     """Make a config's nodes ones that show to ``instantiate`` only what somebody has set, and return the config."""
     if isinstance(config, (DictConfig, ListConfig)) and not is_absent(config):
-        if type(config) in (DictConfig, DefaultNode, FileDict) and getattr(
+        if type(config) in (DictConfig, KeywordsNode, DefaultNode, FileDict) and getattr(
             OmegaConf.get_type(config), "signature_", None
         ):
             object.__setattr__(config, "__class__", AppNode)  # a plain assignment would be one of a key

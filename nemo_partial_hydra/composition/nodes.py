@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from omegaconf import AnyNode, Container, DictConfig, ListConfig, Node
+from omegaconf import AnyNode, Container, DictConfig, ListConfig, Node, OmegaConf, open_dict
 from omegaconf.errors import ValidationError as OmegaValidationError
 
 from nemo_partial_hydra.dialect.writer import restores, short_form
@@ -161,14 +161,30 @@ def refuse_text(value: str, path: Path, root: Any, text: str) -> None:
                 stack.append(child)
 
 
-class DefaultNode(DictConfig):
-    """A dict or an object that a parameter's default shows; it too keeps what an earlier config set in its place."""
+class KeywordsNode(DictConfig):
+    """The node of a target that takes further keywords: files add some to it, as to a dict.
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> DefaultNode:
+    Hydra merges files first and sets ``struct`` then: on the command line such a keyword is still one with ``+``, or
+    every mistyped name would be one.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> KeywordsNode:
         copied: Any = super().__deepcopy__(memo)
         object.__setattr__(copied, "__class__", type(self))  # a plain assignment would be one of a key
-        node: DefaultNode = copied
+        node: KeywordsNode = copied
         return node
+
+    def _merge_with(self, *others: Any, **kwargs: Any) -> None:
+        signature = getattr(OmegaConf.get_type(self), "signature_", None)
+        if signature is None or signature.extra is None or OmegaConf.is_struct(self):
+            super()._merge_with(*others, **kwargs)
+            return
+        with open_dict(self):  # a typed node takes no other keys unless it is said of itself
+            super()._merge_with(*others, **kwargs)
+
+
+class DefaultNode(KeywordsNode):
+    """A dict or an object that a parameter's default shows; it too keeps what an earlier config set in its place."""
 
     def merge_with(self, *others: Any, **kwargs: Any) -> None:
         """Merge an override, or take it instead if it names another target; part of OmegaConf's interface."""

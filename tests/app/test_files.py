@@ -185,6 +185,62 @@ def test_what_a_file_sets_at_another_ones_recipe_is_worded_like_an_override(tmp_
     assert "In 'experiment/bad': opt.momentm: SGD has no parameter 'momentm'; did you mean 'momentum'?" in done.err
 
 
+FURTHER = {
+    "config": "defaults: [{model: m}, _self_]\n_target_: shop.train\n_partial_: true\n",
+    "model/m": "defaults: [{block: small}, _self_]\n_target_: shop.Model\nheads: 2\n",
+    "model/plain": "_target_: shop.Model\nheads: 3\n",
+    "model/block/small": "_target_: shop.Net\nlayers: 1\n",
+    "model/block/big": "_target_: shop.Net\nlayers: 9\n",
+    "more/global": "# @package _global_\nmodel: {width: 5}\n",
+    "more/below": "# @package model\nwidth: 6\n",
+    "more/wrong": "# @package _global_\nmodel: {width: wide}\n",
+    "more/mistyped": "# @package _global_\nmodel: {opt: {_target_: shop.SGD, lrr: 1}}\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ([], "{'heads': 2, 'block': Net(layers=1,"),
+        (["model/block=big"], "{'heads': 2, 'block': Net(layers=9,"),
+        (["model.block.layers=4"], "{'heads': 2, 'block': Net(layers=4,"),
+        (
+            ["+more=global"],
+            "{'heads': 2, 'block': Net(layers=1, hidden=8, sizes=[], activation=<class 'shop.SGD'>), 'width': 5}",
+        ),
+        (["+more=below", "model.width=7", "model=plain"], "{'heads': 3, 'width': 7}"),
+        (["+more=[global,below]", "~model.heads", "model=plain"], "{'width': 6}"),
+        (["+model/block@model.other=big", "model=plain"], "{'heads': 3, 'other': Net(layers=9,"),
+    ],
+    ids=str,
+)
+def test_files_give_a_target_further_keywords(tmp_path: Path, line: list[str], shown: str) -> None:
+    """A nested group, an overlay, a package: where a target takes any keyword, each of Hydra's ways adds one."""
+    app = App(tmp_path, {**FURTHER})
+    done = app.inline(*line)
+    assert done.code == 0, done.err
+    assert shown in done.result
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (
+            ["model.widht=3"],
+            "model.widht: Model has no parameter 'widht'; it takes further keywords with +model.widht=",
+        ),
+        (["model={widht: 3}"], "model.widht: Model has no parameter 'widht'"),
+        (["+more=wrong"], "model.width: expected int, got 'wide'"),
+        (["+more=mistyped"], "SGD has no parameter 'lrr'; did you mean 'lr'?"),
+    ],
+    ids=str,
+)
+def test_the_command_line_says_that_a_keyword_is_a_further_one(tmp_path: Path, line: list[str], text: str) -> None:
+    done = App(tmp_path, {**FURTHER}).inline(*line)
+    assert done.code == 2
+    assert text in done.err
+
+
 REFERS = {
     "config": """
         defaults: [{opt: adam}, _self_]
