@@ -10,20 +10,17 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from .compat import child_nodes, drop_child, is_absent, move_last, own_node, put_child
+from .nodes import KeywordsNode
 from .unset import shows_default
 
+PLAIN_NODES = (DictConfig, KeywordsNode)
 
-class FileDict(DictConfig):
+
+class FileDict(KeywordsNode):
     """A dict of a file: what it sets stays where a group option comes later that merely has a default there.
 
     ``Leaf`` keeps a value in the same way; a dict or a list it cannot keep.
     """
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> FileDict:
-        copied: Any = super().__deepcopy__(memo)
-        object.__setattr__(copied, "__class__", type(self))  # a plain assignment would be one of a key
-        node: FileDict = copied
-        return node
 
     def _merge_with(self, *others: Any, **kwargs: Any) -> None:
         for other in others:
@@ -31,7 +28,7 @@ class FileDict(DictConfig):
             for key in kept:
                 drop_child(other, key)
             try:
-                DictConfig._merge_with(self, other, **kwargs)
+                KeywordsNode._merge_with(self, other, **kwargs)
             finally:
                 for key, child in kept.items():
                     put_child(other, key, child)
@@ -72,7 +69,7 @@ class Unplaced(FileDict):
 def of_file(config: Any) -> None:
     """Make the dicts below a file's config ones that keep what they set."""
     for _, child in child_nodes(config):
-        if type(child) is DictConfig:
+        if type(child) in PLAIN_NODES:
             object.__setattr__(child, "__class__", FileDict)
         if isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
             of_file(child)

@@ -25,7 +25,7 @@ from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
 from .compat import NO_COPY, child_nodes, detached, drop_child
 from .encode import OF_DEFAULT, default_parts, reference_node, target_node
-from .file_dicts import Unplaced
+from .file_dicts import PLAIN_NODES, Unplaced
 from .flags import kind_flags, of_app, set_by_file
 from .nodes import NODE_CLASSES, RECIPE, Leaf
 
@@ -60,7 +60,7 @@ def skeleton(data: Mapping[Any, Any], signature: Lookup) -> DictConfig:
 
 def _root(typer: _Typer, data: Mapping[Any, Any]) -> DictConfig:
     made = typer.mapping(data, ANY, ())
-    if not typer.values and type(made) is DictConfig:
+    if not typer.values and type(made) in PLAIN_NODES:
         object.__setattr__(made, "__class__", Unplaced)  # it has a place where the file's package is another one
     if not isinstance(made, DictConfig):
         return detached(DictConfig(data))
@@ -178,7 +178,7 @@ class _Typer:
                     out[key] = made
         if not self.values:
             for _, child in child_nodes(out):
-                if type(child) is DictConfig:
+                if type(child) in PLAIN_NODES:
                     object.__setattr__(child, "__class__", Unplaced)
         return out
 

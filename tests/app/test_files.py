@@ -241,6 +241,17 @@ def test_the_command_line_says_that_a_keyword_is_a_further_one(tmp_path: Path, l
     assert text in done.err
 
 
+@pytest.mark.parametrize("target", ["Model", "Net"])
+def test_a_file_with_a_defaults_list_keeps_its_order(tmp_path: Path, target: str) -> None:
+    """Whether the target takes further keywords or not: a node stands where the file has it, and keeps what it sets."""
+    files = {
+        "config": f"defaults: [_self_, {{side: late}}]\nlr: 1\nmodel: {{_target_: shop.{target}}}\nlast: 2\n",
+        "side/late": "x: 1\n",
+    }
+    app = App(tmp_path, files)
+    assert list(app.compose()) == ["lr", "model", "last", "side"]
+
+
 REFERS = {
     "config": """
         defaults: [{opt: adam}, _self_]
