@@ -7,6 +7,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | what differs between versions, what has no public API | ``compat`` |
 | how are interpolations resolved within bounds | ``budget`` |
 | what is a parameter's node in a config | ``nodes`` |
+| to which nodes may files add keywords | ``keywords_node`` |
 | what of a live object goes to another process | ``live_objects`` |
 | what do nodes of lists and dicts say about themselves | ``flags`` |
 | tree to config | ``encode`` |

@@ -32,7 +32,8 @@ from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import NO_COPY, detached, follows_references
 from .flags import PART_OF, UNSET, kind_flags, of_app
-from .nodes import DEFAULT, NODE_CLASSES, PART, RECIPE, UNTOUCHED, DefaultNode, KeywordsNode, Leaf, Reference
+from .keywords_node import KeywordsNode
+from .nodes import DEFAULT, NODE_CLASSES, PART, RECIPE, UNTOUCHED, DefaultNode, Leaf, Reference
 
 
 def to_config(partial: Any, *, auto: bool = True) -> DictConfig:

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from .compat import child_nodes, drop_child, is_absent, move_last, own_node, put_child
-from .nodes import KeywordsNode
+from .keywords_node import KeywordsNode
 from .unset import shows_default
 
 PLAIN_NODES = (DictConfig, KeywordsNode)

@@ -16,7 +16,8 @@ from nemo_partial_hydra.recipes.keys import DELETE
 
 from .compat import child_nodes, is_absent
 from .file_dicts import FileDict
-from .nodes import DefaultNode, KeywordsNode
+from .keywords_node import KeywordsNode
+from .nodes import DefaultNode
 from .unset import keys_set
 
 

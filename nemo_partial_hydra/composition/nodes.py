@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from omegaconf import AnyNode, Container, DictConfig, ListConfig, Node, OmegaConf, open_dict
+from omegaconf import AnyNode, Container, DictConfig, ListConfig, Node
 from omegaconf.errors import ValidationError as OmegaValidationError
 
 from nemo_partial_hydra.dialect.writer import restores, short_form
@@ -29,6 +29,7 @@ from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
 from .compat import child_nodes, content, flag, is_absent, own_node
 from .flags import PART_OF, UNSET
+from .keywords_node import KeywordsNode
 from .live_objects import to_send
 
 
@@ -159,28 +160,6 @@ def refuse_text(value: str, path: Path, root: Any, text: str) -> None:
                 raise ValidationError(placed(path, f"{what} from its own recipe only, or make it a run.Config"))
             if isinstance(child, (DictConfig, ListConfig)) and not is_absent(child):
                 stack.append(child)
-
-
-class KeywordsNode(DictConfig):
-    """The node of a target that takes further keywords: files add some to it, as to a dict.
-
-    Hydra merges files first and sets ``struct`` then: on the command line such a keyword is still one with ``+``, or
-    every mistyped name would be one.
-    """
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> KeywordsNode:
-        copied: Any = super().__deepcopy__(memo)
-        object.__setattr__(copied, "__class__", type(self))  # a plain assignment would be one of a key
-        node: KeywordsNode = copied
-        return node
-
-    def _merge_with(self, *others: Any, **kwargs: Any) -> None:
-        signature = getattr(OmegaConf.get_type(self), "signature_", None)
-        if signature is None or signature.extra is None or OmegaConf.is_struct(self):
-            super()._merge_with(*others, **kwargs)
-            return
-        with open_dict(self):  # a typed node takes no other keys unless it is said of itself
-            super()._merge_with(*others, **kwargs)
 
 
 class DefaultNode(KeywordsNode):
