@@ -32,6 +32,9 @@ settings.load_profile("full")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# What tests read of targets is no concern of the user's cache, nor what is in that of them.
+os.environ["NPH_CACHE"] = "0"
+
 # pytest-xdist's workers import readline, which writes the size of a terminal that is not there into the environment.
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("COLUMNS", "LINES"):

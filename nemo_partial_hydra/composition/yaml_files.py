@@ -200,7 +200,7 @@ class ServedFiles:
 
     def _lookup(self, name: str, target: str) -> Signature | None:
         """Return the signature of a file's target; during completion nothing is imported for it."""
-        if session.completing() and not self._workspace.signatures.covers(target):
+        if session.completing() and not self._workspace.knows(target):
             return None
         try:
             return self._workspace.approved(target)

@@ -208,6 +208,8 @@ def checked(paths: JobPaths, options: Options, environment: Mapping[str, str]) -
 
     That is its digest and hash, the policy, and of a recipe its drift and values.
     """
+    # What a job imports it needs anyway, and ten thousand of them would write into one home.
+    os.environ.setdefault("NPH_CACHE", "0")
     job = read_job(paths, digest=options.digest)
     report(refused(job, session.workspace().policy, options.allow))
     if job.step is not None:

@@ -297,6 +297,17 @@ def _is_method(target: str) -> bool:
     return isinstance(holder, type) and isinstance(inspect.getattr_static(holder, name, None), types.FunctionType)
 
 
+def deciding(target: str, obj: Any, given: set[str]) -> set[str]:
+    """Return those of some prefixes without which an imported name might have been refused."""
+    names = {target, *real_names(obj)}
+    parts = target.split(".")
+    for cut in range(len(parts) - 1, 1, -1):
+        module = resolve(".".join(parts[:cut]))
+        if isinstance(module, types.ModuleType):
+            names.add(".".join([module.__name__, *parts[cut:]]))
+    return {head for name in names for head in heads_of(name) if head in given}
+
+
 def refuse_detours(target: str, prefixes: set[str]) -> None:
     """Refuse a name that leads through a module of another package (``mine.sys.modules.clear``)."""
     if target in prefixes:

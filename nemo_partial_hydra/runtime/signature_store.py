@@ -3,15 +3,17 @@
 May import: the standard library, and from here ``libraries`` and below. The snapshots are those in the directories that
 recipes are served from, then those of the recipe libraries; one is read when a target is first asked for. A snapshot
 counts where the target's package is absent or is of the version that was read; otherwise the live signature does, and
-that is said once. Then ``recorded`` still tells what recipes beside the snapshot were written for.
+that is said once. Then ``recorded`` still tells what recipes beside the snapshot were written for. What had to be
+imported is kept in the user's cache for the next process, which imports nothing as long as it was read from the same.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from nemo_partial_hydra.errors import ConfigError, SignatureError
 from nemo_partial_hydra.libraries.library import Library
@@ -23,6 +25,9 @@ from nemo_partial_hydra.signatures.introspect import Signatures, live
 from nemo_partial_hydra.signatures.introspect import docs_of as live_docs
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.snapshot import NAME, Snapshot, load
+
+if TYPE_CHECKING:
+    from nemo_partial_hydra.signatures.cache import Learnt, SignatureCache
 
 
 class SignatureStore:
@@ -42,8 +47,11 @@ class SignatureStore:
         self._folders: dict[str, Snapshot | None] = {}
         self._known: dict[str, Snapshot | None] = {}  # what libraries know of the targets of other files
         self._said: dict[str, bool] = {}  # what is to be said once, and whether it was
-        self._read = Signatures(self._from_snapshot, live)
+        self._read = Signatures(self._from_snapshot, self._from_cache, live)
         self._docs: dict[str, Mapping[str, str]] = {}
+        self._cache: SignatureCache | None = None
+        self._learnt: dict[str, Learnt | None] = {}
+        self._kept: set[str] = set()  # what this process has put into the cache
 
     # Signatures and docs -------------------------------------------------------------------------------------------
 
@@ -66,8 +74,11 @@ class SignatureStore:
         """
         if target not in self._docs:
             covering = self._covering(target)
+            learnt = self._learnt.get(target)
             if covering is not None:
                 self._docs[target] = covering.doc(target)
+            elif learnt is not None:
+                self._docs[target] = learnt.docs
             elif self.known(target) is None:
                 return {}
             else:
@@ -76,6 +87,55 @@ class SignatureStore:
                 except SignatureError:
                     return {}
         return self._docs[target]
+
+    # The user's cache ----------------------------------------------------------------------------------------------
+
+    def learnt(self, target: str, allowed: Iterable[str]) -> Learnt | None:
+        """Return what an earlier process has read of a target; None if nothing, or if its module is loaded already.
+
+        Parameters
+        ----------
+        target : a name that is allowed.
+        allowed : the prefixes that somebody has allowed.
+        """
+        if target not in self._learnt:
+            if _is_loaded(target):
+                return None  # what is loaded is what counts, and costs nothing
+            self._learnt[target] = self._users_cache().get(target, allowed)
+        found = self._learnt[target]
+        return found if found is not None and found.allowed <= set(allowed) else None
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note what is looked for while a target is imported that is to be learnt."""
+        with self._users_cache().origins.noting():
+            yield
+
+    def learn(self, target: str, obj: Any, allowed: Iterable[str]) -> None:
+        """Keep what a target accepts that had to be imported; parameters as for :meth:`learnt`."""
+        from nemo_partial_hydra.signatures.cache import Learnt
+
+        cache = self._users_cache()
+        if cache.folder is None or target in self._kept:
+            return
+        self._kept.add(target)
+        signature = self.get(target) if callable(obj) else None
+        if signature is None:
+            return
+        names = [head for head in _heads(target) if head in sys.modules]
+        names += [str(getattr(part, "__module__", "")) for part in getattr(obj, "__mro__", (obj,))]
+        cache.put(Learnt(signature, live_docs(obj), frozenset(allowed)), names)
+
+    def _users_cache(self) -> SignatureCache:
+        if self._cache is None:
+            from nemo_partial_hydra.signatures.cache import SignatureCache
+
+            self._cache = SignatureCache()
+        return self._cache
+
+    def _from_cache(self, target: str) -> Signature | None:
+        found = self._learnt.get(target)
+        return found.signature if found is not None else None
 
     # Snapshots -----------------------------------------------------------------------------------------------------
 
@@ -197,6 +257,21 @@ class SignatureStore:
 def _file(folder: str) -> str | None:
     names = (os.path.join(folder, name) for name in (NAME, f"{NAME}.gz"))
     return next((name for name in names if os.path.isfile(name)), None)
+
+
+def _heads(target: str) -> list[str]:
+    """Return what of a dotted name may be a module, the longest first."""
+    parts = target.split(".")
+    return [".".join(parts[:end]) for end in range(len(parts) - 1, 0, -1)]
+
+
+def _is_loaded(target: str) -> bool:
+    """Whether nothing has to be imported to get at a target."""
+    for head in _heads(target):
+        module = sys.modules.get(head)
+        if module is not None:
+            return head == target.rpartition(".")[0] or hasattr(module, target[len(head) + 1 :].partition(".")[0])
+    return False
 
 
 def _lacks_another(target: str, top: str) -> bool:

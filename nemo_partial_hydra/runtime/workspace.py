@@ -19,7 +19,7 @@ from nemo_partial_hydra.libraries.catalog import Catalog, Named
 from nemo_partial_hydra.libraries.library import points
 from nemo_partial_hydra.messages import Problems, dotted, placed
 from nemo_partial_hydra.policy.names import refusal
-from nemo_partial_hydra.policy.policy import Policy, load, refusals, report
+from nemo_partial_hydra.policy.policy import Policy, deciding, load, refusals, report
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.recipes.capture import capture
 from nemo_partial_hydra.recipes.keys import TARGET
@@ -115,13 +115,27 @@ class Workspace:
         if text is not None:
             raise PolicyError(text)
         if not self.signatures.covers(target):
-            try:
-                load(target, prefixes)
-                self.signatures.loaded(target)
-            except SignatureError:
-                if not self.signatures.fall_back(target):
-                    raise
+            given = self.policy.given(allow)
+            if self.signatures.learnt(target, given) is None:
+                self._load(target, prefixes, given)
+            self.signatures.loaded(target)
         return self.signatures.get(target)
+
+    def knows(self, target: str) -> bool:
+        """Whether the signature of a target that may be named can be told without importing it."""
+        known = self.signatures
+        return known.covers(target) or known.learnt(target, self.policy.given()) is not None
+
+    def _load(self, target: str, prefixes: set[str], given: set[str]) -> None:
+        """Import a target, and keep what it accepts for the next process."""
+        try:
+            with self.signatures.noting():
+                obj = load(target, prefixes)
+        except SignatureError:
+            if not self.signatures.fall_back(target):
+                raise
+        else:
+            self.signatures.learn(target, obj, deciding(target, obj, given))
 
     def signature_of(self, target: str) -> Signature | None:
         """Return the signature of a target whose name has been allowed."""

@@ -14,4 +14,6 @@ May import: ``recipes`` and what it may import; the standard library, and ``docs
 | how are signatures kept in a file, which targets does a file cover | ``snapshot`` |
 | the entries of that file as JSON | ``snapshot_json`` |
 | what changed since a snapshot | ``drift`` |
+| what was a signature read from | ``origin`` |
+| which signatures did earlier processes read | ``cache`` |
 """

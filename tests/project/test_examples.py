@@ -15,7 +15,7 @@ from tests.support.apps import ROOT, Done
 
 def run(folder: Path, script: Path, *args: str) -> Done:
     """Run an example with its output going to a folder of the test."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "NPH_CACHE") if name in os.environ}
     env = {**kept, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, str(script), *args],

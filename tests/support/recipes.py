@@ -102,7 +102,7 @@ if __name__ == "__main__":
 
 def environment(*folders: Path) -> dict[str, str]:
     """Return an environment in which the repository and these folders are on the path."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "NPH_CACHE") if name in os.environ}
     path = os.pathsep.join(map(str, [*folders, ROOT]))
     return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -121,9 +121,9 @@ def python(folder: Path, *args: str, path: tuple[Path, ...] = (), env: Mapping[s
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def nemo_hydra(folder: Path, *args: str, path: tuple[Path, ...] = ()) -> Done:
+def nemo_hydra(folder: Path, *args: str, path: tuple[Path, ...] = (), env: Mapping[str, str] | None = None) -> Done:
     """Run ``nemo-hydra`` in a folder."""
-    return python(folder, "-m", "nemo_partial_hydra.cli", *args, path=path)
+    return python(folder, "-m", "nemo_partial_hydra.cli", *args, path=path, env=env)
 
 
 def write(folder: Path, name: str, text: str) -> Path:

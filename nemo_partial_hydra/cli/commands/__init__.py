@@ -28,6 +28,7 @@ COMMANDS = (
     "run",
     "snapshot",
     "schema",
+    "cache",
     "submit",
     "status",
     "logs",
