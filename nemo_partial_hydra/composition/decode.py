@@ -19,7 +19,6 @@ from nemo_partial_hydra.dialect.step_references import is_marked, spelled
 from nemo_partial_hydra.dialect.writer import relative
 from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.messages import placed
-from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.data import Kept, KeptSeq, Untyped, children
 from nemo_partial_hydra.recipes.keys import MISSING, PARTIAL_KEY, TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Opaque, Path, Tree
@@ -297,7 +296,11 @@ class _Reader:
         """Return a leaf of a config beside the recipe, which may hold what OmegaConf's own types convert to."""
         if held == MISSING or type(held) in (*SCALARS, bytes, *PATHS):
             return Kept(Opaque(held)) if held == MISSING else held
-        return Kept(capture_default(held) if isinstance(held, enum.Enum) else Opaque(held))
+        if not isinstance(held, enum.Enum):
+            return Kept(Opaque(held))
+        from nemo_partial_hydra.recipes.capture import capture_default
+
+        return Kept(capture_default(held))
 
     def container(self, node: Any, path: Path) -> Any:
         if isinstance(node, DictConfig):

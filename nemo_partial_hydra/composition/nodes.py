@@ -20,7 +20,6 @@ from omegaconf.errors import ValidationError as OmegaValidationError
 from nemo_partial_hydra.dialect.writer import restores, short_form
 from nemo_partial_hydra.errors import RecipeError, ValidationError
 from nemo_partial_hydra.messages import placed
-from nemo_partial_hydra.recipes.capture import capture_default
 from nemo_partial_hydra.recipes.keys import MISSING, TARGET
 from nemo_partial_hydra.recipes.tree import SCALARS, Map, Opaque, Path, Ref, Seq, Tree
 from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
@@ -239,7 +238,11 @@ class Reference(Leaf, Container):
 
 
 def _as_tree(value: Any) -> Tree:
-    return value if type(value) in SCALARS or isinstance(value, bytes) else capture_default(value)
+    if type(value) in SCALARS or isinstance(value, bytes):
+        return cast(Tree, value)
+    from nemo_partial_hydra.recipes.capture import capture_default
+
+    return capture_default(value)
 
 
 class NodeType(type):

@@ -23,7 +23,6 @@ from nemo_partial_hydra.messages import Problems, dotted
 from nemo_partial_hydra.recipes.tree import Call, Map, Opaque, Path, Tree
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import Lookups
-from nemo_partial_hydra.signatures.introspect import read
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec
 
@@ -60,6 +59,8 @@ class Nodes:
             self.locked.add(tuple(map(str, path)))
         kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
         if kind is not None and not hasattr(kind, "signature_") and dataclasses.is_dataclass(kind):
+            from nemo_partial_hydra.signatures.introspect import read
+
             self.signatures[tuple(map(str, path))] = read(kind, f"{kind.__module__}.{kind.__qualname__}")
 
 

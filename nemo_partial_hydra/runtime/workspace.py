@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from nemo_partial_hydra.dialect.edits import apply_edits
 from nemo_partial_hydra.dialect.interop import adopted
@@ -21,13 +21,14 @@ from nemo_partial_hydra.messages import Problems, dotted, placed
 from nemo_partial_hydra.policy.names import refusal
 from nemo_partial_hydra.policy.policy import Policy, deciding, load, refusals, report
 from nemo_partial_hydra.policy.scan import names_in
-from nemo_partial_hydra.recipes.capture import capture
 from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.recipes.tree import Call, Path, Ref, Tree, walk
-from nemo_partial_hydra.signatures import drift
 from nemo_partial_hydra.signatures.signature import Signature
 
 from .signature_store import SignatureStore
+
+if TYPE_CHECKING:
+    from nemo_partial_hydra.signatures import drift
 
 T = TypeVar("T")
 _RESOLVER = re.compile(r"\$\{[^${}]*(:|\$\{)")  # an interpolation that only OmegaConf can resolve
@@ -212,6 +213,8 @@ class Workspace:
         named = list(names_in(data, place))
         self.policy.check_names(named, allow)
         if self._any_differs(named):
+            from nemo_partial_hydra.signatures import drift
+
             drift.refuse(self.drifted(data, allow, place=place), RE_EXPORT)
         problems = Problems()
         refused: dict[str, str] = {}
@@ -267,7 +270,11 @@ class Workspace:
     def either(self, target: str, here: Signature | None) -> Signature | None:
         """Return a signature that takes what recipes in files were written for as well as what is accepted here."""
         written = self.written_for(target)
-        return here if written is None else written if here is None else drift.merged(written, here)
+        if written is None or here is None:
+            return written or here
+        from nemo_partial_hydra.signatures import drift
+
+        return drift.merged(written, here)
 
     def differs(self, data: Any) -> bool:
         """Whether plain data names a target whose package is installed in another version than its snapshot is of."""
@@ -292,11 +299,20 @@ class Workspace:
             return self.written_for(target) or here(target)
 
         tree = from_data(data, written, Problems(), place=place)
+        from nemo_partial_hydra.signatures import drift
+
         recorded = drift.record(tree, self.written_for)
         said = {target.partition(".")[0]: text for target in recorded if (text := self.signatures.versions(target))}
         # A function that is only named has no signature in a snapshot: its package tells.
         asked = {target: entry for target, entry in recorded.items() if target.partition(".")[0] in said}
         return drift.compare(tree, asked, here, place=place, versions=lambda target: said[target.partition(".")[0]])
+
+
+def capture(obj: Any, *, auto: bool, seen: Callable[[str, Any], None]) -> Tree:
+    """Capture a live object; what that takes is imported when there is one."""
+    from nemo_partial_hydra.recipes import capture as capturing
+
+    return capturing.capture(obj, auto=auto, seen=seen)
 
 
 class Lookups:

@@ -19,7 +19,6 @@ from typing import Any
 from nemo_partial_hydra.recipes.names import resolve
 
 from .convert import fits
-from .defaults import default_of, factories
 from .signature import Default, Lookup, Parameter, Signature, opaque_signature
 from .types import ANY, TypeSpec, parse
 
@@ -30,6 +29,8 @@ def read(obj: Any, target: str) -> Signature:
         signature = inspect.signature(obj)
     except (ValueError, TypeError):
         return opaque_signature(target)
+    from .defaults import default_of, factories  # with all of capturing, which a signature that is known needs not
+
     hints = _Hints(obj)
     made = factories(obj)
     parameters: dict[str, Parameter] = {}
