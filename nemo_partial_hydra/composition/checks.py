@@ -19,7 +19,6 @@ from nemo_partial_hydra.errors import ConfigError, RecipeError, ValidationError
 from nemo_partial_hydra.messages import Problems, dots, dotted, say
 from nemo_partial_hydra.recipes.keys import EDITS, TARGET
 from nemo_partial_hydra.runtime import session
-from nemo_partial_hydra.runtime.workspace import RE_EXPORT
 from nemo_partial_hydra.signatures import drift
 
 from . import error_text
@@ -171,7 +170,7 @@ def drift_of(config: DictConfig) -> str:
     except RecipeError:
         return ""  # a listing shows what a run would refuse for other reasons
     found = [each for data, place in recipes for each in session.workspace().drifted(data, place=place)]
-    return drift.report(found, RE_EXPORT) if found else ""
+    return drift.report(found, drift.RE_EXPORT) if found else ""
 
 
 def overridden_references(config: DictConfig) -> None:

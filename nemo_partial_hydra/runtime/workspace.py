@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _RESOLVER = re.compile(r"\$\{[^${}]*(:|\$\{)")  # an interpolation that only OmegaConf can resolve
-RE_EXPORT = (
-    "Export it again with what is installed here (nemo-hydra snapshot FILE... --out signatures.json), "
-    "or correct the parameters above."
-)
 
 
 class Workspace:
@@ -215,7 +211,7 @@ class Workspace:
         if self._any_differs(named):
             from nemo_partial_hydra.signatures import drift
 
-            drift.refuse(self.drifted(data, allow, place=place), RE_EXPORT)
+            drift.refuse(self.drifted(data, allow, place=place), drift.RE_EXPORT)
         problems = Problems()
         refused: dict[str, str] = {}
 

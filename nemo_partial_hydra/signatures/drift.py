@@ -25,6 +25,11 @@ from .types import TypeSpec
 
 VANISHED, REQUIRED, TYPE, TARGET = "vanished", "required", "type", "target"
 
+RE_EXPORT = (
+    "Export it again with what is installed here (nemo-hydra snapshot FILE... --out signatures.json), "
+    "or correct the parameters above."
+)
+
 
 @dataclass(frozen=True)
 class Finding:
