@@ -141,7 +141,7 @@ class _Capture:
 
     def node(self, obj: Any, path: Path) -> Tree:
         if isinstance(obj, self.buildable):
-            return self.call(obj, path)
+            return self.tree(_resolved(obj, path), path) if _is_lazy(obj) else self.call(obj, path)
         if isinstance(obj, Raw):
             return Opaque(obj.value)
         row = BY_TYPE.get(type(obj))
@@ -241,6 +241,21 @@ class _Capture:
 
     def refused(self, obj: Any, path: Path, what: str) -> Tree:
         raise CaptureError(placed(path, f"{what} has no text form ({_brief(obj)}): {WAYS_OUT}"))
+
+
+def _is_lazy(obj: Any) -> bool:
+    """Whether a buildable is nemo_run's ``LazyEntrypoint``: a name, a factory and overrides that are applied later."""
+    kind = type(obj)
+    return kind.__name__ == "LazyEntrypoint" and kind.__module__.partition(".")[0] == "nemo_run"
+
+
+def _resolved(obj: Any, path: Path) -> Any:
+    try:
+        return obj.resolve()
+    except Exception as error:  # it imports what it names, and calls a factory
+        said = f"{type(error).__name__}: {error}"
+        way = "give the run.Partial that it stands for instead"
+        raise CaptureError(placed(path, f"a LazyEntrypoint that cannot be resolved here ({said}): {way}")) from error
 
 
 def _brief(obj: Any) -> str:

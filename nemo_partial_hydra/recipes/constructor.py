@@ -1,9 +1,10 @@
 """How a live object is made again: the callable and the arguments that give what the object is now.
 
 May import: the standard library only. An object of NeMo says so itself, a dataclass and its like by their fields,
-others by the pickle protocol (no pickle is read or written). What an object remembers is not believed: where it holds
-something else now, a second object is made of a copy of the arguments, to tell what was changed later from what its
-constructor makes of them.
+others by the pickle protocol (no pickle is read or written), one of an ordinary class by its attributes, if these are
+its constructor's arguments, nothing else, and a second object that is made of them is equal. What an object remembers
+is not believed: where it holds something else now, a second object is made of a copy of the arguments, to tell what was
+changed later from what its constructor makes of them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from nemo_partial_hydra.errors import CaptureError
 
 from .likeness import CONSTANT, made_as, normal, same
-from .memory import MISSING, Memory, attribute, memory_of
+from .memory import MISSING, Memory, arguments_held, attribute, memory_of, state_of
 from .names import name_of, public
 from .tree import CONFIG, FIDDLE_CONFIG, PARTIAL
 
@@ -57,7 +58,9 @@ def how_made(obj: Any) -> How | None:
             raise CaptureError(f"a partial with an attribute '{added[0]}' of its own ({_brief(vars(obj)[added[0]])})")
         return How(obj.func, obj.args, dict(obj.keywords), PARTIAL)
     memory = memory_of(obj)
-    return _reduced(obj) if memory is None else _Again(obj, memory).how()
+    if memory is not None:
+        return _Again(obj, memory).how()
+    return _reduced(obj) or _held(obj)
 
 
 class _Again:
@@ -222,6 +225,25 @@ def _brief(value: Any) -> str:
         return reprlib.repr(value)
     except Exception:  # a foreign __repr__ may raise anything
         return f"a {type(value).__name__} object"
+
+
+def _held(obj: Any) -> How | None:
+    """Make an object of an ordinary class again from the attributes that have its arguments' names, and compare."""
+    held = arguments_held(obj)
+    if held is None:
+        return None
+    kind = type(obj)
+    try:
+        made = kind(**copy.deepcopy(dict(held)))
+    except Exception as error:  # a constructor, and what is to be copied, may raise anything
+        said = f"{type(error).__name__}: {error}"
+        raise CaptureError(f"a {kind.__name__} object, which cannot be made again of what it holds ({said})") from error
+    again = state_of(made)
+    for name in {**held, **again}:
+        if same(held.get(name, MISSING), again.get(name, MISSING)) is not True:
+            now, later = (_brief(each[name]) if name in each else "missing" for each in (held, again))
+            raise CaptureError(f"a {kind.__name__} object whose '{name}' is {now} and would be {later} when made again")
+    return How(kind, (), held)
 
 
 def _reduced(obj: Any) -> How | None:

@@ -6,6 +6,7 @@ tuples are known by what they have, without importing any of these packages.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import functools
 import inspect
@@ -107,6 +108,44 @@ def memory_of(obj: Any) -> Memory | None:
         data=True,
         plain=fields.plain,
         buildable=_kind(io) if tracked else FIDDLE_CONFIG if nemo else CONFIG,
+    )
+
+
+def arguments_held(obj: Any) -> Mapping[str, Any] | None:
+    """Return what an object of an ordinary class holds, if that is an attribute for each argument and nothing else.
+
+    None if it holds more or less than that, or if its class says in its own way how its objects are made, read, set,
+    copied or compared.
+    """
+    cls: Any = type(obj)
+    if not _is_ordinary(cls):
+        return None
+    try:
+        every, named = _signature(cls)
+    except (TypeError, ValueError):
+        return None
+    held = state_of(obj)
+    wanted = {name for name, found in named.items() if found.kind is not inspect.Parameter.POSITIONAL_ONLY}
+    return {name: held[name] for name in named} if set(every) == wanted == set(held) else None
+
+
+_SAYS_MORE = frozenset(
+    "__new__ __getattribute__ __getattr__ __setattr__ __delattr__ __eq__ __copy__ __deepcopy__ __reduce__ "
+    "__reduce_ex__ __getstate__ __setstate__ __getnewargs__ __getnewargs_ex__".split()
+)
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement, no type of C
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_ordinary(cls: Any) -> bool:
+    """Whether a class is made of class statements that define nothing but methods."""
+    bases = [base for base in cls.__mro__ if base is not object]
+    init = inspect.getattr_static(cls, "__init__")
+    return (
+        type(cls) in (type, abc.ABCMeta)
+        and isinstance(init, types.FunctionType)
+        and all(base.__flags__ & _HEAP_TYPE for base in bases)
+        and not any(_SAYS_MORE & set(vars(base)) for base in bases)
     )
 
 

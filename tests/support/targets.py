@@ -184,7 +184,7 @@ class Unwritable:
     """An object that cannot say how it was made and whose ``repr`` raises."""
 
     def __init__(self, a: int) -> None:
-        self.a = a
+        self.kept = a
 
     def __repr__(self) -> str:
         raise RuntimeError("no repr")
@@ -210,11 +210,11 @@ class Vague:
     """An object that cannot say how it was made."""
 
     def __init__(self, a: int) -> None:
-        self.a = a
+        self.kept = a
 
     def step(self) -> int:
         """Do something."""
-        return self.a
+        return self.kept
 
 
 class Refusing:
