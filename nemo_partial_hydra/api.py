@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .jobs.job import Job
     from .listing.record import PathInfo
 
+    StrPath = str | os.PathLike[str]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -79,19 +81,25 @@ def app(
     return recipe_app(config_path, config_name, version_base, allow, recipe)
 
 
-def store(partial: Any, *, group: str | None = None, name: str | None = None, package: str | None = None) -> None:
-    """Register a recipe as an option of a config group.
+def store(
+    partial: Any = None,
+    *,
+    factory: Callable[..., Any] | None = None,
+    group: str | None = None,
+    name: str | None = None,
+    package: str | None = None,
+) -> None:
+    """Register a recipe, or a factory of one, as an option of a config group.
 
     Parameters
     ----------
     partial : run.Partial, run.Config or object
         The recipe; any object that can say how it was made (a dataclass instance, a ``functools.partial``) is one.
-    group : str or None
-        Config group, like ``model`` or ``job/import``; None for a primary config.
-    name : str or None
-        Name of the option; None for the name of the target.
-    package : str or None
-        Where the option is placed in the composed config; None for the group's own package.
+    factory : callable or None
+        In its place, a function that makes it; what :func:`recipe` decorates.
+    group, name, package : str or None
+        Config group, like ``model`` or ``job/import``, None for a primary config; name of the option, None for that of
+        the target; where it is placed in the composed config, None for the group's own package.
 
     Raises
     ------
@@ -100,7 +108,7 @@ def store(partial: Any, *, group: str | None = None, name: str | None = None, pa
     """
     from .composition.registry import REGISTRY, caller
 
-    REGISTRY.store(partial, group, name, package, origin=caller())
+    REGISTRY.store(partial, group, name, package, factory=factory, origin=caller())
 
 
 def recipe(*, group: str | None = None, name: str | None = None, package: str | None = None) -> Callable[[F], F]:
@@ -114,7 +122,7 @@ def recipe(*, group: str | None = None, name: str | None = None, package: str | 
     Returns
     -------
     callable
-        A decorator that returns the factory as it is.
+        A decorator that returns the factory as it is; its parameters are paths: ``model._factory_.num_nodes=4``.
 
     Raises
     ------
@@ -231,10 +239,8 @@ def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:
 
     Parameters
     ----------
-    cfg : DictConfig, dict, run.Partial or run.Config
-        The config or recipe.
-    allow : iterable of str
-        Dotted prefixes that it may name besides what is allowed already.
+    cfg, allow : DictConfig, dict, run.Partial or run.Config, iterable of str
+        The config or recipe; as for :func:`build`.
 
     Returns
     -------
@@ -313,13 +319,7 @@ def from_yaml(text: str, *, allow: Iterable[str] = ()) -> Any:
     return buildables(workspace.read_yaml(text, allow, resolved=resolved), workspace.policy, allow)
 
 
-def freeze(
-    cfg: Any,
-    directory: str | os.PathLike[str],
-    *,
-    allow: Iterable[str] = (),
-    image: str | os.PathLike[str] | None = None,
-) -> Job:
+def freeze(cfg: Any, directory: StrPath, *, allow: Iterable[str] = (), image: StrPath | None = None) -> Job:
     """Freeze the recipe of a composed config: write a directory that ``nemo-hydra run`` runs, here or elsewhere.
 
     Parameters

@@ -121,6 +121,13 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
+def no_factory(said: Any) -> str:
+    """Return why a recipe that no registered factory makes takes no arguments of one."""
+    if isinstance(said, str):
+        return f"only nemo_run calls the factory {said!r}: export the resolved recipe instead"
+    return "no factory makes this recipe; only one that Python code registers (@nph.recipe) takes arguments"
+
+
 def installs(module: str | None) -> str:
     """Return how to install a module that cannot be found, if an extra of this package has it, or an empty text."""
     brought = (module or "").partition(".")[0] in ("nemo_run", "fiddle", "leptonai")

@@ -86,6 +86,9 @@ def _parsed(module: str) -> ast.Module:
 def _found(name: str, module: str) -> Public:
     classes: dict[str, ast.ClassDef] = {}
     for statement in _parsed(module).body:
+        if isinstance(statement, ast.ImportFrom) and statement.level == 1 and statement.module:  # a base from beside it
+            beside = _parsed(f"{module.rpartition('.')[0]}.{statement.module}".lstrip("."))
+            classes.update((each.name, each) for each in beside.body if isinstance(each, ast.ClassDef))
         if isinstance(statement, ast.ClassDef):
             classes[statement.name] = statement
         if isinstance(statement, (ast.FunctionDef, ast.ClassDef)) and statement.name == name:

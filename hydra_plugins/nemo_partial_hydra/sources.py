@@ -99,11 +99,13 @@ class RegisteredRecipes(ConfigSource):
         entry = self._registry().get(path)
         if entry is None:
             raise ConfigLoadError(f"Config not found : {config_path}")
-        config = self._registry().config(path)
+        from nemo_partial_hydra.composition import factory_arguments
+
+        config = factory_arguments.config(path)
         if "/" not in path:
             from nemo_partial_hydra.composition.root_keys import RootKeys
 
-            _workspace().of(RootKeys).note(self._registry().prototype(path).keys(), [])
+            _workspace().of(RootKeys).note(factory_arguments.prototype(path).keys(), [])
         return Found(
             provider=self.provider,
             path=f"{self.scheme()}://{entry.origin}",

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from nemo_partial_hydra.composition import root_keys
 from nemo_partial_hydra.composition.compat import CHECK, rerun_takes_overrides
+from nemo_partial_hydra.composition.fixed_overrides import factories_first
 from nemo_partial_hydra.dialect.scalars import REFERENCE
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.runtime import session
@@ -40,7 +41,8 @@ def for_hydra(line: CommandLine, app: Session) -> CommandLine:
     keys = {text.partition("=")[0].lstrip("+") for text in overrides}
     groups = keys.intersection(libraries.below("")[0]) if keys else ()
     app.values = frozenset(name for name in groups if root_keys.values_in(overrides, libraries.below(name)[1], name))
-    return line.replaced(overrides)
+    typed = line.multirun or app.completes  # then the order of the words says something
+    return line.replaced(overrides if typed else factories_first(overrides))
 
 
 def checked(line: CommandLine) -> CommandLine:

@@ -28,9 +28,11 @@ class Task:
 
     def __call__(self, cfg: Any) -> Any:
         from nemo_partial_hydra.composition import handover
+        from nemo_partial_hydra.composition.factory_arguments import settled
         from nemo_partial_hydra.composition.for_instantiate import for_instantiate
 
         handover.receive()
+        settled(cfg)
         with session.user_environment():
             try:
                 return self.function(for_instantiate(cfg))

@@ -13,6 +13,9 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | tree to config | ``encode`` |
 | composed config to tree | ``decode`` |
 | composed config to plain data, and back in another process | ``frozen_config`` |
+| what was a registered factory given, what does it make of that | ``factory_call``, ``factory_node`` |
+| which recipes of a config did a factory make | ``factory_arguments`` |
+| how does what was set get into a recipe that is made anew | ``changes`` |
 | which nodes did nobody set | ``unset`` |
 | what does ``hydra.utils.instantiate`` see of a config | ``for_instantiate`` |
 | where do the new nodes of edits stand | ``edit_places`` |

@@ -15,6 +15,7 @@ from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.construct import buildables, called
 
 from .decode import as_config, config_to_tree, recipe_tree
+from .factory_arguments import settled
 from .flags import app_of
 from .pipeline import pipeline_of
 from .run_pipeline import PipelineRun
@@ -23,6 +24,7 @@ from .run_pipeline import PipelineRun
 def build(cfg: Any, allow: Iterable[str]) -> Any:
     """Implement :func:`nemo_partial_hydra.build`."""
     with session.as_app(app_of(cfg)):
+        settled(cfg)
         found = pipeline_of(as_config(cfg))
         if found is not None:
             raise ConfigError(f"{STEPS}: nph.build makes one recipe; build that of a step: nph.build(cfg.{found.last})")
@@ -33,6 +35,7 @@ def run(cfg: Any, allow: Iterable[str]) -> Any:
     """Implement :func:`nemo_partial_hydra.run`."""
     with session.as_app(app_of(cfg)):
         workspace = session.workspace()
+        settled(cfg)
         pipeline = pipeline_of(as_config(cfg))
         if pipeline is not None:
             return PipelineRun(as_config(cfg), pipeline, allow).run()

@@ -25,6 +25,7 @@ from . import error_text
 from .budget import Resolution
 from .compat import content, forget_check, full_key, is_absent, is_missing, own_node, texts
 from .decode import recipe_data, recipe_key
+from .factory_arguments import settled
 from .fixed_overrides import LeftToJobs
 from .pipeline import check_steps, later, pipeline_of, step_data
 
@@ -131,6 +132,7 @@ def check_config(config: DictConfig) -> None:
     """
     app = session.current()
     name = app.recipe if app is not None else None
+    settled(config)
     overridden_references(config)
     pipeline = pipeline_of(config)
     if pipeline is not None:

@@ -71,6 +71,46 @@ def own_node(parent: Any, key: Any) -> Any:
     return held[key] if isinstance(held, list) and isinstance(key, int) and 0 <= key < len(held) else None
 
 
+def raw_content(container: Container) -> Any:
+    """Return what a container holds, whatever its class makes of being asked."""
+    return container.__dict__["_content"]
+
+
+def raw_children(container: DictConfig | ListConfig) -> Iterator[tuple[Any, Any]]:
+    """Yield keys and children in the same way."""
+    held = raw_content(container)
+    yield from list(held.items() if isinstance(held, dict) else enumerate(held))
+
+
+def raw_child(container: DictConfig, key: Any) -> Any:
+    """Return a child in the same way; None if there is none."""
+    held = raw_content(container)
+    return held.get(key) if isinstance(held, dict) else None
+
+
+def own_attributes(container: Container) -> dict[str, Any]:
+    """Return the attributes of the very object, which are no keys of the config."""
+    return container.__dict__
+
+
+def become(node: DictConfig, other: DictConfig) -> None:
+    """Have a node hold what another one holds, which is given up, with its type and its flags besides its own."""
+    held = raw_content(other)
+    node.__dict__["_content"] = held
+    node._metadata.object_type = other._metadata.object_type
+    for name, value in (other._metadata.flags or {}).items():
+        if name not in (node._metadata.flags or {}):
+            node._set_flag(name, value)
+    for child in held.values():
+        child._set_parent(node)
+    node._invalidate_flags_cache()
+
+
+def set_flag(container: Container, name: str, value: bool | None) -> None:
+    """Set a flag on this very container; None takes it away."""
+    container._set_flag(name, value)
+
+
 def parent_of(node: Container) -> Any:
     """Return the container that a container stands in; None for a root."""
     return node._get_parent()

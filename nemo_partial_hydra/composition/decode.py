@@ -20,7 +20,7 @@ from nemo_partial_hydra.dialect.writer import relative
 from nemo_partial_hydra.errors import ConfigError, ValidationError
 from nemo_partial_hydra.messages import placed
 from nemo_partial_hydra.recipes.data import Kept, KeptSeq, Untyped, children
-from nemo_partial_hydra.recipes.keys import MISSING, PARTIAL_KEY, TARGET
+from nemo_partial_hydra.recipes.keys import FACTORY, MISSING, PARTIAL_KEY, TARGET
 from nemo_partial_hydra.recipes.tree import PATHS, SCALARS, Opaque, Path, Tree
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.convert import same
@@ -29,7 +29,7 @@ from nemo_partial_hydra.signatures.signature import Signature
 from .budget import Resolution, leads_nowhere
 from .compat import child_nodes, content, flag, is_absent, is_missing, own_node, path_of
 from .edit_places import absolute, standing
-from .flags import EXACT, hidden, kind_of
+from .flags import EXACT, hidden, is_arguments, kind_of
 from .live_objects import refuse_unsent
 from .nodes import DEFAULT, NOTHING, Leaf, RecipeNode, is_part, keeps_parts, refuse_shown, refuse_text
 from .unset import shows_default
@@ -171,8 +171,7 @@ def as_config(cfg: Any) -> DictConfig:
 
 
 def _wanted() -> str | None:
-    app = session.current()
-    return app.recipe if app is not None else None
+    return app.recipe if (app := session.current()) is not None else None
 
 
 def recipe_key(cfg: DictConfig, name: str | None, resolution: Resolution) -> str:
@@ -258,6 +257,8 @@ class _Reader:
         out: dict[Any, Any] = {} if signature is not None else Untyped()
         parameters = signature.parameters if signature is not None else {}
         for key, child in self.children(node, path):
+            if key == FACTORY and isinstance(child, DictConfig) and (signature is None or is_arguments(child)):
+                continue  # it says with what a registered factory made the recipe
             if type(child) is Leaf and child.state == DEFAULT and child.untouched(content(child)):
                 continue  # most of a config
             if is_part(child) and shows_default(child):

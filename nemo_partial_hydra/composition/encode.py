@@ -41,11 +41,16 @@ def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
     return tree_to_config(session.workspace().captured(partial, auto=auto))
 
 
-def tree_to_config(tree: Tree) -> DictConfig:
-    """Turn a tree whose root is a Call into a structured config."""
+def tree_to_config(tree: Tree, beside: Mapping[str, Any] | None = None) -> DictConfig:
+    """Turn a tree whose root is a Call into a structured config; ``beside`` are nodes that stand in it besides."""
     if not isinstance(tree, Call):
         raise ConfigError("a recipe is a run.Partial or run.Config, or something that can say how it was made")
-    return detached(_Writer(linked=linked_paths(tree)).call(tree, (), ()))
+    return detached(_Writer(linked=linked_paths(tree)).call(tree, (), (), beside))
+
+
+def scratch_node() -> DictConfig:
+    """Return a parent for nodes while they are made: children are put in place instead of copied."""
+    return DictConfig({}, flags={NO_COPY: True})
 
 
 class _Writer:
@@ -63,7 +68,7 @@ class _Writer:
         self.signature_of = session.workspace().signature_of
         self.document: dict[Path, Path] = {}
         # The parent while nodes are made: with its flag, children are put in place instead of copied.
-        self.scratch = DictConfig({}, flags={NO_COPY: True}) if scratch is None else scratch
+        self.scratch = scratch_node() if scratch is None else scratch
 
     def node(self, tree: Tree, spec: TypeSpec, path: Path, doc: Path, state: str = RECIPE) -> Any:
         if isinstance(tree, Call):
@@ -105,10 +110,10 @@ class _Writer:
             out[key] = self.node(value, item_spec(spec, key), (*path, key), (*doc, key), _below(state))
         return out
 
-    def call(self, tree: Call, path: Path, doc: Path) -> DictConfig:
+    def call(self, tree: Call, path: Path, doc: Path, beside: Mapping[str, Any] | None = None) -> DictConfig:
         self.document[path] = doc
         signature = self.signature_of(tree.target) or opaque_signature(tree.target)
-        values = self.arguments(tree, signature, path, doc, RECIPE)
+        values = {**self.arguments(tree, signature, path, doc, RECIPE), **(beside or {})}
         return target_node(signature, values, positional=len(tree.args), scratch=self.scratch)
 
     def object(self, tree: Call, spec: TypeSpec, path: Path, doc: Path, state: str) -> DictConfig | Leaf:

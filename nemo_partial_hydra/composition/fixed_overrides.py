@@ -13,6 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, read_write
 
+from nemo_partial_hydra.recipes.keys import FACTORY
+
 from .compat import texts
 
 if TYPE_CHECKING:
@@ -73,3 +75,8 @@ def _below_swept(overrides: Sequence[str]) -> set[str]:
         elif "." in override.key_or_group:
             fixed[text] = head
     return {text for text, head in fixed.items() if head in swept}
+
+
+def factories_first(overrides: Sequence[str]) -> list[str]:
+    """Return overrides in an order in which Hydra can apply them: what a factory takes, then what it makes."""
+    return sorted(overrides, key=lambda text: FACTORY not in text.partition("=")[0].lstrip("+~").split("."))

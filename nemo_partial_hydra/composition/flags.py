@@ -9,17 +9,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from omegaconf import Container, DictConfig, ListConfig
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.runtime.workspace import Workspace
 
-from .compat import child_nodes, flag, own_flags, parent_of
+from .compat import child_nodes, flag, own_flags, parent_of, set_flag
 
 UNSET = "nph_default"  # it shows a parameter's default: nobody set it
 PART_OF = "nph_part"  # it is a part of such a default: it is set as soon as anything of that is
 EXACT = "nph_exact"  # its type contradicts the parameter's annotation
 FROM_FILE = "nph_given:"
+MADE_WITH = "nph_made:"  # what its factory was given, as text
 APP = "nph_app"
 _KINDS = ("tuple", "set", "frozenset")
 
@@ -130,3 +131,22 @@ def kind_flags(kind: str = "list", *, exact: bool) -> dict[str, bool]:
 def kind_of(node: ListConfig) -> tuple[str, bool]:
     """Return the kind of value that a list stands for, and whether that contradicts the annotation."""
     return next((kind for kind in _KINDS if flag(node, f"nph_{kind}")), "list"), bool(flag(node, EXACT))
+
+
+def is_arguments(node: DictConfig) -> bool:
+    """Whether a node holds the arguments of a registered factory."""
+    return getattr(OmegaConf.get_type(node), "arguments_", None) is not None
+
+
+def made_with(node: DictConfig) -> str | None:
+    """Return what the factory of a recipe was given when it made what stands in a node; None if it has not run."""
+    found = [name for name in own_flags(node) if name.startswith(MADE_WITH)]
+    return found[-1].removeprefix(MADE_WITH) if found else None
+
+
+def mark_made(node: DictConfig, text: str) -> None:
+    """Note what the factory of a recipe was given when it made what stands in a node."""
+    for name in own_flags(node):
+        if name.startswith(MADE_WITH):
+            set_flag(node, name, None)
+    set_flag(node, f"{MADE_WITH}{text}", True)

@@ -12,10 +12,9 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from nemo_partial_hydra.recipes.keys import DELETE
+from nemo_partial_hydra.recipes.keys import DELETE, FACTORY
 
 from .compat import child_nodes, is_absent
-from .file_dicts import FileDict
 from .keywords_node import KeywordsNode
 from .nodes import DefaultNode
 from .unset import keys_set
@@ -27,9 +26,9 @@ class AppNode(DefaultNode):
     def keys(self) -> Any:
         """Return the node's keys, to ``instantiate`` without those that nobody set."""
         names = super().keys()
-        if is_absent(self) or not _of_instantiate(sys._getframe(1)):
+        if is_absent(self) or not of_instantiate(sys._getframe(1)):
             return names
-        kept = keys_set(self)
+        kept = keys_set(self) - {FACTORY}
         edit = super().get(DELETE) if DELETE in kept else None
         if isinstance(edit, ListConfig) and {*edit} <= {*names}:  # other edits are for ``nph.build``
             kept -= {DELETE, *edit}
@@ -39,16 +38,15 @@ class AppNode(DefaultNode):
 def for_instantiate(config: Any) -> Any:
     """Make a config's nodes ones that show to ``instantiate`` only what somebody has set, and return the config."""
     if isinstance(config, (DictConfig, ListConfig)) and not is_absent(config):
-        if type(config) in (DictConfig, KeywordsNode, DefaultNode, FileDict) and getattr(
-            OmegaConf.get_type(config), "signature_", None
-        ):
+        ours = type(config) is DictConfig or (isinstance(config, KeywordsNode) and not isinstance(config, AppNode))
+        if ours and getattr(OmegaConf.get_type(config), "signature_", None):
             object.__setattr__(config, "__class__", AppNode)  # a plain assignment would be one of a key
         for _, child in child_nodes(config):
             for_instantiate(child)
     return config
 
 
-def _of_instantiate(frame: Any) -> bool:
+def of_instantiate(frame: Any) -> bool:
     """Whether a frame runs a function of the package that ``hydra.utils.instantiate`` comes from."""
     from hydra.utils import instantiate
 

@@ -20,6 +20,8 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from nemo_partial_hydra.recipes.keys import FACTORY
+
 from .compat import content, drop_child, is_absent, own_node, put_child, texts, writes_override_dirname
 
 _OF_SWEEP = ("hydra/launcher", "hydra/sweeper")
@@ -126,6 +128,8 @@ class Composer:
     def _chooses(self, override: Override) -> bool:
         """Whether an override is one of the defaults list or of Hydra's own settings, which are composed before."""
         key = override.key_or_group
+        if FACTORY in key.split("."):  # what stands beside it is made anew
+            return True
         if override.package is not None or key == "hydra" or key.startswith("hydra."):
             return True
         return not isinstance(override.value(), dict) and self._is_group(key)

@@ -6,11 +6,12 @@ May import: the standard library. Hydra reads this registry through the plugin's
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nemo_partial_hydra.errors import CaptureError, RecipeError, RegistrationError
@@ -20,8 +21,10 @@ from nemo_partial_hydra.runtime import session
 
 if TYPE_CHECKING:
     from nemo_partial_hydra.runtime.workspace import Workspace
+    from nemo_partial_hydra.signatures.signature import Signature
 
 _UNKNOWN: Final = object()
+_KEPT = 64  # recipes of one factory's different arguments
 _NAME = re.compile(r"^[^\s/=,{}\[\]()'\"$@~+]+$")
 
 
@@ -30,20 +33,46 @@ class Entry:
     """One registered recipe; ``origin`` is ``module:line`` of the registration.
 
     ``stored`` is the recipe itself, where no factory makes it: whoever registered it may change it at any time.
+    ``sent`` says that another process registered it, ``known`` what its factory took there.
     """
 
     group: str
     name: str
     package: str | None
-    make: Callable[[], Any]
+    make: Callable[..., Any]
     origin: str
-    sent: bool = False  # whether another process registered it
+    sent: bool = False
     stored: Any = None
+    known: Signature | None = None
 
     @property
     def path(self) -> str:
         """The config path: group and name."""
         return f"{self.group}/{self.name}" if self.group else self.name
+
+    @functools.cached_property
+    def signature(self) -> Signature | None:
+        """What the factory takes; None where it takes nothing, or no factory makes the recipe."""
+        if self.stored is not None or self.sent:
+            return self.known
+        from nemo_partial_hydra.signatures.introspect import read
+
+        name = getattr(self.make, "__qualname__", type(self.make).__name__)
+        found = read(self.make, f"{getattr(self.make, '__module__', None) or '?'}.{name}")
+        takes = found.known and (found.parameters or found.extra is not None)
+        return found if takes else None
+
+
+@dataclass(frozen=True)
+class Given:
+    """The arguments that a factory is called with; ``text`` says them, the same for the same ones."""
+
+    text: str = ""
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+
+NOTHING_GIVEN: Final = Given()
 
 
 class Registry:
@@ -51,7 +80,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
-        self._recipes: dict[str, tuple[Entry, Any]] = {}
+        self._recipes: dict[tuple[str, str], tuple[Entry, Any]] = {}
         self._packed: dict[str, tuple[_Seen, PackedEntry]] = {}
 
     def add(self, entry: Entry) -> None:
@@ -74,8 +103,21 @@ class Registry:
             )
         self.entries[entry.path] = entry
 
-    def store(self, partial: Any, group: str | None, name: str | None, package: str | None, origin: str) -> None:
+    def store(
+        self,
+        partial: Any,
+        group: str | None,
+        name: str | None,
+        package: str | None,
+        origin: str,
+        factory: Callable[..., Any] | None = None,
+    ) -> None:
         """Implement :func:`nemo_partial_hydra.store`; ``origin`` is where it was called."""
+        if (partial is None) == (factory is None):
+            raise RegistrationError("nph.store takes a recipe, or factory=... in its place")
+        if factory is not None:
+            self.factory(group, name, package, origin)(factory)
+            return
         if name is None:
             target = getattr(partial, "__fn_or_cls__", None) or type(partial)
             name = getattr(target, "__name__", None)
@@ -89,7 +131,10 @@ class Registry:
         """Implement :func:`nemo_partial_hydra.recipe`; ``origin`` is where it was called."""
 
         def register(factory: Callable[..., Any]) -> Any:
-            self.add(Entry(group or "", name or factory.__name__, package, factory, origin))
+            called = name or getattr(factory, "__name__", None)
+            if called is None:
+                raise RegistrationError("the factory has no name; give one with name=...")
+            self.add(Entry(group or "", called, package, factory, origin))
             return factory
 
         return register
@@ -130,36 +175,46 @@ class Registry:
 
         return fresh(self.prototype(path))
 
-    def prototype(self, path: str) -> Any:
-        """Return the structured config of an entry, which must not be changed."""
+    def prototype(self, path: str, given: Given = NOTHING_GIVEN, write: Callable[[Any], Any] | None = None) -> Any:
+        """Return the structured config of an entry, which must not be changed.
+
+        Parameters
+        ----------
+        path : the entry's config path.
+        given : the arguments of its factory.
+        write : makes the config of the recipe; by default ``to_config``.
+        """
         from nemo_partial_hydra.recipes.names import ONLY_IN_SCRIPT
 
         from .encode import to_config
 
         entry = self.entries[path]
         configs = session.workspace().of(_Prototypes).configs
-        known = configs.get(path)
+        known = configs.get((path, given.text))
         if known is None or not known[0].current(entry):
             try:
-                recipe = self._recipe(entry)
-                known = configs[path] = (_Seen(entry, recipe), to_config(recipe))
+                recipe = self._recipe(entry, given)
+                known = configs[path, given.text] = (_Seen(entry, recipe), (write or to_config)(recipe))
             except RecipeError as error:
                 hint = f"; {ONLY_IN_SCRIPT}" if entry.sent and isinstance(error, CaptureError) else ""
                 raise type(error)(f"the recipe '{path}' (registered at {entry.origin}): {error}{hint}") from error
+            _forget_oldest(configs, path)
         return known[1]
 
-    def _recipe(self, entry: Entry) -> Any:
-        """Return the recipe of an entry; a factory is called the first time only, whatever app asks."""
-        known = self._recipes.get(entry.path)
+    def _recipe(self, entry: Entry, given: Given) -> Any:
+        """Return the recipe of an entry; a factory is called once with the same arguments, whatever app asks."""
+        known = self._recipes.get((entry.path, given.text))
         if known is None or known[0] is not entry:
             try:
-                known = self._recipes[entry.path] = (entry, entry.make())
+                made = entry.make(*given.args, **given.kwargs)
             except ModuleNotFoundError as error:
                 if not installs(error.name):
                     raise
                 raise RegistrationError(
                     f"making it needs {error.name}, which is not here{installs(error.name)}"
                 ) from error
+            known = self._recipes[entry.path, given.text] = (entry, made)
+            _forget_oldest(self._recipes, entry.path)
         return known[1]
 
     # To another process ---------------------------------------------------------------------------------------------
@@ -198,6 +253,7 @@ class PackedEntry:
     origin: str
     made: bytes | None
     why: str = ""
+    signature: Signature | None = None
 
     @classmethod
     def of(cls, entry: Entry) -> PackedEntry:
@@ -209,14 +265,14 @@ class PackedEntry:
             made = cloudpickle.dumps(entry.make)
         except Exception as error:  # whatever the objects of a recipe raise: those that are not chosen do not matter
             why = f"{type(error).__name__}: {error}"
-        return cls(entry.group, entry.name, entry.package, entry.origin, made, why)
+        return cls(entry.group, entry.name, entry.package, entry.origin, made, why, entry.signature)
 
     def entry(self) -> Entry:
         """Return the entry for this process."""
-        return Entry(self.group, self.name, self.package, self.make, self.origin, sent=True)
+        return Entry(self.group, self.name, self.package, self.make, self.origin, sent=True, known=self.signature)
 
-    def make(self) -> Any:
-        """Make the recipe.
+    def make(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the recipe, with the factory's arguments.
 
         Raises
         ------
@@ -233,7 +289,7 @@ class PackedEntry:
                 raise RegistrationError(
                     f"it cannot be made in the process of a job: {type(error).__name__}: {error}"
                 ) from error
-            return function()
+            return function(*args, **kwargs)
         entry = self.entry()
         if module != "__main__":
             importlib.import_module(module)
@@ -242,7 +298,7 @@ class PackedEntry:
             raise RegistrationError(
                 f"it cannot be sent to the process of a job ({self.why}); register it in a module that the app imports"
             )
-        return entry.make()
+        return entry.make(*args, **kwargs)
 
 
 class _Seen:
@@ -262,10 +318,17 @@ class _Seen:
 
 
 class _Prototypes:
-    """The structured configs of the entries that an app has chosen, by config path."""
+    """The structured configs of the entries that an app has chosen, by config path and arguments."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.configs: dict[str, tuple[_Seen, Any]] = {}
+        self.configs: dict[tuple[str, str], tuple[_Seen, Any]] = {}
+
+
+def _forget_oldest(made: dict[tuple[str, str], Any], path: str) -> None:
+    """Keep of one factory what it made with the last few arguments, and without any."""
+    of_it = [key for key in made if key[0] == path and key[1]]
+    for key in of_it[:-_KEPT]:
+        del made[key]
 
 
 REGISTRY = Registry()

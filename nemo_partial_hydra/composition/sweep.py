@@ -30,6 +30,7 @@ from . import refusals
 from .checks import check_config
 from .compat import texts
 from .error_text import explain
+from .fixed_overrides import factories_first
 from .hydra_settings import HydraSettings
 from .job_configs import Composer
 from .other_sources import own_options
@@ -57,7 +58,7 @@ def jobs_of(arguments: list[str], loader: Any) -> list[list[str]]:
             grid[key] = [f"{key}={value}" for value in values]
         else:
             raise ValidationError(f"{override.input_line}: a grid sweep needs discrete values, like {key}=1,2,3")
-    return [list(job) for job in itertools.product(*grid.values())]
+    return [factories_first(job) for job in itertools.product(*grid.values())]
 
 
 def sweep(

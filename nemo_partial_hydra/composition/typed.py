@@ -14,8 +14,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from nemo_partial_hydra.dialect.scalars import REFERENCE, unescape_interpolation
 from nemo_partial_hydra.dialect.writer import item_spec
-from nemo_partial_hydra.messages import Problems, nearest
-from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, EDITS, MISSING, RESERVED, TARGET
+from nemo_partial_hydra.messages import Problems, nearest, no_factory
+from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, EDITS, FACTORY, MISSING, RESERVED, TARGET
 from nemo_partial_hydra.recipes.tree import SCALARS, Call, Map, Path, Seq
 from nemo_partial_hydra.recipes.values import SEQUENCES, VALUE_FORMS
 from nemo_partial_hydra.runtime import session
@@ -229,7 +229,9 @@ class _Typer:
                 values[key] = self.full().node(value, ANY, (*path, key)) if key in (ARGS, *EDITS) else value
                 continue
             spec = signature.type_of(key)
-            if spec is None:
+            if key == FACTORY:
+                self.problems.add((*path, key), no_factory(value))
+            elif spec is None:
                 hint = nearest(key, parameters)
                 self.problems.add((*path, key), f"{name} has no parameter '{key}'{hint}")
             held, further = part_of(default, signature, key), _is_further(key, signature)

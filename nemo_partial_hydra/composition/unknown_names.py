@@ -51,6 +51,9 @@ def unknown_key(parent: Any, key: str, path: str, value: str | None = None) -> s
 
     kind = OmegaConf.get_type(parent)
     signature = getattr(kind, "signature_", None)
+    factory = getattr(kind, "arguments_", None)
+    if factory is not None:
+        return _unknown_argument(factory.signature, key, path)
     if signature is None and isinstance(parent.get(TARGET), str):
         from nemo_partial_hydra.runtime import session
 
@@ -66,6 +69,13 @@ def unknown_key(parent: Any, key: str, path: str, value: str | None = None) -> s
     if parent.get(TARGET) != signature.target:
         return f"{text}; the place was made for it: for another target's parameters use +{path}=..."
     return f"{text}; it takes further keywords with +{path}=..." if signature.extra is not None else text
+
+
+def _unknown_argument(signature: Any, key: str, path: str) -> str:
+    name, names = signature.target.rpartition(".")[2], list(signature.parameters)
+    text = f"{path}: the factory {name} takes no '{key}'{nearest(key, names)}"
+    takes = f"; it takes {one_of(names)}" if names and "did you mean" not in text else ""
+    return f"{text}{takes}; it takes further keywords with +{path}=..." if signature.extra is not None else text + takes
 
 
 def _taking(parent: Any, key: str) -> list[str]:

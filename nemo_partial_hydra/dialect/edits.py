@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nemo_partial_hydra.messages import Problems, dotted, nearest
+from nemo_partial_hydra.messages import Problems, dotted, nearest, no_factory
 from nemo_partial_hydra.recipes.data import KeptSeq, children, mapped, walk
-from nemo_partial_hydra.recipes.keys import APPEND, DELETE, EDITS, REPLACE, TARGET
+from nemo_partial_hydra.recipes.keys import APPEND, DELETE, EDITS, FACTORY, REPLACE, TARGET
 from nemo_partial_hydra.recipes.tree import Path
 
 from .scalars import REFERENCE, key_word, path_keys, reference_path
@@ -69,7 +69,8 @@ def apply_edits(data: Any, place: Path = (), moves: list[Move] | None = None) ->
     Raises
     ------
     ValidationError
-        With the edit's full path: nothing stands at a path, an index is out of range, a list is expected, or what
+        If a recipe that no registered factory makes is given arguments of one. And
+        with the edit's full path: nothing stands at a path, an index is out of range, a list is expected, or what
         is deleted is still referred to.
     """
     problems = Problems()
@@ -89,6 +90,8 @@ class _Editor:
     def node(self, data: Any, doc: Path) -> None:
         """Apply the edits in and below the node at a path of the document."""
         if isinstance(data, dict) and TARGET in data:
+            if FACTORY in data:
+                self.problems.add((*self.place, *doc, FACTORY), no_factory(data.pop(FACTORY)))
             edits = {key: data.pop(key) for key in EDITS if key in data}
             self.replace(data, edits.get(REPLACE), doc)
             self.delete(data, edits.get(DELETE), doc)

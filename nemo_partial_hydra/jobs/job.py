@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from shlex import quote
 from typing import Any
@@ -21,8 +21,9 @@ from nemo_partial_hydra.recipes.keys import TARGET
 from . import files, folders, heads
 from .app_call import APP, RECIPE, AppCall, read_call
 from .content_hash import DIALECT, recipe_hash
+from .heads import Head
 from .layout import JobPaths
-from .step import Step, read_step
+from .step import read_step
 
 FORMATS = {RECIPE: 1, APP: 2}
 """The version of the file by what it runs: a version that knows no calls of apps reads all others."""
@@ -31,63 +32,6 @@ STEP_FORMAT = 3
 _PAYLOADS = {**{version: payload for payload, version in FORMATS.items()}, STEP_FORMAT: RECIPE}
 READ_ONLY = 0o444
 _RECIPE_LINE, _CALL_LINE = "\nrecipe:", "\ncall:"
-
-
-@dataclass(frozen=True)
-class Head:
-    """The metadata in job.yaml, before the recipe; of a thousand jobs it is read much faster than the whole.
-
-    Attributes
-    ----------
-    hash : str
-        Hash of the recipe, ``sha256:...``.
-    name : str
-        Name of the app or sweep (``hydra.job.name``).
-    num : int
-        Number of the job in its sweep, from 0.
-    subdir : str
-        Its directory, relative to the sweep's; ``.`` for a job outside of a sweep.
-    overrides : sequence of str
-        The overrides of this job as typed, without those of Hydra's own settings.
-    created : str
-        When it was frozen, ISO 8601 in UTC.
-    user : str
-        Who froze it.
-    app : str or None
-        Directory of the app that froze it, for readers and launchers; nothing is imported from there.
-    git : mapping or None
-        ``{commit, dirty}`` of that directory.
-    packages : mapping of str to str
-        Versions by distribution: ``python``, ``nemo_partial_hydra`` and those of the targets.
-    image : mapping or None
-        ``{path, sha256}`` of the container image.
-    payload : str
-        ``recipe``, or ``app`` for the call of an app's function.
-    step : Step or None
-        Which step of a pipeline it is.
-    digest : str
-        Of the whole file, ``sha256:...``, as it was read; empty for a job that was not read from one.
-    """
-
-    hash: str
-    name: str = "job"
-    num: int = 0
-    subdir: str = "."
-    overrides: Sequence[str] = ()
-    created: str = ""
-    user: str = ""
-    app: str | None = None
-    git: Mapping[str, Any] | None = None
-    packages: Mapping[str, str] = field(default_factory=dict)
-    image: Mapping[str, Any] | None = None
-    payload: str = RECIPE
-    step: Step | None = None
-    digest: str = field(default="", compare=False)
-
-    @property
-    def title(self) -> str:
-        """How the job is called: by its number, and the step where it is one (``3/train``)."""
-        return str(self.num) if self.step is None else f"{self.num}/{self.step.name}"
 
 
 @dataclass(frozen=True)
@@ -149,6 +93,7 @@ def job_text(job: Job) -> str:
         "app": job.app,
         "overrides": list(job.overrides),
         **({} if job.step is None else {"step": job.step.record()}),
+        **({"factories": dict(job.factories)} if job.factories else {}),
         "git": None if job.git is None else dict(job.git),
         "image": None if job.image is None else dict(job.image),
         "packages": dict(job.packages),
@@ -325,10 +270,12 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "git": (dict, _OPTIONAL),
     "packages": (dict,),
     "image": (dict, _OPTIONAL),
+    "factories": (dict,),
 }
 
 
 def _head(paths: JobPaths, data: Mapping[str, Any]) -> dict[str, Any]:
+    data = {"factories": {}, **data}
     missing = [name for name in _KINDS if name not in data]
     if missing:
         raise JobError(f"{paths.job}: the file is damaged or half-written: it lacks {', '.join(missing)}")

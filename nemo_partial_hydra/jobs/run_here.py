@@ -23,7 +23,8 @@ from nemo_partial_hydra.runtime import session
 
 from . import files, folders, seal, search_path
 from .app_call import APP
-from .job import Head, Job, read_head, read_job
+from .heads import Head
+from .job import Job, read_head, read_job
 from .job_names import modules_of, refused
 from .layout import JobPaths, find_jobs
 from .outcome import keep_status, read_result

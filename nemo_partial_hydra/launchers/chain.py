@@ -15,7 +15,7 @@ from shlex import quote
 
 from nemo_partial_hydra.errors import ClusterError, RefusedError, UsageError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Head
+from nemo_partial_hydra.jobs.heads import Head
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 from nemo_partial_hydra.jobs.outcome import keep_status

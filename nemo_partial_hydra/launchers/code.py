@@ -14,7 +14,8 @@ from typing import Any
 
 from nemo_partial_hydra.errors import RefusedError
 from nemo_partial_hydra.jobs.app_call import APP
-from nemo_partial_hydra.jobs.job import Head, read_job
+from nemo_partial_hydra.jobs.heads import Head
+from nemo_partial_hydra.jobs.job import read_job
 from nemo_partial_hydra.jobs.job_names import modules_of
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.ownership import Trust, note, way_out

@@ -19,6 +19,7 @@ from omegaconf.resolvers import oc
 from nemo_partial_hydra.composition.budget import Resolution
 from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.decode import as_config, recipe_tree
+from nemo_partial_hydra.composition.factory_arguments import recorded, settled
 from nemo_partial_hydra.composition.flags import app_of
 from nemo_partial_hydra.composition.pipeline import Pipeline, opened, pipeline_of, references_of, step_tree
 from nemo_partial_hydra.dialect.step_references import references
@@ -103,6 +104,7 @@ def frozen(
     """
     workspace = session.workspace()
     placeholders = Placeholders()
+    settled(cfg)
     try:
         resolution = left_open(placeholders, hydra, multirun)
         if step is not None:
@@ -123,6 +125,7 @@ def frozen(
         recipe=recipe,
         signatures=drift.record(tree, workspace.signature_of),
         step=None if step is None else step.of_job(tree),
+        factories=recorded(cfg, place),
         **vars(metadata),
     )
 

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from nemo_partial_hydra.app.function_name import FunctionName
 from nemo_partial_hydra.composition.compat import changes_directory, get_version_base
 from nemo_partial_hydra.composition.decode import node_data
+from nemo_partial_hydra.composition.factory_arguments import recorded, settled
 from nemo_partial_hydra.composition.frozen_config import frozen_config
 from nemo_partial_hydra.composition.pipeline import check_steps, left_to_run, pipeline_of
 from nemo_partial_hydra.dialect.writer import to_data
@@ -60,6 +61,7 @@ def frozen_app(
         If the config has what no other process can make again.
     """
     workspace = session.workspace()
+    settled(cfg)
     placeholders = Placeholders()
     resolution, pipeline = left_open(placeholders, cfg.hydra, True), pipeline_of(cfg)
     if pipeline is not None:
@@ -86,7 +88,8 @@ def frozen_app(
     )  # fmt: skip
     known_by_all = {**vars(metadata), "app": function.folder or metadata.app}
     job = Job(
-        call.hash(), num=num, subdir=subdir, overrides=tuple(overrides), payload=APP, call=call, **known_by_all
+        call.hash(), num=num, subdir=subdir, overrides=tuple(overrides), payload=APP, call=call,
+        factories=recorded(cfg), **known_by_all,
     )  # fmt: skip
     return dataclasses.replace(job, packages=packages_of({*modules_of(job), "hydra.main", "omegaconf.OmegaConf"}))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemo_partial_hydra.errors import RefusedError, UsageError
-from nemo_partial_hydra.jobs.job import Head
+from nemo_partial_hydra.jobs.heads import Head
 from nemo_partial_hydra.jobs.layout import SweepPaths
 from nemo_partial_hydra.messages import say
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from nemo_partial_hydra.jobs.job import Head
+from nemo_partial_hydra.jobs.heads import Head
 from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.jobs.steps_before import StepsBefore
 

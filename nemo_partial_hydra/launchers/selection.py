@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from nemo_partial_hydra.dialect.step_references import NAME
 from nemo_partial_hydra.errors import UsageError
-from nemo_partial_hydra.jobs.job import Head
+from nemo_partial_hydra.jobs.heads import Head
 from nemo_partial_hydra.messages import nearest, one_of
 
 T = TypeVar("T")

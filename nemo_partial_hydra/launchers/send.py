@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from nemo_partial_hydra.errors import JobError, RefusedError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Head, read_head, read_job, refuse_other
+from nemo_partial_hydra.jobs.heads import Head
+from nemo_partial_hydra.jobs.job import read_head, read_job, refuse_other
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, find_jobs, sweep_paths
 from nemo_partial_hydra.messages import one_of, say
 

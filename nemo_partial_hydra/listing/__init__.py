@@ -8,6 +8,7 @@ May import: ``composition`` and what it may import; rich, in ``terminal``.
 | what holds for a path because of where it stands | ``frame`` |
 | which records does a config have | ``walk`` |
 | what are they made from | ``source`` |
+| which records has what a factory was given | ``factories`` |
 | what set a value | ``provenance`` |
 | config groups as records | ``groups`` |
 | how is an override spelled | ``override_text`` |

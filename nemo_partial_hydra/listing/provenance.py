@@ -16,7 +16,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from nemo_partial_hydra.composition.compat import texts
+from nemo_partial_hydra.composition.compat import own_node, texts
 from nemo_partial_hydra.composition.yaml_files import SKELETON
 from nemo_partial_hydra.dialect.yaml import load_marked, read_text
 from nemo_partial_hydra.libraries.library import package_folder
@@ -128,7 +128,7 @@ def claims(config: DictConfig, *, hydra: bool = False) -> Claims:
         if path is None or path.startswith(f"{SKELETON}/") or (path.startswith("hydra/") and not hydra):
             continue
         package = tuple(part for part in (default.package or "").split(".") if part not in ("", "_global_"))
-        for layer, data, lines in configs.read(path):
+        for layer, data, lines in configs.read(path, package):
             found.put(package, data, layer, lines)
         if default.override_key is not None and default.parent is not None:
             found.choices[default.override_key] = configs.choice(default.parent, default.override_key, path)
@@ -163,12 +163,12 @@ class _Configs:
     """The configs of one composition by their config paths."""
 
     def __init__(self, config: DictConfig, loader: Any) -> None:
-        self.loader = loader
+        self.config, self.loader = config, loader
         self.cwd = str(config.hydra.runtime.cwd)
         sources = [(str(info["schema"]), str(info["path"])) for info in _plain(config.hydra.runtime.config_sources)]
         self.sources = sorted(sources, key=lambda source: source[0] == session.LIBRARY_SCHEME)
 
-    def read(self, path: str) -> Iterator[tuple[Layer, Any, Mapping[Path, int]]]:
+    def read(self, path: str, package: Path = ()) -> Iterator[tuple[Layer, Any, Mapping[Path, int]]]:
         """Yield the layer of a config with its data and lines; nothing if it cannot be found."""
         found = self.file(path)
         if found is not None:
@@ -181,9 +181,10 @@ class _Configs:
         if entry is not None:
             source, line = entry
             from nemo_partial_hydra.composition.decode import set_data
-            from nemo_partial_hydra.composition.registry import REGISTRY
+            from nemo_partial_hydra.composition.factory_arguments import prototype
 
-            yield Layer(RECIPE, source), set_data(REGISTRY.prototype(path)), _OneLine(line)
+            place = functools.reduce(own_node, package, self.config)
+            yield Layer(RECIPE, source), set_data(prototype(path, place)), _OneLine(line)
             return
         for source in self.loader.get_sources():
             if source.is_config(path):

@@ -23,10 +23,11 @@ from nemo_partial_hydra.jobs.layout import JOB, find_jobs
 from nemo_partial_hydra.jobs.ownership import NO_TRUST, Trust, note, way_out
 from nemo_partial_hydra.jobs.search_path import only_in
 from nemo_partial_hydra.jobs.steps_before import StepsBefore
-from nemo_partial_hydra.messages import say
+from nemo_partial_hydra.messages import dotted, say
 from nemo_partial_hydra.policy.rules import STACK
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.policy.settings import HYDRA
+from nemo_partial_hydra.recipes.keys import FACTORY
 from nemo_partial_hydra.runtime import session
 
 from .record import PathInfo
@@ -55,7 +56,8 @@ def listing_of(text: str, where: Where, allow: Iterable[str] = (), trust: Trust 
     if os.path.isdir(text):
         steps = _steps(text)
         if not steps:
-            return paths(_content(_job(text)), allow=allow)
+            job = _job(text)
+            return [*paths(_content(job), allow=allow), *_factories(job)]
         found = {name: paths(_content(_job(str(folder))), allow=allow) for name, folder in steps.items()}
         return [replace(info, path=f"{name}.{info.path}") for name, each in found.items() for info in each]
     if os.path.isfile(text):
@@ -103,6 +105,17 @@ def _job(directory: str) -> dict[Any, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{root / JOB}: {getattr(error, 'strerror', None) or error}") from None
     return _mapping(text, str(root / JOB))
+
+
+def _factories(job: dict[Any, Any]) -> list[PathInfo]:
+    """Return what the factories of a frozen job's recipes were given."""
+    found = job.get("factories")
+    out = []
+    for place, call in found.items() if isinstance(found, dict) else ():
+        given = call.get("arguments") if isinstance(call, dict) else None
+        for name, value in given.items() if isinstance(given, dict) else ():
+            out.append(PathInfo(dotted([*filter(None, [str(place)]), FACTORY, name]), "", value, set=True))
+    return out
 
 
 def _content(data: dict[Any, Any]) -> dict[Any, Any]:

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class Nodes:
     """What only the composed nodes know and their tree does not, by path.
 
-    ``closed`` are default objects that have no nodes of their own below them, ``parts`` what a default object sets.
+    ``closed`` are default objects that have no nodes of their own below them, ``parts`` what a default object sets,
+    ``factories`` what the factories of recipes were given, by the path of the recipe.
     """
 
     overridden: set[Path] = dataclasses.field(default_factory=set)
@@ -44,6 +45,7 @@ class Nodes:
     closed: set[Path] = dataclasses.field(default_factory=set)
     parts: set[Path] = dataclasses.field(default_factory=set)
     signatures: dict[Path, Signature] = dataclasses.field(default_factory=dict)
+    factories: dict[Path, DictConfig] = dataclasses.field(default_factory=dict)
 
     def note(self, node: Any, path: Path) -> None:
         """Note what one node knows: a leaf that an override set, a read-only node, a dataclass of the app's own."""
@@ -58,6 +60,8 @@ class Nodes:
         if flag(node, "readonly"):
             self.locked.add(tuple(map(str, path)))
         kind = OmegaConf.get_type(node) if isinstance(node, DictConfig) else None
+        if getattr(kind, "arguments_", None) is not None and path:
+            self.factories[tuple(map(str, path[:-1]))] = node
         if kind is not None and not hasattr(kind, "signature_") and dataclasses.is_dataclass(kind):
             from nemo_partial_hydra.signatures.introspect import read
 

@@ -22,6 +22,7 @@ from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, class_of
 
+from .factories import arguments_at
 from .frame import Frame, Odd
 from .override_text import entry, key_text, override, replacement, shell
 from .record import KWARGS, PathInfo, choices, current, default_data, opaque_text, plain, strict, type_text
@@ -104,6 +105,8 @@ class _Listing:
             yield from self.below(tree, path, real, frame)
 
     def below(self, tree: Tree, path: Path, real: Path, frame: Frame) -> Iterator[PathInfo]:
+        for given in arguments_at(real, self.context) if frame.shared is None else ():
+            yield from _Listing(*given).records()
         if isinstance(tree, Call):
             if not self.closed(tree, real, frame):
                 yield from self.arguments(tree, path, real, frame)

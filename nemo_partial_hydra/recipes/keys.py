@@ -19,5 +19,6 @@ EDITS: Final = (APPEND, DELETE, REPLACE)
 IGNORED: Final = ("_convert_", "_recursive_")  # Hydra's instantiate reads them; they change nothing here
 RESERVED: Final = (TARGET, PARTIAL_KEY, CALL_KEY, BUILDABLE, ARGS, *EDITS, *IGNORED)
 
+FACTORY: Final = "_factory_"  # in a recipe that a registered factory makes: the factory's arguments
 STEPS: Final = "_steps_"  # at the root of a config: which recipes in it are a pipeline
 MISSING: Final = "???"  # OmegaConf's mark for a value that is required and not set

@@ -160,8 +160,8 @@ class Workspace:
 
     # Trees ---------------------------------------------------------------------------------------------------------
 
-    def captured(self, obj: Any, *, auto: bool = True) -> Tree:
-        """Capture a live object; its targets' packages are trusted in this process and their signatures read."""
+    def captured(self, obj: Any, *, auto: bool = True, trusted: bool = True) -> Tree:
+        """Capture a live object; its targets' packages get trusted, its arguments unless a config gave them."""
 
         def seen(target: str, fn: Any) -> None:
             self.policy.trust_live(target)
@@ -170,7 +170,7 @@ class Workspace:
                 self.signatures.add(target, fn)
 
         tree = capture(obj, auto=auto, seen=seen)
-        self.policy.trust_arguments(tree)
+        self.policy.trust_arguments(tree if trusted else None)
         return tree
 
     def read_yaml(self, text: str, allow: Iterable[str] = (), *, resolved: Callable[[Any], Tree]) -> Tree:

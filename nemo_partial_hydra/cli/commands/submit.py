@@ -13,7 +13,7 @@ from . import Commands
 
 if TYPE_CHECKING:
     from nemo_partial_hydra.errors import RecipeError
-    from nemo_partial_hydra.jobs.job import Head
+    from nemo_partial_hydra.jobs.heads import Head
     from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
     from nemo_partial_hydra.launchers.plans import Jobs, Plan
     from nemo_partial_hydra.launchers.records import Submission

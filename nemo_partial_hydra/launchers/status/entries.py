@@ -12,7 +12,7 @@ from typing import Any
 
 from nemo_partial_hydra.errors import JobError
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Head
+from nemo_partial_hydra.jobs.heads import Head
 from nemo_partial_hydra.jobs.job_id import LOCAL
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 from nemo_partial_hydra.jobs.seal import MINE, Origin

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Head
+from nemo_partial_hydra.jobs.heads import Head
 from nemo_partial_hydra.jobs.layout import JobPaths, below
 from nemo_partial_hydra.launchers.clusters.base import Subject
 from nemo_partial_hydra.launchers.parallel import Pace

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from nemo_partial_hydra.errors import JobError, UsageError
 from nemo_partial_hydra.jobs import seal
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.jobs.job import Head, read_head
+from nemo_partial_hydra.jobs.heads import Head
+from nemo_partial_hydra.jobs.job import read_head
 from nemo_partial_hydra.jobs.job_id import LOCAL, JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths, below, find_jobs, sweep_paths
 from nemo_partial_hydra.jobs.placeholders import sweep_of
