@@ -20,6 +20,7 @@ UNSET = "nph_default"  # it shows a parameter's default: nobody set it
 PART_OF = "nph_part"  # it is a part of such a default: it is set as soon as anything of that is
 EXACT = "nph_exact"  # its type contradicts the parameter's annotation
 FROM_FILE = "nph_given:"
+SAID = "nph_said"  # it says what a factory was given where the job was frozen
 MADE_WITH = "nph_made:"  # what its factory was given, as text
 APP = "nph_app"
 _KINDS = ("tuple", "set", "frozenset")
@@ -135,7 +136,7 @@ def kind_of(node: ListConfig) -> tuple[str, bool]:
 
 def is_arguments(node: DictConfig) -> bool:
     """Whether a node holds the arguments of a registered factory."""
-    return getattr(OmegaConf.get_type(node), "arguments_", None) is not None
+    return bool(flag(node, SAID)) or getattr(OmegaConf.get_type(node), "arguments_", None) is not None
 
 
 def made_with(node: DictConfig) -> str | None:

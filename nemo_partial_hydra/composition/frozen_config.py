@@ -21,10 +21,12 @@ from omegaconf.errors import OmegaConfBaseException
 from nemo_partial_hydra.errors import JobError, ValidationError
 from nemo_partial_hydra.jobs.placeholders import is_secret
 from nemo_partial_hydra.messages import Problems, placed
+from nemo_partial_hydra.recipes.keys import FACTORY
 from nemo_partial_hydra.recipes.tree import Path
 from nemo_partial_hydra.signatures.signature import Lookup
 
-from .compat import child_nodes, content, is_absent, place_of, resolved_in
+from .compat import child_nodes, content, is_absent, place_of, raw_child, resolved_in
+from .flags import SAID, is_arguments
 from .typed import typed_config
 
 RECIPE, PATH, BYTES, CLASS, ENUM = "recipe", "path", "bytes", "class", "enum"
@@ -89,7 +91,7 @@ class _Writer:
         kind: Any = OmegaConf.get_type(node)
         if getattr(kind, "signature_", None) is not None:
             self.frozen.types[pointer(path)] = RECIPE
-            return self.freeze(node, path)
+            return {**self.freeze(node, path), **_said(node)}
         if kind is not dict and isinstance(kind, type):
             self.named(CLASS, kind, path)
         children = [(key, child) for key, child in child_nodes(node) if key not in without]
@@ -147,6 +149,14 @@ class _Writer:
             self.frozen.values[pointer(path)] = found
 
 
+def _said(node: DictConfig) -> dict[str, Any]:
+    """Return what the factory of a recipe was given, to which other values may refer."""
+    arguments = raw_child(node, FACTORY)
+    if not isinstance(arguments, DictConfig) or not is_arguments(arguments):
+        return {}
+    return {FACTORY: OmegaConf.to_container(arguments, enum_to_str=True)}
+
+
 def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
         return all(type(key) is str and _is_plain(child) for key, child in value.items())
@@ -198,7 +208,7 @@ class _Reader:
     def node(self, data: Any, path: Path) -> Any:
         kind, _, name = self.frozen.types.get(pointer(path), "").partition(" ")
         if kind == RECIPE and isinstance(data, Mapping):
-            return typed_config(data, self.lookup, self.problems)
+            return self.recipe(dict(data))
         if isinstance(data, Mapping):
             return self.mapping(data, path, name if kind == CLASS else "")
         if isinstance(data, list):
@@ -212,6 +222,14 @@ class _Reader:
         if isinstance(data, str) and pointer(path) in self.frozen.values and self.unknown(data):
             return OmegaConf.create({"": self.frozen.values[pointer(path)]})[""]
         return data
+
+    def recipe(self, data: dict[Any, Any]) -> Any:
+        said = data.pop(FACTORY, None)
+        made = typed_config(data, self.lookup, self.problems)
+        if isinstance(said, dict):
+            with open_dict(made):
+                made[FACTORY] = DictConfig(said, flags={SAID: True})
+        return made
 
     @staticmethod
     def unknown(text: str) -> bool:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 import nemo_partial_hydra as nph
+from nemo_partial_hydra.dialect.writer import to_data
+from nemo_partial_hydra.recipes.names import resolve
 from tests.support import laws
 from tests.support.apps import App, Done
 
@@ -420,6 +422,25 @@ def test_a_frozen_job_says_the_arguments_and_needs_no_factory(app: App, recipes:
     assert (frozen.recipe["steps"], frozen.recipe["limit"]) == (400, 3)
     with pytest.raises(nph.ValidationError, match="needs requires it"):
         nph.freeze(app.compose("exp=needs"), tmp_path / "none", allow=["shop"])
+
+
+def test_the_config_of_a_frozen_app_has_the_arguments(app: App, recipes: Recipes) -> None:
+    from nemo_partial_hydra.composition.decode import set_data
+    from nemo_partial_hydra.composition.frozen_config import frozen_config, thawed
+    from nemo_partial_hydra.runtime import session
+
+    config = app.compose("+title=run_${exp._factory_.num_nodes}", "exp._factory_.num_nodes=${nodes}", "exp.limit=1")
+
+    def recipe(node: Any, path: Any) -> Any:
+        return to_data(session.workspace().read_tree(set_data(node), ["shop"]), session.workspace().signature_of)
+
+    frozen = frozen_config(config, recipe, str)
+    assert frozen.data["exp"]["_factory_"]["num_nodes"] == "${nodes}"
+    found = thawed(frozen, session.workspace().signature_of, resolve)
+    assert found.title == "run_3"
+    assert nph.run(found, allow=["shop"]) == nph.run(config, allow=["shop"])
+    again = pickle.loads(pickle.dumps(found))
+    assert nph.run(again, allow=["shop"]) == nph.run(config, allow=["shop"])
 
 
 def test_a_difference_names_the_arguments(app: App, recipes: Recipes, tmp_path: Path) -> None:
