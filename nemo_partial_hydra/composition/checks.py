@@ -16,14 +16,14 @@ from omegaconf import Container, DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nemo_partial_hydra.errors import ConfigError, RecipeError, ValidationError
-from nemo_partial_hydra.messages import Problems, dots, dotted, say
+from nemo_partial_hydra.messages import Problems, dotted, say
 from nemo_partial_hydra.recipes.keys import EDITS, TARGET
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures import drift
 
 from . import error_text
 from .budget import Resolution
-from .compat import content, forget_check, full_key, is_absent, is_missing, own_node, texts
+from .compat import content, forget_check, is_absent, is_missing, own_key, own_node, path_of, texts
 from .decode import recipe_data, recipe_key
 from .factory_arguments import settled
 from .fixed_overrides import LeftToJobs
@@ -205,7 +205,7 @@ def _below(parent: Any, key: str, resolution: Resolution) -> tuple[Any, str | No
     if not isinstance(held, str) or "${" not in held:
         return None, None
     try:
-        found = resolution.get(parent, key)
+        found = resolution.get(parent, own_key(parent, key))
     except OmegaConfBaseException:
         return None, None  # an interpolation that leads nowhere is reported where the value is read
-    return None, dots(full_key(found)) if isinstance(found, Container) else None
+    return None, dotted(path_of(found)) if isinstance(found, Container) else None

@@ -178,11 +178,6 @@ def texts(overrides: ListConfig) -> list[str]:
     return [str(text) for text in held]
 
 
-def full_key(container: Container) -> str:
-    """Return the path of a container from the root of its config."""
-    return str(container._get_full_key(None))
-
-
 def follows_references() -> bool:
     """Whether ``OmegaConf.update`` goes on where a leaf refers to; before 2.4 it puts an empty dict in its place."""
     return _is_new()

@@ -16,7 +16,7 @@ from nemo_partial_hydra.dialect.scalars import path_keys
 from nemo_partial_hydra.recipes.keys import APPEND, REPLACE, TARGET
 from nemo_partial_hydra.recipes.tree import Path
 
-from .compat import full_key, is_absent, own_node, parent_of
+from .compat import is_absent, own_node, parent_of, path_of
 
 _RELATIVE = re.compile(r"(?<!\\)\$\{(\.+)([^${}:\[\]'\"\s]*)")
 
@@ -69,7 +69,7 @@ def absolute(root: Any, text: str, path: Path) -> DictConfig | None:
 
     if all(map(inside, found)):
         return None
-    above = tuple(full_key(root).split(".")) if full_key(root) else ()
+    above = path_of(root)
 
     def named(match: re.Match[str]) -> str:
         base = path if inside(match) else final
