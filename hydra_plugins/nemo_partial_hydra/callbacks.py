@@ -17,6 +17,8 @@ class CfgPathsConf:
     package: str | None = None
     filter: str | None = None
     set_only: bool = False
+    depth: int | None = None
+    search: str | None = None
 
 
 ConfigStore.instance().store(

@@ -19,6 +19,7 @@ from .known_flags import (
     CONFIG_DIR,
     CONFIG_NAME,
     CONFIG_PATH,
+    DEPTH,
     END,
     FILTER,
     FLAGS,
@@ -31,13 +32,15 @@ from .known_flags import (
     PACKAGE,
     RERUN,
     RUN,
+    SEARCH,
     SET_ONLY,
     Named,
     named,
 )
 
 _TAKEN = (LISTING, LIBRARY, CONFIG_DIR)  # what Hydra never gets
-_OF_LISTING = {PACKAGE: "package", FILTER: "filter", SET_ONLY: "set_only"}  # ours with LISTING; arguments of CfgPaths
+_NARROWING = {FILTER: "filter", SEARCH: "search", SET_ONLY: "set_only", DEPTH: "depth"}  # arguments of CfgPaths
+_OF_LISTING = {PACKAGE: "package", **_NARROWING}  # ours with LISTING
 _DIRECTORIES = (LIBRARY, CONFIG_DIR)
 _ONLY_SHOWS = frozenset(flag.name for flag in FLAGS if flag.shows)
 _COMPOSED = frozenset(flag.name for flag in FLAGS if flag.composes)
@@ -155,7 +158,7 @@ class CommandLine:
         names = {flag.name for flag in self.flags}
         for flag in self.flags:
             given = " ".join(flag.words)
-            if flag.name in (FILTER, SET_ONLY) and LISTING not in names:
+            if flag.name in _NARROWING and LISTING not in names:
                 raise UsageError(f"{given} says which paths are listed: add {LISTING}")
             if flag.name == PACKAGE and not {LISTING, *_ONLY_SHOWS} & names:
                 raise UsageError(f"{given} says what of the config is shown: add {CFG} job, or {LISTING}")

@@ -12,7 +12,9 @@ _FLAGS = """
 --cfg-paths[=table|tree|json|yaml]  every path that can be overridden: type, value, default, where from; runs nothing
     --package,-p NODE               only the paths below a node
     --filter GLOB                   only the paths that match
+    --search TEXT                   only what has a text in its path, type or doc
     --set-only                      only what a recipe, a file or an override has set
+    --depth N                       N levels; the last says how many paths are below
 --library DIR                       use a recipe library: a directory that nemo-hydra export has written
 """
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 NOTHING, VALUE, MAYBE = "nothing", "a value", "a value or nothing"
 
 LISTING, SET_ONLY, FILTER, LIBRARY, PACKAGE = "--cfg-paths", "--set-only", "--filter", "--library", "--package"
+DEPTH, SEARCH = "--depth", "--search"
 CONFIG_DIR, CONFIG_NAME, CONFIG_PATH = "--config-dir", "--config-name", "--config-path"
 MULTIRUN, RUN, COMPLETION, HELP, CFG = "--multirun", "--run", "--shell-completion", "--help", "--cfg"
 RERUN, END = "--experimental-rerun", "--"
@@ -57,7 +58,9 @@ FLAGS = (
     KnownFlag("--info", "-i", MAYBE, shows=True),
     KnownFlag(LISTING, ours=True),
     KnownFlag(FILTER, "", VALUE, ours=True),
+    KnownFlag(SEARCH, "", VALUE, ours=True),
     KnownFlag(SET_ONLY, ours=True),
+    KnownFlag(DEPTH, "", VALUE, ours=True),
     KnownFlag(LIBRARY, "", VALUE, ours=True),
 )
 _BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, flag.short) if name}

@@ -13,6 +13,8 @@ May import: ``composition`` and what it may import; rich, in ``terminal``.
 | config groups as records | ``groups`` |
 | how is an override spelled | ``override_text`` |
 | the columns of a table | ``columns`` |
+| which object stands at several places | ``sharing`` |
+| which of the records are shown | ``selection`` |
 | table, tree, JSON, YAML as text | ``formats`` |
 | colours and paging on a terminal | ``terminal`` |
 | ``hydra/callbacks=cfg_paths`` | ``callback`` |

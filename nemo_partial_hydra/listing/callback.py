@@ -6,9 +6,10 @@ the class is the callback ``hydra/callbacks=cfg_paths``.
 
 from __future__ import annotations
 
-import fnmatch
+import dataclasses
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -20,14 +21,14 @@ from nemo_partial_hydra.composition.checks import drift_of
 from nemo_partial_hydra.composition.compat import texts
 from nemo_partial_hydra.composition.pipeline import pipeline_of
 from nemo_partial_hydra.errors import ExitCode, RecipeError, UsageError
-from nemo_partial_hydra.messages import nearest, say
+from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.runtime import session
 
 from .columns import JobListing
 from .formats import check_format, print_jobs
 from .groups import group_records
 from .provenance import claims
-from .record import PathInfo
+from .selection import SET_ONLY, Selected, Selection
 from .walk import describe
 
 
@@ -40,16 +41,23 @@ class CfgPaths(Callback):
     package : the node below which paths are listed; all but Hydra's own by default.
     filter : a glob that the paths have to match.
     set_only : whether to leave out what nobody set.
+    depth : how many levels below the package are shown, with the numbers of paths below the last one.
+    search : a text that stands in the path, the type or the doc.
     """
 
     def __init__(
-        self, format: str = "table", package: str | None = None, filter: str | None = None, set_only: bool = False
+        self,
+        format: str = "table",
+        package: str | None = None,
+        filter: str | None = None,
+        set_only: bool = False,
+        depth: int | str | None = None,
+        search: str | None = None,
     ) -> None:
         self.format = format
-        self.package = package
-        self.filter = filter
-        self.set_only = set_only
+        self.selection = Selection(package, filter, search, set_only, depth)
         self.drift: dict[str, None] = {}
+        self.names: dict[str, None] = {}  # the paths of all jobs, whether they are shown or not
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """List the paths of the config; never returns."""
@@ -65,12 +73,23 @@ class CfgPaths(Callback):
         Raises
         ------
         RecipeError
-            If the format or the package does not exist, or a job of a sweep does not compose.
+            If the format or the package does not exist, nothing is found, or a job of a sweep does not compose.
         """
         check_format(self.format)
-        jobs = list(self.jobs(config)) if multirun else [JobListing(0, [], self.listed(config))]
+        self.selection.check()
+        found = list(self.jobs(config)) if multirun else [(0, [], self.listed(config))]
+        searched = sum(selected.searched for _, _, selected in found)
+        nothing = not any(selected.found for _, _, selected in found)
+        if nothing and self.selection.search is not None:
+            raise UsageError(self.selection.nothing(searched, list(self.names)))
         self._show_steps(config)
+        jobs = [JobListing(number, job, selected.records) for number, job, selected in found]
         print_jobs(jobs, self.format, many=multirun)
+        if self.selection.search is not None:
+            shown = sum(len(selected.found) for _, _, selected in found)
+            self._beside(self.selection.last_line(shown, searched, len(jobs)))
+        elif nothing and self.selection.filter is not None:
+            say(self.selection.nothing(searched, list(self.names)), file=sys.stderr)
         app = session.current()
         for target, why in app.unreadable.items() if app is not None else ():
             say(f"the parameters of {target} are not listed: {why}", file=sys.stderr)
@@ -85,20 +104,25 @@ class CfgPaths(Callback):
             say(f"A run would be refused: {error}", file=sys.stderr)
             return
         if pipeline is not None:
-            say(f"Steps: {pipeline.picture}\n", file=sys.stdout if self.format in ("table", "tree") else sys.stderr)
+            self._beside(f"Steps: {pipeline.picture}\n")
+
+    def _beside(self, text: str) -> None:
+        """Print what is no record: with those where people read them, elsewhere than data."""
+        say(text, file=sys.stdout if self.format in ("table", "tree") else sys.stderr)
 
     def _end(self, config: DictConfig, *, multirun: bool) -> None:
         """Leave the process: Hydra would turn an exception into a warning and run the job."""
         from hydra.errors import HydraException
 
+        self.selection = dataclasses.replace(self.selection, spelled=_as_setting)
         try:
             self.show(config, multirun=multirun)
         except (RecipeError, OmegaConfBaseException, HydraException) as error:
             raise SystemExit(error_text.report(error)) from None
         raise SystemExit(ExitCode.DONE)
 
-    def jobs(self, config: DictConfig) -> Iterator[JobListing]:
-        """Yield the listing of every job whose tree no job before it has."""
+    def jobs(self, config: DictConfig) -> Iterator[tuple[int, list[str], Selected]]:
+        """Yield number, overrides and paths of every job whose tree no job before it has."""
         from hydra.core.global_hydra import GlobalHydra
 
         from nemo_partial_hydra.composition.sweep import jobs_of
@@ -109,13 +133,13 @@ class CfgPaths(Callback):
         seen = set()
         for number, job in enumerate(jobs_of(arguments, loader)):
             extra = [f"hydra.job.num={number}", f"hydra.job.id=job_id_for_{number}"]
-            records = self.listed(loader.load_sweep_config(config, [*job, *extra]))
-            tree = tuple((info.path, repr(info.value), info.set) for info in records)
+            selected = self.listed(loader.load_sweep_config(config, [*job, *extra]))
+            tree = tuple((info.path, repr(info.value), info.set) for info in selected.found)
             if tree not in seen:
                 seen.add(tree)
-                yield JobListing(number, job, records)
+                yield number, list(job), selected
 
-    def listed(self, config: DictConfig) -> list[PathInfo]:
+    def listed(self, config: DictConfig) -> Selected:
         """Return the wanted records of one config.
 
         Raises
@@ -124,33 +148,18 @@ class CfgPaths(Callback):
             If the package that is asked for does not exist.
         """
         self.drift |= dict.fromkeys(filter(None, [drift_of(config)]))
-        own = self.package is not None and (self.package == "hydra" or self.package.startswith("hydra."))
+        own = self.selection.of_hydra
         history = claims(config, hydra=own)
         place = ("hydra",) if own else ()
         groups = group_records(config, history, hydra=own)
         names = {info.path for info in groups}
-        docs = self.format != "table"
-        found = [*groups, *(i for i in describe(config, history, place=place, docs=docs) if i.path not in names)]
-        if self.package is not None:
-            found = below(found, self.package)
-        if self.filter is not None:
-            found = [info for info in found if fnmatch.fnmatchcase(info.path, self.filter)]
-        return [info for info in found if info.set] if self.set_only else found
+        docs = self.format != "table" or self.selection.search is not None
+        rows = [*groups, *(i for i in describe(config, history, place=place, docs=docs) if i.path not in names)]
+        self.names |= dict.fromkeys(info.path for info in rows)
+        return self.selection.of(rows)
 
 
-def below(records: Sequence[PathInfo], package: str) -> list[PathInfo]:
-    """Return the records of a node and below it.
-
-    Raises
-    ------
-    UsageError
-        If there is no such node.
-    """
-    node = package.strip(".")
-    if node in ("", "_global_", "hydra"):
-        return list(records)
-    found = [info for info in records if info.path == node or info.path.startswith((f"{node}.", f"{node}/"))]
-    if not found:
-        hint = nearest(node, [info.path for info in records])
-        raise UsageError(f"--package {package}: there is no node '{node}' in the config{hint}")
-    return found
+def _as_setting(name: str, value: str) -> str:
+    """Spell a setting of the callback as an override."""
+    text = "true" if name == SET_ONLY else shlex.quote(value)
+    return f"hydra.callbacks.cfg_paths.{name.replace('-', '_')}={text}"

@@ -65,6 +65,8 @@ def brief(value: Any) -> str:
 
 def value(info: PathInfo) -> str:
     """Spell the value of a path."""
+    if info.same_as is not None:
+        return f"same as {info.same_as}"
     if info.default_text is not None and not info.set:
         return info.default_text
     if info.required and info.value is None:
@@ -75,19 +77,36 @@ def value(info: PathInfo) -> str:
 
 
 def set_by(info: PathInfo) -> str:
-    """Spell where a value comes from, or why it cannot be set."""
+    """Spell where a value comes from, or why it cannot be set; and what is left out below it."""
+    left_out = below(info)
+    return f"{_set_by(info)}; {left_out}" if left_out else _set_by(info)
+
+
+def below(info: PathInfo) -> str:
+    """Spell how many paths below one are left out; an empty text if none is."""
+    return f"{counted(info.below)} below" if info.below else ""
+
+
+def counted(number: int) -> str:
+    """Spell a number of paths."""
+    return f"{number:,} path{'' if number == 1 else 's'}"
+
+
+def _set_by(info: PathInfo) -> str:
     if info.type == GROUP:
         options = _options(info)
         return f"{_place(info) if info.overridable else info.why_not}  [{options}]"
     if info.path.endswith(".**kwargs") and info.why_not is not None:
         return info.why_not
     text = _place(info)
-    if info.follows is not None:
+    if info.follows is not None and info.same_as is None:
         text += f", follows {info.follows}"
     if info.before is not None:
         text += f" (was {brief(info.before)})"
     if info.value is None and info.choices and isinstance(info.choices[0], dict):
         text += f"; to put one there: {info.path}={value_text(info.choices[0])}"
+    if info.same_as is not None:
+        return f"{text}; {info.why_not}"
     # That a recipe node is replaced, not overridden, is no news in each of its lines.
     usual = info.why_not is None or "its target is fixed" in info.why_not
     return text if usual else f"{text}; fixed: {info.why_not}"

@@ -6,7 +6,7 @@ May import: the standard library. What the two are, ``recipe_file`` finds out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nemo_partial_hydra.messages import say
@@ -14,6 +14,7 @@ from nemo_partial_hydra.recipes.keys import TARGET
 
 from .columns import brief
 from .record import PathInfo
+from .sharing import Places
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,22 @@ class Difference:
 
 def compare(a: Sequence[PathInfo], b: Sequence[PathInfo]) -> Difference:
     """Compare two listings: the values that hold, whether a recipe sets them or a signature does."""
-    before, after = _values(a), _values(b)
+    before, after = _values(_whole(a, b)), _values(_whole(b, a))
     return Difference(
         [(path, before[path], value) for path, value in after.items() if path in before and before[path] != value],
         [(path, value) for path, value in after.items() if path not in before],
         [(path, value) for path, value in before.items() if path not in after],
     )
+
+
+def _whole(records: Sequence[PathInfo], others: Sequence[PathInfo]) -> list[PathInfo]:
+    """Return the records of one side, with those of objects that it has once more where the other side has not."""
+    shared = {(info.path, info.same_as) for info in others if info.same_as is not None}
+    lines = [info for info in records if info.same_as is not None and (info.path, info.same_as) not in shared]
+    if not lines:
+        return list(records)
+    places = Places(records)
+    return [*records, *(replace(info, path=path) for line in lines for path, info in places.through(line))]
 
 
 def _values(records: Sequence[PathInfo]) -> dict[str, Any]:

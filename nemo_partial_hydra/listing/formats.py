@@ -18,7 +18,7 @@ from nemo_partial_hydra.dialect.yaml import dump
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.messages import escaped, json_text, nearest, one_of
 
-from .columns import COLUMNS, JobListing, branches, heading, value
+from .columns import COLUMNS, JobListing, below, branches, heading, value
 from .record import PathInfo
 
 
@@ -121,7 +121,8 @@ def _tree(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
         if many:
             yield f"{heading(number, overrides)}\n"
         for depth, name, info in branches(records):
-            note = f"  # {info.doc}" if info.doc else ""
+            left_out = below(info)
+            note = (f"  ({left_out})" if left_out else "") + (f"  # {info.doc}" if info.doc else "")
             held = value(info)
             yield f"{'  ' * depth}{name}: {info.type}{f' = {held}' if held else ''}{note}\n"
 

@@ -40,6 +40,5 @@ class Frame(NamedTuple):
     owner_path: Path = ()
     parameter: Parameter | None = None
     unset: bool = False
-    shared: tuple[Path, Path] | None = None  # a reference above it, and the object that it names
     odd: Odd | None = None
     above: tuple[str, ...] = ()  # the targets of the default objects around it

@@ -65,6 +65,10 @@ class PathInfo:
         The value that an override replaced.
     default_text : str or None
         How Python shows a default that has no form in the dialect.
+    same_as : str or None
+        The path of the object that stands here once more; what is below it is listed there, and only there.
+    below : int
+        How many paths below it ``--depth`` leaves out.
     """
 
     path: str
@@ -84,6 +88,8 @@ class PathInfo:
     follows: str | None = None
     before: Any = None
     default_text: str | None = None
+    same_as: str | None = None
+    below: int = 0
 
     def record(self) -> dict[str, Any]:
         """Return the fields as plain data."""

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from nemo_partial_hydra.messages import escaped
 
-from .columns import COLUMNS, JobListing, branches, heading, value
+from .columns import COLUMNS, JobListing, below, branches, heading, value
 from .record import GROUP, PathInfo
 
 WIDE = 160  # characters; from there on the columns are as wide as their texts
@@ -86,6 +86,8 @@ def _branch(depth: int, name: str, info: PathInfo) -> Text:
     line.append(escaped(name), style=COLOURS.get(info.kind, ""))
     line.append(escaped(f": {info.type} = "), style="dim")
     line.append(escaped(value(info)), style=COLOURS.get(info.kind, ""))
+    if info.below:
+        line.append(f"  ({below(info)})", style="dim")
     if info.doc:
         line.append(escaped(f"  # {info.doc}"), style="dim italic")
     return line

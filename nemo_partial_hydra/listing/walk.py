@@ -93,113 +93,107 @@ class _Listing:
 
     def records(self) -> Iterator[PathInfo]:
         """Yield the records, parents before children."""
-        yield from self.below(self.tree, (), (), Frame())
+        yield from self.below(self.tree, (), Frame())
 
-    def node(self, tree: Tree, path: Path, real: Path, frame: Frame) -> Iterator[PathInfo]:
-        """Yield the record of a node that is shown at ``path`` and stands at ``real``, then those below it."""
-        yield self.info(tree, path, real, frame)
-        if isinstance(tree, Link) and frame.shared is None:
-            target = at(self.tree, tree.path)
-            yield from self.below(target, path, tree.path, frame._replace(shared=(path, tree.path)))
-        else:
-            yield from self.below(tree, path, real, frame)
+    def node(self, tree: Tree, path: Path, frame: Frame) -> Iterator[PathInfo]:
+        """Yield the record of a node, then those below it; what a link names is listed where that stands."""
+        yield self.info(tree, path, frame)
+        yield from self.below(tree, path, frame)
 
-    def below(self, tree: Tree, path: Path, real: Path, frame: Frame) -> Iterator[PathInfo]:
-        for given in arguments_at(real, self.context) if frame.shared is None else ():
+    def below(self, tree: Tree, path: Path, frame: Frame) -> Iterator[PathInfo]:
+        for given in arguments_at(path, self.context):
             yield from _Listing(*given).records()
         if isinstance(tree, Call):
-            if not self.closed(tree, real, frame):
-                yield from self.arguments(tree, path, real, frame)
+            if not self.closed(tree, path, frame):
+                yield from self.arguments(tree, path, frame)
         elif isinstance(tree, (Seq, Map)):
-            typed = self.context.nodes.signatures.get(tuple(map(str, real)), _NOTHING)
+            typed = self.context.nodes.signatures.get(tuple(map(str, path)), _NOTHING)
             for key, child in children(tree):
                 parameter = typed.parameters.get(key)
                 spec = parameter.type if parameter is not None else item_spec(frame.spec, key)
                 odd = frame.odd and frame.odd.step(key, listed=isinstance(tree, Seq))
                 if odd is None and isinstance(tree, Map) and not _named(key):
-                    odd = Odd(real, (key,))
+                    odd = Odd(path, (key,))
                 below = frame._replace(spec=spec, parameter=parameter, odd=odd)
-                yield from self.node(child, (*path, key), (*real, key), below)
-            for key in self.required.get(real, ()):
+                yield from self.node(child, (*path, key), below)
+            for key in self.required.get(path, ()):
                 known = typed.parameters.get(key)
                 parameter = Parameter(key, known.type if known is not None else ANY)
                 below = frame._replace(spec=parameter.type, parameter=parameter, unset=True)
-                yield from self.node(Opaque(parameter), (*path, key), (*real, key), below)
+                yield from self.node(Opaque(parameter), (*path, key), below)
 
-    def closed(self, tree: Call, real: Path, frame: Frame) -> bool:
+    def closed(self, tree: Call, path: Path, frame: Frame) -> bool:
         """Whether an object that a default makes is one value: where it stands inside itself, or may not be named."""
         if not frame.unset:
             return False
-        return tree.target in frame.above or tuple(map(str, real)) in self.context.nodes.closed
+        return tree.target in frame.above or tuple(map(str, path)) in self.context.nodes.closed
 
-    def arguments(self, tree: Call, path: Path, real: Path, frame: Frame) -> Iterator[PathInfo]:
+    def arguments(self, tree: Call, path: Path, frame: Frame) -> Iterator[PathInfo]:
         """Yield the records of a target's arguments: what is set, then what its signature has besides."""
         signature = self.lookup(tree.target) or opaque_signature(tree.target)
         above = (*frame.above, tree.target) if frame.unset else ()
-        base = Frame(
-            owner=tree.target, owner_path=real, unset=frame.unset, shared=frame.shared, odd=frame.odd, above=above
-        )
+        base = Frame(owner=tree.target, owner_path=path, unset=frame.unset, odd=frame.odd, above=above)
         for index, item in enumerate(tree.args):
             spec = signature.type_at(index) or ANY
-            here = (*path, ARGS, index), (*real, ARGS, index)
             odd = base.odd and base.odd.step(ARGS).step(index, listed=True)
-            yield from self.node(item, *here, base._replace(spec=spec, odd=odd))
+            yield from self.node(item, (*path, ARGS, index), base._replace(spec=spec, odd=odd))
         covered = {parameter.name for parameter in signature.positional[: len(tree.args)]}
         parts = self.context.nodes.parts
         for name, parameter in signature.parameters.items():
             odd = base.odd and base.odd.step(name)
             argument = base._replace(spec=parameter.type, parameter=parameter, odd=odd)
-            here = (*path, name), (*real, name)
+            here = (*path, name)
             if name in tree.kwargs:
-                if frame.unset or (parts and tuple(map(str, here[1])) in parts):
+                if frame.unset or (parts and tuple(map(str, here)) in parts):
                     # What holds if nobody sets it is what the default object around it says.
                     held = dataclasses.replace(parameter, default=tree.kwargs[name])
                     argument = argument._replace(parameter=held, unset=True)
-                yield from self.node(tree.kwargs[name], *here, argument)
-            elif name in self.required.get(real, ()):  # the config says ``???``, whatever the default
+                yield from self.node(tree.kwargs[name], here, argument)
+            elif name in self.required.get(path, ()):  # the config says ``???``, whatever the default
                 missing = Parameter(name, parameter.type)
                 argument = argument._replace(parameter=missing, unset=True)
-                yield from self.node(Opaque(missing), *here, argument)
+                yield from self.node(Opaque(missing), here, argument)
             elif name not in covered:
                 default = parameter.default
                 shown = Opaque(parameter) if isinstance(default, (Required, Unknown)) else default
-                yield from self.node(shown, *here, argument._replace(unset=True))
+                yield from self.node(shown, here, argument._replace(unset=True))
         for name, value in tree.kwargs.items():
             if name not in signature.parameters:
                 odd = base.odd and base.odd.step(name)
                 extra = base._replace(spec=signature.extra or ANY, odd=odd)
-                yield from self.node(value, (*path, name), (*real, name), extra)
-        for name in self.required.get(real, ()):
+                yield from self.node(value, (*path, name), extra)
+        for name in self.required.get(path, ()):
             if name not in signature.parameters:
                 missing = Parameter(name, signature.extra or ANY)
                 extra = base._replace(spec=missing.type, parameter=missing, unset=True)
-                yield from self.node(Opaque(missing), (*path, name), (*real, name), extra)
+                yield from self.node(Opaque(missing), (*path, name), extra)
         if signature.extra is not None and signature.known:
-            yield self.keywords(path, signature, base)
+            yield self.keywords(path, signature)
 
-    def keywords(self, path: Path, signature: Signature, frame: Frame) -> PathInfo:
+    def keywords(self, path: Path, signature: Signature) -> PathInfo:
         """Return the record of a target's ``**kwargs``."""
-        text = key_text((*self.context.place, *path, "NAME")) if frame.shared is None else None
-        why = f"any further keyword: +{text}=VALUE adds one" if text else "inside a shared object"
+        text = key_text((*self.context.place, *path, "NAME"))
+        how = f"+{text}=VALUE adds one" if text else "but no override can name the key above it"
         return PathInfo(
             dotted((*self.context.place, *path, KWARGS)),
             (signature.extra or ANY).text,
             overridable=False,
-            why_not=why,
+            why_not=f"any further keyword: {how}",
             source=signature.target,
         )
 
-    def info(self, tree: Tree, path: Path, real: Path, frame: Frame) -> PathInfo:
+    def info(self, tree: Tree, path: Path, frame: Frame) -> PathInfo:
         """Return the record of one node."""
         context = self.context
-        composed = context.composed(real)
+        composed = context.composed(path)
         claim = context.history.at((*context.place, *composed)) if context.history and composed is not None else None
-        value = self.value(tree, real, frame)
+        value = self.value(tree, path, frame)
         parameter = frame.parameter
+        known = at(self.tree, tree.path) if isinstance(tree, Link) else tree
         missing = isinstance(tree, Opaque) and isinstance(tree.value, Parameter)
         is_set = not missing and (claim is not None or not frame.unset)
-        kind, source, line = self.set_by(claim, real, frame, unset=frame.unset and claim is None)
-        why_not = self.why_not(tree, path, real, composed, frame)
+        kind, source, line = self.set_by(claim, path, frame, unset=frame.unset and claim is None)
+        why_not = self.why_not(tree, path, composed, frame)
         text = None
         if why_not is None and composed is not None:
             held = MISSING if missing else current(tree, value, frame.spec)
@@ -210,7 +204,7 @@ class _Listing:
                 prefix = "++"  # without it Hydra puts no key into an empty dict
             full = (*context.place, *composed)
             if frame.odd is not None:
-                text = self.odd_entry(real, composed, frame, held, prefix)
+                text = self.odd_entry(path, composed, frame, held, prefix)
             else:
                 text = override(full, held, prefix) if held != MISSING else f"{prefix}{key_text(full)}=???"
             if text is None:
@@ -218,7 +212,7 @@ class _Listing:
                 why_not = f"no override can spell {what} what {'is below' if 'keys' in what else 'holds'} it"
         return PathInfo(
             path=dotted((*context.place, *path)),
-            type=frame.spec.text if frame.spec != ANY or parameter is not None else type_text(tree),
+            type=frame.spec.text if frame.spec != ANY or parameter is not None else type_text(known),
             value=None if missing else value,
             default=default_data(parameter, self.lookup),
             required=parameter.required if parameter is not None else missing,
@@ -231,19 +225,20 @@ class _Listing:
             source=source,
             line=line,
             doc=self.doc(tree, path, frame),
-            follows=context.follows.get(real),
+            follows=context.follows.get(path),
             before=self.before(claim, parameter) if kind == "override" else None,
             default_text=parameter.default.text if parameter and isinstance(parameter.default, Unknown) else None,
+            same_as=dotted((*context.place, *tree.path)) if isinstance(tree, Link) else None,
         )
 
-    def odd_entry(self, real: Path, composed: Path, frame: Frame, held: Any, prefix: str) -> str | None:
+    def odd_entry(self, path: Path, composed: Path, frame: Frame, held: Any, prefix: str) -> str | None:
         """Return the override of a value below a key that no path can name; None if there is none."""
         odd, place = frame.odd, self.context.place
-        if odd is None or held == MISSING or composed != tuple(map(str, real)):
+        if odd is None or held == MISSING or composed != tuple(map(str, path)):
             return None
         text = None if odd.listed else entry((*place, *odd.holder), odd.keys, held, prefix)
         if text is None and frame.owner:
-            return replacement((*place, *frame.owner_path), real[len(frame.owner_path) :], held)
+            return replacement((*place, *frame.owner_path), path[len(frame.owner_path) :], held)
         return text
 
     def objects(self, tree: Tree, frame: Frame) -> tuple[Any, ...]:
@@ -257,26 +252,26 @@ class _Listing:
         target = class_of(frame.spec)
         return {TARGET: target} if target is not None and self.lookup.names(target) else None
 
-    def value(self, tree: Tree, real: Path, frame: Frame) -> Any:
+    def value(self, tree: Tree, path: Path, frame: Frame) -> Any:
         """Return a node's value in the dialect's JSON form; of a recipe node only its head."""
         if isinstance(tree, Call):
             return call_head(tree)
         if isinstance(tree, Opaque):
             return None if isinstance(tree.value, Parameter) else opaque_text(tree.value)
         if not frame.unset:
-            return strict(self.values.get(real))
+            return strict(self.values.get(path))
         writer = Writer(self.lookup, frozenset())
         return strict(writer.write(tree, frame.spec, (), ()))
 
     def set_by(
-        self, claim: Claim | None, real: Path, frame: Frame, *, unset: bool
+        self, claim: Claim | None, path: Path, frame: Frame, *, unset: bool
     ) -> tuple[str, str | None, int | None]:
         """Return kind, source and line."""
         context = self.context
         if unset:
             return "default", frame.owner or None, None
         if claim is None:
-            if tuple(map(str, real)) in context.nodes.overridden:
+            if tuple(map(str, path)) in context.nodes.overridden:
                 return "override", None, None
             return ("recipe" if frame.owner else "config"), None, None
         layer = claim.layer
@@ -289,22 +284,18 @@ class _Listing:
             own = holder is not None and holder.layer == layer
         return ("recipe" if own else "config"), layer.source, claim.line
 
-    def why_not(self, tree: Tree, path: Path, real: Path, composed: Path | None, frame: Frame) -> str | None:
+    def why_not(self, tree: Tree, path: Path, composed: Path | None, frame: Frame) -> str | None:
         """Say why a path cannot be overridden and what to do instead; None if it can."""
         place = self.context.place
-        if frame.shared is not None:
-            reference, target = frame.shared
-            here, there = dotted((*place, *reference)), dotted((*place, *target))
-            return f"'{here}' is a reference to '{there}': override {dotted((there, *path[len(reference) :]))}="
         if isinstance(tree, Link):
-            return f"a reference to '{dotted((*place, *tree.path))}': override what is there"
+            return self.other_place(tree, path, composed, frame)
         if isinstance(tree, Opaque) and not isinstance(tree.value, (Parameter, str)):
             return "raw(...): one opaque value of this process; leave out raw to make it a node"
         if composed is None:
             return "an edit in a path of its own put it here: change it there"
-        if self.context.spelled_out(real):
+        if self.context.spelled_out(path):
             return "keys that no override can name: override the parameter, or replace what holds it"
-        if isinstance(tree, Call) and not self.closed(tree, real, frame):
+        if isinstance(tree, Call) and not self.closed(tree, path, frame):
             return self.fixed(tree, path, frame)
         if isinstance(tree, Opaque) and isinstance(tree.value, Parameter) and frame.spec.kinds <= {"object", "none"}:
             kind = class_of(frame.spec) or "..."
@@ -316,6 +307,16 @@ class _Listing:
         if any(composed[:cut] in self.context.nodes.locked for cut in range(len(composed) + 1)) and not place:
             return "read-only: the config says so"
         return None
+
+    def other_place(self, tree: Link, path: Path, composed: Path | None, frame: Frame) -> str:
+        """Say what an override does where an object stands once more: below nothing, of the place itself a lot."""
+        text = f"the same object as '{dotted((*self.context.place, *tree.path))}': override that, for all its places"
+        if composed is None or frame.odd is not None or self.context.place or self.context.spelled_out(path):
+            return text
+        owner = frame.owner_path
+        edit = frame.owner and composed == tuple(map(str, path))
+        key = f"+{dotted((*owner, REPLACE, *path[len(owner) :]))}" if edit else key_text(composed)
+        return f"{text}; to put another here: '{key}={{_target_: ...}}'" if key else text
 
     def fixed(self, tree: Call, path: Path, frame: Frame) -> str:
         if tree.target in self.lookup.unreadable:

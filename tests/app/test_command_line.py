@@ -81,6 +81,8 @@ def test_the_options_of_a_listing_are_ours_only_with_it() -> None:
     line = parse("--cfg-paths=json", *words)
     assert line.listing == {"format": "json", "package": "model", "filter": "*.lr", "set_only": True}
     assert line.arguments() == ["a=1"]
+    more = parse("--depth", "2", "a=1", "--cfg-paths", "--search", "a b=1")
+    assert (more.listing, more.arguments()) == ({"format": "table", "depth": "2", "search": "a b=1"}, ["a=1"])
     assert parse("--package=x", "--cfg-paths").listing == {"format": "table", "package": "x"}
 
 
@@ -90,6 +92,8 @@ def test_the_options_of_a_listing_are_ours_only_with_it() -> None:
         (["--library"], "--library needs a directory"),
         (["a=1", "-cd"], "-cd needs a directory"),
         (["--cfg-paths", "--filter"], "--filter needs a value"),
+        (["--cfg-paths", "--depth"], "--depth needs a value"),
+        (["--search", "-m", "--cfg-paths"], "--search needs a value"),
         (["--cfg-paths=tabel"], "did you mean 'table'"),
     ],
 )
@@ -197,6 +201,8 @@ def test_ours_may_be_shortened_to_what_no_other_begins_with(word: str, flag: Fla
     ("words", "message"),
     [
         (["--filter", "*.lr"], r"--filter \*.lr says which paths are listed: add --cfg-paths"),
+        (["--search=lr"], "--search=lr says which paths are listed: add --cfg-paths"),
+        (["--depth", "2"], "--depth 2 says which paths are listed: add --cfg-paths"),
         (["--set-only", "a=1"], "--set-only says which paths are listed: add --cfg-paths"),
         (["-p", "model"], "-p model says what of the config is shown: add --cfg job, or --cfg-paths"),
         (["-mp", "model"], "-p model says what of the config is shown"),
@@ -211,7 +217,7 @@ def test_a_flag_that_means_nothing_alone_names_the_one_that_is_missing(words: li
 @pytest.mark.parametrize(
     "words",
     [
-        ["--cfg-paths", "--filter", "*.lr", "--set-only", "-p", "model"],
+        ["--cfg-paths", "--filter", "*.lr", "--set-only", "-p", "model", "--depth=2", "--search=lr"],
         ["--cfg", "job", "-p", "model", "--resolve"],
         ["--info", "-p", "model"],
         ["--help", "--resolve"],

@@ -163,7 +163,7 @@ def test_help_names_our_flags_and_counts_what_libraries_have(app: App) -> None:
     groups, _, ours = done.out.partition("== Recipes ==")
     assert "opt: adam, sgd" in groups
     assert "llama3_70b" not in done.out
-    for flag in ("--cfg-paths", "--package", "--filter", "--set-only", "--library"):
+    for flag in ("--cfg-paths", "--package", "--filter", "--search", "--set-only", "--depth", "--library"):
         assert flag in ours
     assert "pretrain (99)" in ours
     assert len(done.out.splitlines()) < 100  # a screen or two, the config of this app being forty lines of it

@@ -20,7 +20,7 @@ from tests.support.apps import ROOT, App
 
 FIELDS = set(
     "path type value default required set overridable override why_not choices kind source line doc follows before "
-    "default_text".split()
+    "default_text same_as below".split()
 )
 
 PLAIN = """
@@ -89,6 +89,8 @@ def test_all_depths_are_listed_set_or_not(app: App) -> None:
         "follows": None,
         "before": None,
         "default_text": None,
+        "same_as": None,
+        "below": 0,
     }
 
 
@@ -184,9 +186,9 @@ def test_a_shared_object_is_overridden_where_it_stands(app: App) -> None:
         "_target_: shop.train\nopt:\n  _target_: shop.SGD\nmodel:\n  _target_: shop.Model\n  opt: ${..opt}\n",
     )
     found = listed(app, config_name="shared")
-    assert "reference to 'opt'" in found["model.opt"]["why_not"]
-    assert found["model.opt.lr"]["overridable"] is False
-    assert "opt.lr=" in found["model.opt.lr"]["why_not"]
+    assert "the same object as 'opt'" in found["model.opt"]["why_not"]
+    assert found["model.opt"]["same_as"] == "opt"
+    assert "model.opt.lr" not in found
     assert found["opt.lr"]["overridable"] is True
 
 

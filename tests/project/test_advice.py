@@ -216,6 +216,8 @@ LINES = [
     ("-p", "model"),
     ("--filter", "x"),
     ("--set-only",),
+    ("--depth", "1"),
+    ("--search", "lr"),
     ("--resolve",),
     ("--cfg-paths", "json"),
     ("-r", "-m"),
