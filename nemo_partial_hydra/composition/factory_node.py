@@ -14,13 +14,14 @@ import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.errors import RecipeError
 from nemo_partial_hydra.messages import Problems, dotted, placed
 from nemo_partial_hydra.recipes.keys import FACTORY
 from nemo_partial_hydra.recipes.tree import Call, Path
 from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.signatures.signature import Signature
 
 from .changes import carry
 from .compat import (
@@ -81,13 +82,9 @@ copyreg.pickle(ArgumentsType, _reduce)
 class ArgumentsNode(KeywordsNode):
     """The node ``_factory_``."""
 
-    def _merge_with(self, *others: Any, **kwargs: Any) -> None:
+    def _signature(self) -> Signature | None:
         factory = factory_of(self)
-        if factory is None or factory.signature.extra is None or OmegaConf.is_struct(self):
-            DictConfig._merge_with(self, *others, **kwargs)
-            return
-        with open_dict(self):
-            DictConfig._merge_with(self, *others, **kwargs)
+        return factory.signature if factory is not None else None
 
     def __delitem__(self, key: Any) -> None:
         factory = factory_of(self)

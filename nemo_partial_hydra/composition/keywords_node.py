@@ -9,6 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from nemo_partial_hydra.signatures.signature import Signature
+
 
 class KeywordsNode(DictConfig):
     """The node of a target that takes further keywords: files add some to it, as to a dict.
@@ -23,8 +25,13 @@ class KeywordsNode(DictConfig):
         node: KeywordsNode = copied
         return node
 
+    def _signature(self) -> Signature | None:
+        """Return the signature that says what the node takes."""
+        found: Signature | None = getattr(OmegaConf.get_type(self), "signature_", None)
+        return found
+
     def _merge_with(self, *others: Any, **kwargs: Any) -> None:
-        signature = getattr(OmegaConf.get_type(self), "signature_", None)
+        signature = self._signature()
         if signature is None or signature.extra is None or OmegaConf.is_struct(self):
             super()._merge_with(*others, **kwargs)
             return
