@@ -240,9 +240,12 @@ def typed_entry(entry: Any, app: Session | None = None) -> Any:
         return entry
     scheme, _, path = entry.rpartition("://")
     folder = package_folder(path) if scheme == "pkg" else path if scheme in ("", "file") else None
-    if not folder or (scheme == "pkg" and not os.path.isfile(os.path.join(folder, "__init__.py"))):
-        return entry  # Hydra says what is wrong with a package that is none
-    if app is not None and is_library(folder):
+    if not folder:
+        return entry
+    library = is_library(folder)
+    if scheme == "pkg" and not library and not os.path.isfile(os.path.join(folder, "__init__.py")):
+        return entry  # Hydra says what is wrong with a package that is none; export writes no module into a library
+    if app is not None and library:
         add_library(app, folder, "hydra.searchpath")
     return f"{FILE_SCHEME}://{folder}"
 

@@ -48,6 +48,21 @@ def test_by_the_search_path(made: Path) -> None:
     assert "pretrain.stepz: train has no parameter 'stepz'; did you mean 'steps'?" in done.err
 
 
+def test_in_a_package_of_the_app_by_the_search_path(made: Path, tmp_path: Path) -> None:
+    """As a team has it in its repository; export writes no ``__init__.py`` into a library."""
+    folder = copied(made, tmp_path)
+    write(folder, "ours/__init__.py", "")
+    (folder / "lib").rename(folder / "ours" / "library")
+    chosen = ["+pretrain=recipes_a", "pretrain.stepz=7"]
+    said = "pretrain.stepz: train has no parameter 'stepz'; did you mean 'steps'?"
+    assert said in python(folder, "app.py", "hydra.searchpath=[pkg://ours.library]", *chosen).err
+    write(folder, "conf/app.yaml", "hydra:\n  searchpath:\n    - pkg://ours.library\n")
+    write(folder, "app.py", APP.replace("main(allow", "main(config_path='conf', config_name='app', allow"))
+    done = python(folder, "app.py", *chosen)
+    assert (said in done.err, "Warning" in done.err) == (True, False), done.err
+    assert python(folder, "app.py", *chosen[:1]).result.startswith("Net(layers=4, hidden=8"), done.err
+
+
 def test_by_an_entry_point_of_an_installed_package(made: Path, tmp_path: Path) -> None:
     folder = copied(made, tmp_path)
     site = install(folder / "lib", tmp_path / "site", "our_recipes")
