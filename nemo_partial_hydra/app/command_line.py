@@ -143,6 +143,11 @@ class CommandLine:
         return any(flag.name in _ONLY_SHOWS for flag in self.flags)
 
     @property
+    def answers(self) -> bool:
+        """Whether Hydra answers instead of running anything of the app's."""
+        return self.completes or self.helps or self.only_shows
+
+    @property
     def reruns(self) -> bool:
         """Whether an earlier job is run once more."""
         return any(flag.name == RERUN for flag in self.flags)

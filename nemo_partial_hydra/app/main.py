@@ -89,7 +89,7 @@ class App:
         self.settings.completes = given.completes
         self.settings.helps = given.helps
         with contextlib.ExitStack() as while_it_runs:
-            if listing is not None or given.completes:
+            if listing is not None or given.answers:
                 while_it_runs.enter_context(uncollected())
             line = for_hydra(given, self.settings)
             while_it_runs.enter_context(session.running(self.settings, trusted=True))

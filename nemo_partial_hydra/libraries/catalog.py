@@ -49,7 +49,7 @@ class Catalog:
                 found.append(library)
             elif manifest.is_library(library.folder):
                 name = path.strip("/").removesuffix(".yaml")
-                if name in manifest.read(library.folder).recipes:
+                if manifest.lists(library.folder, name):
                     raise library.damaged(name)
         return found
 

@@ -95,6 +95,17 @@ def read(folder: str) -> Manifest:
         raise LibraryError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
+def lists(folder: str, name: str) -> bool:
+    """Whether a library's manifest lists a recipe; errors as for :func:`read`."""
+    try:
+        with open(os.path.join(folder, NAME), encoding="utf-8") as file:
+            if json.dumps(name) not in file.read():  # most are asked for what they never had: no need to parse
+                return False
+    except (OSError, UnicodeDecodeError):
+        pass  # reading it says why
+    return name in read(folder).recipes
+
+
 def why_none(folder: str) -> str:
     """Say why a directory is no library, and the way out."""
     if not os.path.isdir(folder):
