@@ -12,6 +12,9 @@ typed one it cannot. The recipe's node gets ``_delete_``, the edit that unsets i
 ``-m group=a,b group.key=1`` where the sweep's own config, without the choices of its jobs, has no such key: it gets the
 rest of the line, and the jobs get it all (see ``fixed_overrides``).
 
+A value by a resolver that nobody has registered, while targets are known from the cache alone: the same line once more,
+after these have been imported, since one of them may register it.
+
 All only when Hydra has refused the line. May import: Hydra and OmegaConf, when there was such an error.
 """
 
@@ -22,7 +25,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from nemo_partial_hydra.composition.error_text import marked, merged_into_reference, undeletable
+from nemo_partial_hydra.composition.error_text import find, marked, merged_into_reference, undeletable
 from nemo_partial_hydra.recipes.keys import DELETE, RESERVED
 from nemo_partial_hydra.runtime import session
 
@@ -47,6 +50,10 @@ def retried(line: CommandLine, compose: Compose, act: Callable[[CommandLine], No
 
 def _spelled_otherwise(line: CommandLine, compose: Compose, error: Exception) -> CommandLine | None:
     """Return the line with other spellings of what Hydra refused; None if there are none."""
+    if _lacks_resolver(error):
+        from nemo_partial_hydra.composition.late_imports import import_all
+
+        return line if import_all() else None
     there = {*_THERE.findall(str(error))}
     if there:
         return _respelled(line, compose, lambda text: _added(text) in there, _unset, lambda text: [f"+{text}"])
@@ -55,6 +62,12 @@ def _spelled_otherwise(line: CommandLine, compose: Compose, error: Exception) ->
     if undeletable(error):
         return _edited(line, compose)
     return _left_to_jobs(line) if line.multirun else None
+
+
+def _lacks_resolver(error: Exception) -> bool:
+    from omegaconf.errors import UnsupportedInterpolationType
+
+    return find(error, UnsupportedInterpolationType) is not None
 
 
 def _edited(line: CommandLine, compose: Compose) -> CommandLine | None:

@@ -30,8 +30,10 @@ class Task:
         from nemo_partial_hydra.composition import handover
         from nemo_partial_hydra.composition.factory_arguments import settled
         from nemo_partial_hydra.composition.for_instantiate import for_instantiate
+        from nemo_partial_hydra.composition.late_imports import import_for
 
         handover.receive()
+        import_for(cfg)
         settled(cfg)
         with session.user_environment():
             try:

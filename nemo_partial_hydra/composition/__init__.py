@@ -38,5 +38,6 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | how is an exception worded | ``error_text`` |
 | how is a name that is not there worded | ``unknown_names`` |
 | how is a config or an option that is not there worded | ``missing_config`` |
+| which imports that the cache of signatures has spared are needed all the same | ``late_imports`` |
 | which modules are the app's own | ``app_modules`` |
 """

@@ -24,6 +24,7 @@ from nemo_partial_hydra.recipes.keys import MISSING, STEPS
 from nemo_partial_hydra.recipes.tree import Path
 
 from .compat import content, own_key, own_node, raise_at, register_resolver
+from .late_imports import import_all
 
 NESTED, EACH, CHARACTERS = 5_000, 20, 16 * 1024 * 1024
 CHAIN = 20  # references from one to the next; OmegaConf takes some twenty calls for each
@@ -295,6 +296,8 @@ class _Counts:
         own = self._resolution.resolvers.get(inter_type)
         if own is not None:
             return own(*inter_args)
+        if not OmegaConf.has_resolver(inter_type):
+            import_all()  # a module may register it
         inherited: Any = super()
         return inherited._evaluate_custom_resolver(inter_type=inter_type, inter_args=inter_args, **kwargs)
 

@@ -11,7 +11,7 @@ import base64
 import enum
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from nemo_partial_hydra.signatures.signature import Lookup
 
 from .compat import child_nodes, content, is_absent, place_of, raw_child, resolved_in
 from .flags import SAID, is_arguments
+from .late_imports import resolvers_of
 from .typed import typed_config
 
 RECIPE, PATH, BYTES, CLASS, ENUM = "recipe", "path", "bytes", "class", "enum"
@@ -168,14 +169,6 @@ def _is_plain(value: Any) -> bool:
 def pointer(path: Path) -> str:
     """Return a path as a JSON pointer (RFC 6901)."""
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in path)
-
-
-def resolvers_of(text: str) -> Iterator[str]:
-    """Yield the names of the resolvers that a text's interpolations call."""
-    for part in text.split("${")[1:]:
-        name, colon, _ = part.partition("}")[0].partition(":")
-        if colon:
-            yield name.strip()
 
 
 def thawed(frozen: Frozen, lookup: Lookup, load: Callable[[str], Any]) -> DictConfig:

@@ -51,6 +51,7 @@ class SignatureStore:
         self._docs: dict[str, Mapping[str, str]] = {}
         self._cache: SignatureCache | None = None
         self._learnt: dict[str, Learnt | None] = {}
+        self._looks = True  # into the cache
         self._kept: set[str] = set()  # what this process has put into the cache
 
     # Signatures and docs -------------------------------------------------------------------------------------------
@@ -98,12 +99,33 @@ class SignatureStore:
         target : a name that is allowed.
         allowed : the prefixes that somebody has allowed.
         """
-        if target not in self._learnt:
-            if _is_loaded(target):
-                return None  # what is loaded is what counts, and costs nothing
+        if _is_loaded(target):  # what is loaded is what counts, and costs nothing
+            if self._learnt.pop(target, None) is not None:
+                self._kept.add(target)
+                self._forget(target)
+            return None
+        if target not in self._learnt and self._looks:
             self._learnt[target] = self._users_cache().get(target, allowed)
-        found = self._learnt[target]
+        found = self._learnt.get(target)
         return found if found is not None and found.allowed <= set(allowed) else None
+
+    def looks(self) -> bool:
+        """Whether there are targets that were looked up and not imported."""
+        return any(learnt is not None for learnt in self._learnt.values())
+
+    def looked_up(self) -> list[str]:
+        """Return the targets that were looked up and not imported; from now on none is looked up any more."""
+        found = [target for target, learnt in self._learnt.items() if learnt is not None]
+        for target in found:
+            self._forget(target)
+        self._kept.update(found)
+        self._learnt.clear()
+        self._looks = False
+        return found
+
+    def _forget(self, target: str) -> None:
+        self._read.forget(target)
+        self._docs.pop(target, None)
 
     @contextlib.contextmanager
     def noting(self) -> Iterator[None]:

@@ -15,5 +15,8 @@ May import: ``recipes`` and what it may import; the standard library, and ``docs
 | the entries of that file as JSON | ``snapshot_json`` |
 | what changed since a snapshot | ``drift`` |
 | what was a signature read from | ``origin`` |
+| what does the source of a module import and read | ``module_code`` |
+| which directories are the user's own, what lies in them | ``finding`` |
+| when did this process begin | ``process_start`` |
 | which signatures did earlier processes read | ``cache`` |
 """

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +29,8 @@ FORMAT = 1
 MOST = 4_000  # entries; those that were used longest ago go first
 LIMIT = 8 << 20  # bytes of one entry
 _FOLDER = "signatures"
+_NAME = re.compile(r"[0-9a-f]{40}\.json")
+_LEFT = re.compile(r"\.[0-9a-f]{40}\.json\.\d+\.[0-9a-f]+")  # by a process that was killed, see ``atomic``
 _DAY = 86_400
 
 
@@ -149,22 +152,28 @@ class SignatureCache:
             If one cannot be removed.
         """
         count = 0
-        for file, _ in self._files() if self._safe(make=False) else ():
+        if not self._safe(make=False):
+            return count
+        for file, _ in self._files():
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(file)
                 count += 1
+        for file, _ in self._files(_LEFT):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file)
         return count
 
     def _file(self, target: str) -> str:
         text = "\n".join((str(FORMAT), __version__, _own_code(), self.origins.context(), target))
         return os.path.join(str(self.folder), f"{hashlib.sha256(text.encode()).hexdigest()[:40]}.json")
 
-    def _files(self) -> list[tuple[str, os.stat_result]]:
+    def _files(self, names: re.Pattern[str] = _NAME) -> list[tuple[str, os.stat_result]]:
+        """Return the files here that are this cache's; a directory that somebody named may have others."""
         found = []
         with contextlib.suppress(OSError), os.scandir(str(self.folder)) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
-                    if entry.name.endswith(".json"):
+                    if names.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
                         found.append((entry.path, entry.stat(follow_symlinks=False)))
         return found
 
@@ -172,8 +181,12 @@ class SignatureCache:
         with os.scandir(str(self.folder)) as entries:
             count = sum(1 for _ in entries)
         if count > MOST:
-            for file, _ in sorted(self._files(), key=lambda found: found[1].st_mtime)[: MOST // 10]:
-                os.unlink(file)
+            files = sorted(self._files(), key=lambda found: found[1].st_mtime)
+            gone = files[: MOST // 10] if len(files) > MOST else []
+            old = time.time() - _DAY
+            for file, _ in gone + [found for found in self._files(_LEFT) if found[1].st_mtime < old]:
+                with contextlib.suppress(FileNotFoundError):  # another process has removed it
+                    os.unlink(file)
 
     def unsafe(self) -> str:
         """Say why the directory is not used; empty if nothing speaks against it, or it is not there yet."""
@@ -187,7 +200,7 @@ class SignatureCache:
             return f"it cannot be looked at ({error.strerror or error})"
         if not stat.S_ISDIR(found.st_mode):
             return "it is no directory"
-        if found.st_uid != os.geteuid():
+        if found.st_uid != os.geteuid() or above.st_uid not in (0, os.geteuid()):
             return "it belongs to another user"
         if found.st_mode & 0o022 or (above.st_mode & 0o022 and not above.st_mode & stat.S_ISVTX):
             return "others can write there"
@@ -200,12 +213,21 @@ class SignatureCache:
         if self._is_safe is None or (make and not self._is_safe):
             self._is_safe = False
             with contextlib.suppress(OSError):
-                if make:
+                if make and not _is_of_another(self.folder):
                     os.makedirs(os.path.dirname(self.folder), mode=0o700, exist_ok=True)
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(self.folder, 0o700)
                 self._is_safe = not self.unsafe() and os.path.isdir(self.folder)
         return self._is_safe
+
+
+def _is_of_another(folder: str) -> bool:
+    """Whether a new directory would stand below a home of another user, as after ``sudo``, and be in that one's way."""
+    if os.environ.get("NPH_CACHE_DIR"):
+        return False
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return os.stat(folder).st_uid != os.geteuid()
 
 
 def _read(file: str) -> bytes:

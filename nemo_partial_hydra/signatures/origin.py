@@ -1,32 +1,28 @@
 """What a signature was read from here, so that a later process can tell whether it would read the same.
 
 May import: the standard library only. A signature comes from the module of its target and from all that this imports:
-of what is installed the distributions count, of the user's own code the contents of its files. Own is what lies neither
-with the standard library nor where distributions are installed. Also kept is what an import found where, and what it
-did not find: a new file beside the app can stand before an installed module, or give one that was missed.
-
-What a module reads besides code (variables of the environment, data files) is not seen.
+of what is installed the distributions count, and the files of the target's own modules; of the user's own code the
+contents of its files. Own is what lies neither with the standard library nor where distributions are installed. Also
+kept is what an import found where, and what it did not find: a new file beside the app can stand before an installed
+module, or give one that was missed. What imports what is seen while it happens, and in the sources.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import hashlib
-import importlib.machinery
-import importlib.util
 import os
+import stat
 import sys
-import sysconfig
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-_INSTALLED = ("site-packages", "dist-packages")
-_DYNAMIC = frozenset(("importlib", "import_module", "__import__", "exec", "eval", "runpy", "pkgutil"))
-_EFFECTS = frozenset(("register_new_resolver", "register_resolver", "ConfigStore"))
-_BEGIN = time.time_ns()  # of this process, nearly: what was written later may not be what was loaded
+from .finding import distributions, importable, is_installed, lying_in, own_folders, spec_of, stamp
+from .module_code import ModuleCode, code_of
+from .process_start import loaded_before
+
+_OURS = __name__.partition(".")[0]
 
 
 class Origin(NamedTuple):
@@ -35,19 +31,49 @@ class Origin(NamedTuple):
     Attributes
     ----------
     environment : a digest of the distributions that were installed.
-    modules : the user's own modules by name, each with its file and the sha256 of its content.
+    installed : the files of installed modules that define the target, each with its size and time.
+    modules : the user's own modules by name: the directories in which each is looked for, its file and the sha256 of
+        that; of a namespace its directories instead.
+    folders : the own directories of ``sys.path``, those that an import has added included.
     asked : the top-level names that were imported or looked for, own ones left out.
-    places : of ``asked`` and of the own modules' top-level names those that an own directory of ``sys.path`` has.
-    absent : modules of own packages that were looked for and not found, each with the package's directory.
+    places : of ``asked`` and of the own modules' top-level names those that an own directory has.
+    absent : modules of own packages that were looked for and not found, each with the package's directories.
     effects : own modules whose import changes what Hydra or OmegaConf know, as registering a resolver does.
+    variables : the variables of the environment that own modules name, with the sha256 of each; None if it is not set.
+    beside : directories of own modules whose import reads files, with a digest of what lies there.
+    host : the machine, where an own module's import asks for what that has.
     """
 
     environment: str
-    modules: Mapping[str, Sequence[str]]
+    installed: Mapping[str, str]
+    modules: Mapping[str, Sequence[Any]]
+    folders: Sequence[str]
     asked: Sequence[str]
     places: Mapping[str, str]
-    absent: Sequence[Sequence[str]]
+    absent: Sequence[Sequence[Any]]
     effects: Sequence[str]
+    variables: Mapping[str, str | None]
+    beside: Mapping[str, str]
+    host: str
+
+
+class _Watch:
+    """The first of ``sys.meta_path``: it sees which modules are being imported while another one is looked for."""
+
+    def __init__(self) -> None:
+        self.imports: dict[str, set[str]] = {}
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> None:
+        """Note who imports a name; part of the protocol of finders."""
+        del path, target
+        above = sys.modules.get(name.rpartition(".")[0])
+        if above is not None and is_installed(os.path.abspath(_file_of(above) or os.sep)):
+            return  # a part of what is installed
+        frame: Any = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_name == "<module>":
+                self.imports.setdefault(str(frame.f_globals.get("__name__")), set()).add(name)
+            frame = frame.f_back
 
 
 class _Missed:
@@ -66,25 +92,27 @@ class Origins:
     """Reads origins and compares them with what is there now, each file once."""
 
     def __init__(self) -> None:
-        self._missed = _Missed()
+        self._watch, self._missed = _Watch(), _Missed()
         self._digests: dict[str, str | None] = {}
-        self._code: dict[str, _Code] = {}
-        self._looked = False
-        self._environment = ""
+        self._code: dict[str, ModuleCode] = {}
+        self._variables = dict(os.environ)  # as they are before an import sets some
+        self._environment: str | None = None
         self._own: tuple[str, ...] = ()
-        self._names: dict[str, str] = {}
-        self._installed = _installed_folders()
+        self._names: dict[tuple[str, ...], dict[str, str]] = {}
 
     @contextlib.contextmanager
     def noting(self) -> Iterator[None]:
-        """Note meanwhile what imports look for in vain."""
+        """Note meanwhile what imports look for, and what of it in vain."""
         self.look()
-        finder: Any = self._missed
-        sys.meta_path.append(finder)
+        first: Any = self._watch
+        last: Any = self._missed
+        sys.meta_path[:] = [first, *sys.meta_path, last]
         try:
             yield
         finally:
-            sys.meta_path.remove(finder)
+            for finder in (first, last):
+                with contextlib.suppress(ValueError):
+                    sys.meta_path.remove(finder)
 
     def of(self, names: Iterable[str]) -> Origin | None:
         """Return what was read with some loaded modules; None if that cannot be told.
@@ -93,131 +121,144 @@ class Origins:
         ----------
         names : the modules: that of the target, and that where it is defined.
         """
-        own = self._closure(names)
-        modules, effects = {}, []
-        for name, file in own.items():
-            digest = self._digest(file)
-            if digest is None or not _older(file):
-                return None
-            modules[name] = (file, digest)
-            if self._read(name, file).effects:
-                effects.append(name)
-        tops = {name.partition(".")[0] for name in own}
-        asked = {name for name in sys.modules if "." not in name and self.own_file(name) is None} | {
-            name for name in self._missed.names if "." not in name
+        named = [name for name in names if isinstance(sys.modules.get(name), ModuleType)]
+        own = self._closure(named)
+        codes = {name: self._read(name, file) for name, file in own.items() if file}
+        modules = {name: self._module(name, file) for name, file in own.items()}
+        if None in modules.values() or any(code.open_ended for code in codes.values()):
+            return None
+        missed = {**self._missed.names, **dict(self._absent(codes))}
+        absent = {
+            (path, name.rpartition(".")[2]) for name, path in missed.items() if name.rpartition(".")[0] in own and path
         }
-        absent = [
-            (folder, name.rpartition(".")[2])
-            for name, path in self._missed.names.items()
-            for folder in path
-            if name.rpartition(".")[0] in own
-        ]
-        places = {name: self._names[name] for name in sorted(asked | tops) if name in self._names}
-        return Origin(self._environment, modules, sorted(asked - {"__main__"}), places, sorted(absent), sorted(effects))
+        asked = {name for name in (*sys.modules, *missed) if "." not in name and name not in own} - {"__main__"}
+        folders = own_folders()
+        installed = {file for name in named if name not in own and (file := _file_of(sys.modules[name]))}
+        return Origin(
+            self._environment or "",
+            {file: stamp(file) for file in sorted(installed)},
+            {name: found for name, found in modules.items() if found is not None},
+            folders,
+            sorted(asked),
+            self._places({*asked, *map(_top, own)}, folders),
+            sorted(absent),
+            sorted(name for name, code in codes.items() if code.effects),
+            {key: self._variable(key) for code in codes.values() for key in code.variables},
+            {folder: lying_in(folder) for folder in {os.path.dirname(own[n]) for n, c in codes.items() if c.files}},
+            _host() if any(code.host for code in codes.values()) else "",
+        )
 
     def holds(self, origin: Origin) -> bool:
         """Whether what a signature was read from is as it was."""
-        tops = {name.partition(".")[0] for name in origin.modules}
+        tops = map(_top, origin.modules)
         return (
             origin.environment == self._environment
-            and all(self._digest(file) == digest for file, digest in origin.modules.values())
-            and {name: self._names[name] for name in tops.union(origin.asked) if name in self._names} == origin.places
-            and all(_found(name, os.path.dirname(_package(file))) == file for name, (file, _) in origin.modules.items())
-            and all(_found(name, folder) is None for folder, name in origin.absent)
+            and all(stamp(file) == then for file, then in origin.installed.items())
+            and self._places({*tops, *origin.asked}, tuple(origin.folders)) == origin.places
+            and all(self._found(name, path) == [file, digest] for name, (path, file, digest) in origin.modules.items())
+            and all(spec_of(name, path) is None for path, name in origin.absent)
             and all(name in sys.modules for name in origin.effects)
+            and all(self._variable(name) == digest for name, digest in origin.variables.items())
+            and all(lying_in(folder) == digest for folder, digest in origin.beside.items())
+            and origin.host in ("", _host())
         )
 
     def context(self) -> str:
         """Return what tells apart processes that read other signatures by the same names."""
-        return "\n".join((sys.version, sys.platform, sys.prefix, *self._own))
-
-    def own_file(self, name: str) -> str | None:
-        """Return the file of a loaded module that is the user's own; None for all others, which may have no file."""
-        module = sys.modules.get(name)
-        file = getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
-        if name == "__main__" or not isinstance(file, str) or name.partition(".")[0] == __name__.partition(".")[0]:
-            return None
-        return None if self._is_installed(os.path.abspath(file)) else os.path.abspath(file)
-
-    def _is_installed(self, path: str) -> bool:
-        return path.startswith(self._installed) or any(f"{os.sep}{name}{os.sep}" in path for name in _INSTALLED)
+        return "\n".join((sys.version, str(sys.flags.optimize), sys.platform, sys.prefix, *self._own))
 
     def look(self) -> None:
-        """Look at what is installed and at the own directories of ``sys.path``, unless that was done.
+        """Look at what is installed, unless that was done, and at ``sys.path``.
 
         What an import adds to ``sys.path`` of what is installed (as setuptools its vendored packages) does not count.
         """
-        path = [os.path.abspath(entry) for entry in sys.path]
-        own = tuple(dict.fromkeys(entry for entry in path if not self._is_installed(entry + os.sep)))
-        if self._looked and own == self._own:
-            return
-        if not self._looked:
-            self._environment = _distributions(dict.fromkeys(entry for entry in path if entry not in own))
-        self._looked, self._own, self._names = True, own, _importable(own)
+        self._own = own_folders()
+        if self._environment is None:
+            self._environment = distributions(
+                dict.fromkeys(folder for folder in map(os.path.abspath, sys.path) if folder not in self._own)
+            )
 
-    def _digest(self, file: str) -> str | None:
-        if file not in self._digests:
-            try:
-                with open(file, "rb") as stream:
-                    self._digests[file] = hashlib.sha256(stream.read()).hexdigest()
-            except OSError:
-                self._digests[file] = None
-        return self._digests[file]
+    # Modules -------------------------------------------------------------------------------------------------------
 
     def _closure(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the own modules among some and all that they import, with their files."""
+        """Return the own modules among some and all that they import, with their files; of a namespace an empty one."""
         found: dict[str, str] = {}
+        seen: set[str] = set()
         waiting = [head for name in names for head in _heads(name)]
         while waiting:
             name = waiting.pop()
-            file = self.own_file(name) if name not in found else None
-            if file is not None:
-                found[name] = file
-                code = self._read(name, file)
-                waiting += [head for imported in code.imports for head in _heads(imported)]
-                if code.dynamic:  # it may have loaded any of them
-                    waiting += list(sys.modules)
+            if name in seen:
+                continue
+            seen.add(name)
+            waiting += [head for imported in self._watch.imports.get(name, ()) for head in _heads(imported)]
+            file = _own_file(name)
+            if file is None:
+                continue
+            found[name] = file
+            code = self._read(name, file) if file else ModuleCode(dynamic=False)
+            waiting += [head for imported in code.imports for head in _heads(imported)]
+            if code.dynamic:  # it may have loaded any of them
+                waiting += list(sys.modules)
         return found
 
-    def _read(self, name: str, file: str) -> _Code:
+    def _read(self, name: str, file: str) -> ModuleCode:
         if name not in self._code:
-            self._code[name] = _code_of(name, file)
+            self._code[name] = code_of(name, file)
         return self._code[name]
 
+    def _module(self, name: str, file: str) -> list[Any] | None:
+        """Return the directories in which an own module is looked for, and what is found; None if that is another."""
+        if "." in name:
+            path = list(getattr(sys.modules.get(name.rpartition(".")[0]), "__path__", ()))
+        elif file:
+            path = [os.path.dirname(_package(file))]
+        else:
+            path = [*self._own, *map(os.path.dirname, sys.modules[name].__path__)]
+        path = list(dict.fromkeys(map(os.path.abspath, path)))
+        found = self._found(name, path)
+        is_loaded = found[0] == file and loaded_before(file) if file else not found[0]
+        return [path, *found] if is_loaded and found[1] is not None else None
 
-class _Code(NamedTuple):
-    """What is seen of a module's source: the names it imports, and whether it does more than its text tells."""
+    def _found(self, name: str, path: Sequence[str]) -> list[str | None]:
+        """Return the file of a module as it is found now and the digest of that, or of a namespace its directories."""
+        spec = spec_of(name.rpartition(".")[2], path)
+        if spec is not None and spec.has_location and spec.origin is not None:
+            file = os.path.abspath(spec.origin)
+            return [file, self._digest(file)]
+        places = spec.submodule_search_locations if spec is not None else None
+        return ["", os.pathsep.join(map(os.path.abspath, places)) if places is not None else None]
 
-    imports: Sequence[str] = ()
-    dynamic: bool = True
-    effects: bool = False
+    def _digest(self, file: str) -> str | None:
+        if file not in self._digests:
+            self._digests[file] = None
+            with contextlib.suppress(OSError):
+                if stat.S_ISREG(os.stat(file).st_mode):
+                    with open(file, "rb") as stream:
+                        self._digests[file] = hashlib.sha256(stream.read()).hexdigest()
+        return self._digests[file]
+
+    def _absent(self, codes: Mapping[str, ModuleCode]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield what sources import that is not there, which an earlier import may have looked for."""
+        for name in {head for code in codes.values() for imported in code.imports for head in _heads(imported)}:
+            above, _, leaf = name.rpartition(".")
+            parent = sys.modules.get(above)
+            if name not in sys.modules and (not above or (parent is not None and not hasattr(parent, leaf))):
+                yield name, tuple(map(str, getattr(parent, "__path__", ())))
+
+    def _places(self, names: Iterable[str], folders: tuple[str, ...]) -> dict[str, str]:
+        """Return the first of some directories in which each top-level name has a module, if any has."""
+        if folders not in self._names:
+            self._names[folders] = importable(folders)
+        there = self._names[folders]
+        return {name: there[name] for name in sorted(names) if name in there}
+
+    def _variable(self, name: str) -> str | None:
+        value = self._variables.get(name)
+        return None if value is None else hashlib.sha256(value.encode(errors="surrogateescape")).hexdigest()
 
 
-def _code_of(name: str, file: str) -> _Code:
-    try:
-        with open(file, "rb") as stream:
-            tree = ast.parse(stream.read())
-    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):  # an extension, or no text at all
-        return _Code()
-    module = sys.modules.get(name)
-    package = str(getattr(module, "__package__", None) or "")
-    imports: list[str] = []
-    said: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imports += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            with contextlib.suppress(ImportError):  # it leads out of its package, and could not be imported either
-                base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-                imports += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-                if any(alias.name == "*" for alias in node.names):
-                    imports += [loaded for loaded in sys.modules if loaded.startswith(f"{base}.")]
-        elif isinstance(node, ast.Name):
-            said.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            said.add(node.attr)
-    heads = {name for imported in imports for name in imported.split(".")}
-    return _Code(imports, bool((said | heads) & _DYNAMIC), bool((said | heads) & _EFFECTS))
+def _top(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _heads(name: str) -> list[str]:
@@ -225,12 +266,21 @@ def _heads(name: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
-def _older(file: str) -> bool:
-    """Whether a file was written before this process began, so that it is what was loaded."""
-    try:
-        return os.stat(file).st_mtime_ns < _BEGIN
-    except OSError:
-        return False
+def _file_of(module: Any) -> str | None:
+    file = getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
+    return file if isinstance(file, str) else None
+
+
+def _own_file(name: str) -> str | None:
+    """Return the file of a loaded module that is the user's own, of an own namespace an empty one; None for others."""
+    module = sys.modules.get(name)
+    if not isinstance(module, ModuleType) or name == "__main__" or _top(name) == _OURS:
+        return None
+    file = _file_of(module)
+    if file is not None:
+        return None if is_installed(os.path.abspath(file)) else os.path.abspath(file)
+    places = [os.path.abspath(str(place)) + os.sep for place in getattr(module, "__path__", ())]
+    return None if all(map(is_installed, places)) else ""
 
 
 def _package(file: str) -> str:
@@ -239,40 +289,5 @@ def _package(file: str) -> str:
     return folder if name.partition(".")[0] == "__init__" else file
 
 
-def _found(name: str, folder: str) -> str | None:
-    """Return the file of a module as it would be found in a directory; nothing is imported."""
-    try:
-        spec = importlib.machinery.PathFinder.find_spec(name.rpartition(".")[2], [folder])
-    except (ImportError, ValueError):
-        return None
-    return None if spec is None or spec.origin is None else os.path.abspath(spec.origin)
-
-
-def _distributions(folders: Iterable[str]) -> str:
-    """Return a digest of what is installed: an installation in the same version counts as another one."""
-    found = []
-    for folder in folders:
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            found += [
-                f"{entry.path} {entry.stat().st_mtime_ns}"
-                for entry in entries
-                if entry.name.endswith((".dist-info", ".egg-info", ".pth", ".egg-link"))
-            ]
-    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()
-
-
-def _importable(folders: Iterable[str]) -> dict[str, str]:
-    """Return the top-level names that directories may have modules of, each with the first directory."""
-    names: dict[str, str] = {}
-    for folder in folders:
-        with contextlib.suppress(OSError), os.scandir(folder) as entries:
-            for entry in entries:
-                stem, _, kind = entry.name.partition(".")
-                if kind == "" or kind.endswith(("py", "so", "pyc", "pyd")):
-                    names.setdefault(stem, folder)
-    return names
-
-
-def _installed_folders() -> tuple[str, ...]:
-    places = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return tuple(sorted(os.path.abspath(place) + os.sep for place in places if place))
+def _host() -> str:
+    return os.uname().nodename if hasattr(os, "uname") else ""

@@ -205,6 +205,25 @@ def test_a_module_that_registers_a_resolver_is_imported(loud: Loud) -> None:
         assert "layers: 8" in done.out, done.err
 
 
+@pytest.mark.parametrize(
+    "line", [["--cfg", "job", "--resolve"], ["--cfg-paths=json", "--filter", "layers"], []], ids=str
+)
+def test_what_a_resolver_needs_is_imported_though_only_something_installed_registers_it(
+    loud: Loud, line: list[str]
+) -> None:
+    """Of what is installed it is not seen what its import does."""
+    loud.write(
+        "site-packages/lib.py",
+        "from omegaconf import OmegaConf\nOmegaConf.register_new_resolver('twice', lambda x: 2 * x)\n",
+    )
+    loud.write("heavy/models.py", "import lib\n" + (loud.folder / "heavy/models.py").read_text())
+    path = os.pathsep.join((loud.environment()["PYTHONPATH"], str(loud.folder / "site-packages")))
+    said = [loud.ask("layers=${twice:4}", *line, PYTHONPATH=path)[0] for _ in range(2)]
+    assert said[0].code == 0, said[0].err
+    assert "8" in said[0].out
+    assert said[1].out == said[0].out
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"[" * 100_000], ids=repr)
 def test_a_damaged_entry_is_a_miss(loud: Loud, damage: bytes) -> None:
     before = loud.first()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nemo_partial_hydra.signatures import cache, introspect, origin
+from nemo_partial_hydra.signatures import cache, introspect, process_start
 from nemo_partial_hydra.signatures.cache import Learnt, SignatureCache
 from tests.support import targets
 
@@ -23,7 +23,7 @@ CALLABLES = sorted(
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NPH_CACHE", "1")
     monkeypatch.setenv("NPH_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(origin, "_BEGIN", 1 << 62)  # as if the modules had been written before this process began
+    monkeypatch.setattr(process_start, "_BEGIN", 1 << 62)  # as if all modules had been written before it began
     return tmp_path / "cache"
 
 
@@ -54,15 +54,19 @@ def test_what_is_kept_is_what_was_read(folder: Path, name: str) -> None:
 
 def test_what_is_there_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "MOST", 20)
-    for number in range(30):
-        (folder / "signatures").mkdir(parents=True, exist_ok=True, mode=0o700)
-        old = folder / "signatures" / f"old-{number}.json"
+    (folder / "signatures").mkdir(parents=True, mode=0o700)
+    mine = "notes.json"
+    left_by_a_killed_process = f".{0:040x}.json.17.a"
+    for number, name in enumerate([mine, left_by_a_killed_process, *(f"{number:040x}.json" for number in range(30))]):
+        old = folder / "signatures" / name
         old.write_text("{}")
         os.utime(old, (number, number))
     learn("Optimizer")
     left = sorted(path.name for path in (folder / "signatures").iterdir())
-    assert "old-0.json" not in left
-    assert "old-29.json" in left
+    assert f"{0:040x}.json" not in left
+    assert f"{29:040x}.json" in left
+    assert left_by_a_killed_process not in left
+    assert mine in left
     assert SignatureCache().get(f"{targets.__name__}.Optimizer", ()) is not None
 
 
@@ -98,7 +102,7 @@ def test_what_is_installed_counts(folder: Path, tmp_path: Path, monkeypatch: pyt
 
 def test_what_was_written_after_this_process_began_is_not_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may not be what was loaded."""
-    monkeypatch.setattr(origin, "_BEGIN", 0)
+    monkeypatch.setattr(process_start, "_BEGIN", 0)
     learn("Optimizer")
     assert list(SignatureCache().entries()) == []
 
