@@ -11,7 +11,7 @@ import pytest
 from tests.support.apps import ROOT
 
 PLACES = ("*.md", "docs/*.md", "benchmarks/*.md", "examples/**/*.md")
-PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
+PAGES = sorted(page for place in PLACES for page in ROOT.glob(place) if ".pytest_cache" not in page.parts)
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
