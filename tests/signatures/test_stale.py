@@ -147,7 +147,8 @@ CASES = {
     ),
     "a class that is made": Case(
         {
-            "mine.py": "from dataclasses import make_dataclass\nfrom fields import F\nNet = make_dataclass('Net', F)\n",
+            "mine.py": "from dataclasses import make_dataclass\nfrom fields import F\nNet = make_dataclass('Net', F)\n"
+            "Net.__module__ = __name__\n",  # Python before 3.12 says 'types'
             "fields.py": "F = [('a', int, 1)]\n",
         },
         {"fields.py": "F = [('a', int, 1), ('b', int, 2)]\n"},
