@@ -13,7 +13,8 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | tree to config | ``encode`` |
 | composed config to tree | ``decode`` |
 | composed config to plain data, and back in another process | ``frozen_config`` |
-| what was a registered factory given, what does it make of that | ``factory_call``, ``factory_node`` |
+| what is a factory given, and what makes the recipe of it | ``factory_call``, ``argument_nodes``, ``factory_node`` |
+| which arguments does a recipe in a file refer to | ``kept_arguments`` |
 | which recipes of a config did a factory make | ``factory_arguments`` |
 | how does what was set get into a recipe that is made anew | ``changes`` |
 | which nodes did nobody set | ``unset`` |

@@ -319,7 +319,7 @@ class _Reader:
             if not isinstance(node, (DictConfig, ListConfig)) or is_absent(node):
                 return False
             node = next((child for name, child in child_nodes(node) if str(name) == str(key)), None)
-        return keys is not None and isinstance(node, Leaf) and not shows_default(node)
+        return keys is not None and FACTORY not in keys and isinstance(node, Leaf) and not shows_default(node)
 
     def interpolation(self, text: str, parent: Any, key: Any, path: Path) -> Any:
         if self.loose and unescape_interpolation(text) is None:

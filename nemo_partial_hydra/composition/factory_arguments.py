@@ -18,9 +18,10 @@ from nemo_partial_hydra.recipes.tree import Path
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Required, Unknown
 
+from .argument_nodes import settle
 from .compat import child_nodes, is_absent, path_of, raw_child
 from .factory_call import ArgumentsError, Factory, argument_data, call_in, call_of, factory_of
-from .factory_node import called_with, made_node, opened, settle
+from .factory_node import RegisteredFactory, called_with, made_node, opened
 from .flags import made_with
 from .registry import NOTHING_GIVEN, REGISTRY
 from .yaml_files import fresh
@@ -34,7 +35,7 @@ def registered(path: str) -> Factory | None:
         return None
     if not entry.sent:
         session.workspace().signatures.add(signature.target, entry.make)
-    return Factory(path, signature)
+    return RegisteredFactory(path, signature)
 
 
 def config(path: str) -> Any:

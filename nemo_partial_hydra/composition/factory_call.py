@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -70,15 +70,41 @@ class NotMadeError(ArgumentsError, AttributeError):
 
 @dataclass(frozen=True)
 class Factory:
-    """A registered factory: the config path of its recipe, and what it takes."""
+    """What makes a recipe: the recipe's config path, and what it takes."""
 
     path: str
     signature: Signature
+    makes: ClassVar[bool] = True  # or the recipe is there, and refers to the arguments
 
     @property
     def name(self) -> str:
         """How a message calls it."""
         return self.signature.target.rpartition(".")[2]
+
+    def settle(self, node: DictConfig, *, strict: bool = False) -> None:
+        """Have a recipe's node be what the arguments that stand in it make.
+
+        Parameters
+        ----------
+        node : the recipe's node.
+        strict : whether an argument that is required and not set is an error; else the node stays as it is.
+
+        Raises
+        ------
+        ArgumentsError
+            With the path of the argument, or of all of them where the factory fails.
+        """
+        raise NotImplementedError
+
+    def missing(self, given: Container[str], place: Path) -> Problems:
+        """Return an error for each required argument that is not given, with the override that gives it."""
+        problems = Problems()
+        for name in self.signature.required:
+            if name not in given:
+                where = dotted((*place, name))
+                kind = self.signature.parameters[name].type.text
+                problems.add((*place, name), f"{self.name} requires it ({kind}); set {where}=...")
+        return problems
 
 
 def factory_of(node: Any) -> Factory | None:

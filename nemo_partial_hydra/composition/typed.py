@@ -23,10 +23,12 @@ from nemo_partial_hydra.signatures.convert import Mismatch, convert
 from nemo_partial_hydra.signatures.signature import Default, Lookup, Signature, changed, part_of
 from nemo_partial_hydra.signatures.types import ANY, TypeSpec, loosened
 
+from .argument_nodes import ArgumentsNode
 from .compat import NO_COPY, child_nodes, detached, drop_child
 from .encode import OF_DEFAULT, default_parts, reference_node, target_node
 from .file_dicts import PLAIN_NODES, Unplaced
 from .flags import kind_flags, of_app, set_by_file
+from .kept_arguments import Referred, is_kept, kept_arguments, with_arguments
 from .nodes import NODE_CLASSES, RECIPE, Leaf
 
 SCALAR_KINDS = frozenset("none bool int float str bytes path timedelta enum literal callable type dtype".split())
@@ -89,6 +91,7 @@ class _Typer:
         self.defaults = defaults
         self.above: tuple[str, ...] = ()  # the targets of the default objects around what is made
         self.scratch = DictConfig({}, flags={NO_COPY: True})
+        self.referred = Referred()
 
     def node(self, data: Any, spec: TypeSpec, path: Path, default: Default = None) -> Any:
         if isinstance(data, Mapping):
@@ -111,7 +114,7 @@ class _Typer:
         if signature is None:
             return None
         inner = _Typer(self.signature, self.problems, values=self.values, defaults=self.defaults)
-        inner.above = (*self.above, default.target)
+        inner.above, inner.referred = (*self.above, default.target), self.referred
         values = inner.arguments(data, signature, path, default)
         if not self.defaults:  # the skeleton has the object
             out = DictConfig({}, flags={NO_COPY: True})
@@ -132,7 +135,9 @@ class _Typer:
         """Elements of a list are complete in themselves: Hydra merges lists as a whole."""
         if self.values and self.defaults:
             return self
-        return _Typer(self.signature, self.problems, values=True, defaults=True)
+        full = _Typer(self.signature, self.problems, values=True, defaults=True)
+        full.referred = self.referred
+        return full
 
     def check_shape(self, data: Any, spec: TypeSpec, path: Path) -> None:
         try:
@@ -143,6 +148,7 @@ class _Typer:
     def leaf(self, data: Any, spec: TypeSpec, path: Path) -> Any:
         if not (type(data) in SCALARS or isinstance(data, bytes)):
             return data
+        self.referred.note(data, spec, path)
         if names_a_place(data, spec):
             return reference_node(data, spec)
         literal = unescape_interpolation(data) if isinstance(data, str) else data
@@ -198,13 +204,28 @@ class _Typer:
         return ListConfig(items, parent=self.scratch, flags=set_by_file(inner, flags))
 
     def call(self, data: Mapping[Any, Any], signature: Signature, path: Path) -> DictConfig:
-        held = self.held(data, signature)
-        values = self.arguments(data, signature, path, None)
+        kept = is_kept(data)
+        said = {key: value for key, value in data.items() if key != FACTORY} if kept else data
+        held = self.held(said, signature)
+        values = self.arguments(said, signature, path, None)
+        arguments = self.kept(data, signature, path) if kept else None
+        if arguments is not None:
+            held[FACTORY] = values[FACTORY] = arguments
         args = data.get(ARGS, [])
         positional = len(args) if isinstance(args, list) else 0
-        return target_node(
+        made = target_node(
             signature, values, positional=positional, scratch=self.scratch, keys=held, defaults=self.defaults
         )
+        return made if arguments is None else with_arguments(made)
+
+    def kept(self, data: Mapping[Any, Any], signature: Signature, path: Path) -> ArgumentsNode | None:
+        """Make the node of the arguments of the recipe at a path, whose values have been seen if they are made."""
+        referred = self.referred
+        if not self.values:
+            values = _Typer(self.signature, Problems(), values=True, defaults=True)
+            values.arguments({key: value for key, value in data.items() if key != FACTORY}, signature, path, None)
+            referred = values.referred
+        return kept_arguments(data[FACTORY], referred, path, self.problems)
 
     def held(self, data: Mapping[Any, Any], signature: Signature) -> dict[Any, Any]:
         """Return what of a node's content is made: all of it, or for a skeleton what has nodes below it.

@@ -53,7 +53,7 @@ def unknown_key(parent: Any, key: str, path: str, value: str | None = None) -> s
     signature = getattr(kind, "signature_", None)
     factory = getattr(kind, "arguments_", None)
     if factory is not None:
-        return _unknown_argument(factory.signature, key, path)
+        return _unknown_argument(factory, key, path)
     if signature is None and isinstance(parent.get(TARGET), str):
         from nemo_partial_hydra.runtime import session
 
@@ -71,9 +71,10 @@ def unknown_key(parent: Any, key: str, path: str, value: str | None = None) -> s
     return f"{text}; it takes further keywords with +{path}=..." if signature.extra is not None else text
 
 
-def _unknown_argument(signature: Any, key: str, path: str) -> str:
-    name, names = signature.target.rpartition(".")[2], list(signature.parameters)
-    text = f"{path}: the factory {name} takes no '{key}'{nearest(key, names)}"
+def _unknown_argument(factory: Any, key: str, path: str) -> str:
+    signature, names = factory.signature, list(factory.signature.parameters)
+    named = f"the factory {factory.name}" if factory.makes else factory.name
+    text = f"{path}: {named} takes no '{key}'{nearest(key, names)}"
     takes = f"; it takes {one_of(names)}" if names and "did you mean" not in text else ""
     return f"{text}{takes}; it takes further keywords with +{path}=..." if signature.extra is not None else text + takes
 

@@ -16,6 +16,7 @@ from nemo_partial_hydra.recipes.data import KeptSeq, children, mapped, walk
 from nemo_partial_hydra.recipes.keys import APPEND, DELETE, EDITS, FACTORY, REPLACE, TARGET
 from nemo_partial_hydra.recipes.tree import Path
 
+from .kept_arguments import put_in_place
 from .scalars import REFERENCE, key_word, path_keys, reference_path
 
 
@@ -91,7 +92,9 @@ class _Editor:
         """Apply the edits in and below the node at a path of the document."""
         if isinstance(data, dict) and TARGET in data:
             if FACTORY in data:
-                self.problems.add((*self.place, *doc, FACTORY), no_factory(data.pop(FACTORY)))
+                given = data.pop(FACTORY)
+                if not isinstance(given, dict) or not put_in_place(self.root, doc, given, self.place, self.problems):
+                    self.problems.add((*self.place, *doc, FACTORY), no_factory(given))
             edits = {key: data.pop(key) for key in EDITS if key in data}
             self.replace(data, edits.get(REPLACE), doc)
             self.delete(data, edits.get(DELETE), doc)

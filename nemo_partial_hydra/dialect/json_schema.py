@@ -17,7 +17,17 @@ from urllib.parse import quote
 
 from nemo_partial_hydra.errors import CaptureError
 from nemo_partial_hydra.recipes.data import walk
-from nemo_partial_hydra.recipes.keys import ARGS, BUILDABLE, CALL_KEY, EDITS, IGNORED, PARTIAL_KEY, RESERVED, TARGET
+from nemo_partial_hydra.recipes.keys import (
+    ARGS,
+    BUILDABLE,
+    CALL_KEY,
+    EDITS,
+    FACTORY,
+    IGNORED,
+    PARTIAL_KEY,
+    RESERVED,
+    TARGET,
+)
 from nemo_partial_hydra.recipes.tree import BUILDABLES, Call, Ref, Tree
 from nemo_partial_hydra.recipes.values import VALUE_FORMS
 from nemo_partial_hydra.signatures.convert import shown
@@ -27,6 +37,7 @@ from nemo_partial_hydra.signatures.types import SEQUENCE_KINDS, TypeSpec
 from .writer import item_spec, restores, to_data
 
 Schema = dict[str, Any]
+_KEYS = (*RESERVED, FACTORY)
 
 # The texts that convert takes, in the regular expressions that Python and JavaScript share. Numbers to base 60 and yes,
 # no, on and off are among them because our YAML (1.1) reads values in what is a text to an editor (1.2).
@@ -132,7 +143,7 @@ def _node(properties: Schema, *required: str) -> Schema:
 def _choice(forms: Mapping[str, Schema], more: Schema) -> Schema:
     """Choose what a mapping follows by its ``_target_``; ``more`` are properties of one without a known target."""
     free: Schema = {
-        "properties": {**{key: _ref(key) for key in RESERVED}, **more},
+        "properties": {**{key: _ref(key) for key in _KEYS}, **more},
         "additionalProperties": _ref("any"),
         "if": _node({CALL_KEY: {"const": False}}, CALL_KEY),  # it names an object, which takes no arguments
         "then": {"properties": {k: {} for k in (TARGET, CALL_KEY, *EDITS, *more)}, "additionalProperties": False},
@@ -157,6 +168,10 @@ def _reserved(targets: list[str]) -> dict[str, Schema]:
         EDITS[0]: (edit, "Elements to append, by the path of the list below this node."),
         EDITS[1]: ({"type": ["array", "string", "null"], "items": {"type": "string"}}, "Paths below it to delete."),
         EDITS[2]: (edit, "New values, by their paths below this node."),
+        FACTORY: (
+            {"type": "object", "additionalProperties": {"type": ["null", "boolean", "number", "string"]}},
+            "Arguments that values of the recipe refer to.",
+        ),
         **dict.fromkeys(IGNORED, ({}, "Read by Hydra's instantiate; changes nothing here.")),
     }
     return {key: {**content, "description": text} for key, (content, text) in made.items()}
@@ -164,7 +179,7 @@ def _reserved(targets: list[str]) -> dict[str, Schema]:
 
 def _definition(target: str, signature: Signature, docs: Mapping[str, str], known: Collection[str]) -> Schema:
     doc = docs.get("") or target
-    properties: Schema = {**{key: _ref(key) for key in RESERVED}, TARGET: {"const": target, "description": doc}}
+    properties: Schema = {**{key: _ref(key) for key in _KEYS}, TARGET: {"const": target, "description": doc}}
     if target not in VALUE_FORMS:  # the explicit form of a value has arguments of its own
         properties[ARGS] = _arguments(signature)
     for name, parameter in signature.parameters.items():

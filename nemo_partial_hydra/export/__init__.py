@@ -7,6 +7,7 @@ May import: ``composition`` and what it may import.
 | which factories does a module have | ``factories`` |
 | which arguments do they get | ``arguments`` |
 | how is a factory called, and its recipe written | ``recipes`` |
+| which of its arguments does a recipe refer to | ``kept`` |
 | which group and option does a factory become | ``places`` |
 | how is a library made | ``library`` |
 | how does it replace the old one | ``publish`` |

@@ -25,9 +25,12 @@ def write_library(
     skip: Sequence[str] = (),
     also: Sequence[str] = (),
     name: str | None = None,
+    keep_arguments: bool = False,
 ) -> dict[str, Any]:
     """Export modules into the current directory; the parameters are those of :func:`export.library.export`."""
-    exported = export(modules, given=given, skip=skip, also=also, name=name, progress=_LogLines())
+    exported = export(
+        modules, given=given, skip=skip, also=also, name=name, keep_arguments=keep_arguments, progress=_LogLines()
+    )
     made = publish.write(exported, FOLDER, force=True)
     return {"recipes": len(made.recipes), "left_out": len(made.left_out)}
 

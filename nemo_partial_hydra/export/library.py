@@ -24,7 +24,7 @@ from nemo_partial_hydra.signatures.snapshot import encode
 from .arguments import Arguments
 from .factories import Found, LeftOut, find
 from .places import config_paths
-from .recipes import NoRecipe, recipe_data
+from .recipes import NoRecipe, recipe_of
 
 Progress = Callable[[str, int, int], None]
 """Is told what is being done, how many of it are done, and how many there are (0 if that is not known)."""
@@ -50,6 +50,7 @@ def export(
     skip: Iterable[str] = (),
     also: Iterable[str] = (),
     name: str | None = None,
+    keep_arguments: bool = False,
     progress: Progress = _quiet,
 ) -> Exported:
     """Make a library of all recipe factories in modules.
@@ -61,6 +62,7 @@ def export(
     skip : modules inside them that are not imported.
     also : dotted names of further targets, or of modules whose public targets are kept, beside those of the recipes.
     name : what the library is called; by default like the first module.
+    keep_arguments : whether recipes refer to the arguments of their factories that are passed through as they are.
     progress : is told how far it is.
 
     Returns
@@ -75,7 +77,7 @@ def export(
     """
     found = find(modules, skip, lambda text: progress(text, 0, 0))
     arguments = Arguments.parse(given, found.factories)
-    recipes = _recipes(found, arguments, lambda done: progress("recipes", done, len(found.factories)))
+    recipes = _recipes(found, arguments, keep_arguments, lambda done: progress("recipes", done, len(found.factories)))
     arguments.refuse_unused()
     progress("signatures", 0, 0)
     signatures, aliases = _signatures(recipes.targets, also)
@@ -103,23 +105,24 @@ class _Recipes:
     left_out: list[LeftOut]
 
 
-def _recipes(found: Found, arguments: Arguments, note: Callable[[int], None]) -> _Recipes:
+def _recipes(found: Found, arguments: Arguments, keep: bool, note: Callable[[int], None]) -> _Recipes:
     """Call all factories and write their recipes; ``note`` is told how many are done."""
     out = _Recipes({}, {}, set(), list(found.left_out))
     paths = config_paths(found.factories)
     for number, factory in enumerate(found.factories):
         note(number)
         try:
-            data = recipe_data(factory, arguments)
+            recipe = recipe_of(factory, arguments, keep=keep)
         except NoRecipe as error:
             if factory.registered or not error.guessed:
                 out.left_out.append(LeftOut(factory.name, str(error)))
             continue
         path = paths[factory]
         call = arguments.spelled(factory)
-        out.texts[f"{path}.yaml"] = text = f"# {call}\n{dump(data)}"
+        fixed = "".join(f"# {name} is fixed: {why}\n" for name, why in recipe.fixed.items())
+        out.texts[f"{path}.yaml"] = text = f"# {call}\n{fixed}{dump(recipe.data)}"
         out.entries[path] = Entry(call, _first_line(factory.call), digest(text.encode()))
-        out.targets.update(file_targets(data))
+        out.targets.update(file_targets(recipe.data))
     return out
 
 

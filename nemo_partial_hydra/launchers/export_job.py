@@ -63,6 +63,7 @@ class Asked:
     image: str | None
     settings: Sequence[str]
     trust_code: Sequence[str] = ()
+    keep_arguments: bool = False
 
 
 def export_in_image(asked: Asked, out: str) -> Exported:
@@ -98,6 +99,7 @@ def _frozen(asked: Asked, sweep: SweepPaths) -> JobPaths:
         "skip": [*asked.skip],
         "also": [*asked.also],
         "name": asked.name,
+        "keep_arguments": asked.keep_arguments,
     }
     recipe = {keys.TARGET: TARGET, keys.PARTIAL_KEY: True, **{k: _texts(v) for k, v in arguments.items() if v}}
     metadata = read_metadata("export")
@@ -113,7 +115,9 @@ def _frozen(asked: Asked, sweep: SweepPaths) -> JobPaths:
 
 
 def _texts(value: Any) -> Any:
-    return [escape_interpolation(each) for each in value] if isinstance(value, list) else escape_interpolation(value)
+    if isinstance(value, list):
+        return [escape_interpolation(each) for each in value]
+    return escape_interpolation(value) if isinstance(value, str) else value
 
 
 def _run(asked: Asked, sweep: SweepPaths, job: JobPaths) -> None:

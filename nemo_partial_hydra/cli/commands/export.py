@@ -39,6 +39,13 @@ def add(commands: Commands, shared: argparse.ArgumentParser) -> None:
         "finetune_recipe.dir=/runs. dir=??? leaves it to the recipe's user, recipe=@pretrain_recipe takes what another "
         "factory gives",
     )
+    parser.add_argument(
+        "--keep-arguments",
+        action="store_true",
+        help="have recipes refer to the arguments of their factories that are passed through as they are, so that "
+        "recipe._factory_.num_nodes=4 sets them; the others are fixed, and each file says why. Factories are called "
+        "several times",
+    )
     parser.add_argument("--skip", action="append", default=[], metavar="MODULE", help="do not import this one inside")
     parser.add_argument(
         "--also", action="append", default=[], metavar="NAME", help="keep the signatures of this target or module too"
@@ -102,7 +109,10 @@ def _here(options: argparse.Namespace, modules: list[str], given: list[str]) -> 
 
     use_here(modules, options.trust_code)
     with Progress() as progress:
-        return export(modules, given=given, skip=options.skip, also=options.also, name=options.name, progress=progress)
+        return export(
+            modules, given=given, skip=options.skip, also=options.also, name=options.name,
+            keep_arguments=options.keep_arguments, progress=progress,
+        )  # fmt: skip
 
 
 def _in_image(
@@ -113,6 +123,6 @@ def _in_image(
 
     asked = Asked(
         modules, given, options.skip, options.also, options.name, options.launcher, options.image, settings,
-        options.trust_code,
+        options.trust_code, options.keep_arguments,
     )  # fmt: skip
     return export_in_image(asked, out)
