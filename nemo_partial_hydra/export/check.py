@@ -115,6 +115,22 @@ def check(
     return sorted(found, key=lambda verdict: (verdict.library, verdict.path))
 
 
+def other_versions(folders: Sequence[Library]) -> list[str]:
+    """Say of which libraries the recipes were made from other versions than those they have been checked against."""
+    found = []
+    for library in folders:
+        try:
+            known = manifest.read(library.folder)
+        except LibraryError:
+            continue  # a config directory, or what has been said to be damaged
+        found += [
+            f"{library.name} was made from {name} {known.distributions[name]}, and checked against {name} {here}, "
+            "which is installed"
+            for name, here in known.installed_otherwise().items()
+        ]
+    return found
+
+
 def run(batch: Batch) -> list[Verdict]:
     """Check the options of one batch in this process."""
     from nemo_partial_hydra.composition.compose import opened

@@ -46,6 +46,13 @@ class Manifest:
         """The versions that were read, for people: ``nemo_toolkit 2.7.3``."""
         return ", ".join(f"{name} {version}" for name, version in sorted(self.distributions.items()))
 
+    def installed_otherwise(self) -> dict[str, str]:
+        """Return which of its distributions are installed here in another version, and in which."""
+        from nemo_partial_hydra.signatures.distributions import other_version
+
+        found = {name: other_version(name, version) for name, version in sorted(self.distributions.items())}
+        return {name: here for name, here in found.items() if here is not None}
+
 
 def digest(text: bytes) -> str:
     """Return what tells whether a recipe file is the one that was exported."""

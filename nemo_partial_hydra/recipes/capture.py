@@ -196,13 +196,14 @@ class _Capture:
                 raise CaptureError(placed((*path, name), "fiddle's argument tags have no form here; remove them"))
         positional, named = split_arguments(obj, path)
         for name in named:
-            if name in RESERVED:
-                raise CaptureError(
-                    placed((*path, name), f"the argument name '{name}' has a meaning of its own in YAML")
-                )
+            self.unreserved(name, path)
         args = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(positional))
         kwargs = {name: self.tree(value, (*path, name)) for name, value in named.items()}
         return Call(target, kwargs, args, buildable_name(obj, path))
+
+    def unreserved(self, name: str, path: Path) -> None:
+        if name in RESERVED:
+            raise CaptureError(placed((*path, name), f"the argument name '{name}' has a meaning of its own in YAML"))
 
     def other(self, obj: Any, path: Path) -> Tree:
         text = repr(obj) if type(obj).__module__.partition(".")[0] in ("torch", "numpy") else ""
@@ -226,8 +227,10 @@ class _Capture:
         positional = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(how.args))
         named: dict[str, Tree] = {}
         for name, value in how.kwargs.items():
-            if self.objects and same(how.defaults.get(name), value) is True and name in how.defaults:
-                continue  # of a default only what it was given
+            default = name in how.defaults and same(how.defaults[name], value) is True
+            if default and (self.objects or name in RESERVED):
+                continue  # of a default only what it was given; the fields of a class of Hydra's configs say the rest
+            self.unreserved(name, path)
             try:
                 named[name] = self.tree(value, (*path, name))
             except CaptureError:

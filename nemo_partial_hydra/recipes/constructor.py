@@ -16,6 +16,7 @@ import reprlib
 import sys
 import types
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ from .memory import MISSING, Memory, arguments_held, attribute, memory_of, state
 from .names import name_of, public
 from .tree import CONFIG, FIDDLE_CONFIG, PARTIAL
 
+OMEGACONF = ("omegaconf.dictconfig.DictConfig", "omegaconf.listconfig.ListConfig")
 _WRAPPER = {*functools.WRAPPER_ASSIGNMENTS, "__wrapped__"}  # what update_wrapper puts on a partial: no arguments
 
 
@@ -76,6 +78,7 @@ class _Again:
         changed = {name for name in memory.held if not self.expected(name)}
         if changed or memory.data:
             self.search(changed)
+        self.unwrap()
         lacking = [n for n, p in memory.parameters.items() if p.default is MISSING and n not in self.args]
         if len(lacking) > len(memory.positional):
             raise CaptureError(f"a {self.kind.__name__} object, which keeps its argument '{lacking[0]}' nowhere")
@@ -144,15 +147,32 @@ class _Again:
         """Leave out again what was only guessed, where a second object is the same without it."""
         for name in sorted(guessed):
             kept = self.args.pop(name)
-            try:
-                again = self.again()
-                needed = bool(
-                    self.differing(self.memory.held, again.held) or self.differing(self.memory.rest, again.rest)
-                )
-            except Exception:  # a constructor may raise anything
-                needed = True
-            if needed:
+            if not self.made_again():
                 self.args[name] = kept
+
+    def unwrap(self) -> None:
+        """Give the object that a config of OmegaConf is of, or none, where the constructor makes the same of that."""
+        for name, value in list(self.args.items()):
+            if not any(f"{cls.__module__}.{cls.__name__}" in OMEGACONF for cls in type(value).__mro__):
+                continue
+            api = sys.modules["omegaconf"].OmegaConf
+            with suppress(Exception):  # what is missing in it, or cannot be resolved
+                if api.to_container(value, resolve=False) != api.to_container(value, resolve=True):
+                    continue  # a reference would become what it leads to now
+                self.args[name] = api.to_object(value)
+            if self.args[name] is value or not self.made_again():
+                del self.args[name]
+                if not self.made_again():
+                    self.args[name] = value
+
+    def made_again(self) -> bool:
+        """Whether the arguments known so far make the same object."""
+        try:
+            again = self.again()
+        except Exception:  # a constructor may raise anything
+            return False
+        held, rest = self.memory.held, self.memory.rest
+        return not (self.differing(held, again.held) or self.differing(rest, again.rest))
 
     def choose(self, names: set[str]) -> None:
         self.args |= {name: self.memory.held[name] for name in self.memory.held if name in names}

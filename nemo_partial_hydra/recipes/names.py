@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -33,7 +34,7 @@ def resolve(target: str) -> Any:
     obj, index = _longest_module(parts)
     for position in range(index, len(parts)):
         try:
-            obj = getattr(obj, parts[position])
+            obj = _attribute(obj, parts, position)
         except AttributeError:
             where = ".".join(parts[:position])
             hint = nearest(parts[position], [name for name in dir(obj) if not name.startswith("_")])
@@ -55,12 +56,27 @@ def _longest_module(parts: list[str]) -> tuple[ModuleType, int]:
     while depth < len(parts):
         below = ".".join(parts[: depth + 1])
         child = sys.modules.get(below)
-        if child is None and not hasattr(module, parts[depth]) and hasattr(module, "__path__"):
-            child = _import(below, name)
-        if child is None or not isinstance(getattr(module, parts[depth], child), ModuleType):
+        held = child
+        with suppress(AttributeError):
+            held = _attribute(module, parts, depth)
+        if child is None and held is None and hasattr(module, "__path__"):
+            child = held = _import(below, name)
+        if child is None or not isinstance(held, ModuleType):
             break
         module, depth = child, depth + 1
     return module, depth
+
+
+def _attribute(obj: Any, parts: list[str], position: int) -> Any:
+    """Return what a part of a name is in what stands before it; a module that imports when asked may raise anything."""
+    try:
+        return getattr(obj, parts[position])
+    except (AttributeError, SignatureError):
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        what = ".".join(parts[: position + 1])
+        raise SignatureError(f"importing '{what}' (for '{'.'.join(parts)}') fails: {said}") from error
 
 
 def _import(module: str, target: str) -> ModuleType | None:
@@ -82,7 +98,10 @@ def resolves_to(target: str, obj: Any) -> bool:
         if module is not None:
             found: Any = module
             for part in parts[cut:]:
-                found = getattr(found, part, None)
+                try:
+                    found = getattr(found, part, None)
+                except Exception:  # what stands for a class that cannot be imported here
+                    found = None
                 if found is None:
                     break
             if found is obj or (found is not None and _same_method(found, obj)):

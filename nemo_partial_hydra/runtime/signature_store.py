@@ -209,6 +209,7 @@ class SignatureStore:
             say(f"'{top}' is here, but cannot be imported: its snapshot counts", file=sys.stderr)
             return True
         if found.package(target) is not None or not _lacks_another(target, top):
+            self.loaded(target)  # that it cannot be found may be because of that
             return False
         found.rely(target)  # silently: that is what the snapshot was made for
         return True

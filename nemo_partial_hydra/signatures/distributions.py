@@ -116,6 +116,12 @@ def versions(package: Package) -> str:
     return f"snapshot: {package.distribution} {package.version}, here {here}"
 
 
+def other_version(distribution: str, version: str) -> str | None:
+    """Return the installed version of a distribution if it is another one; None if it is not, or not installed."""
+    here = _installed(distribution)
+    return None if here is None or _public(here) == _public(version) else here
+
+
 def _installed(distribution: str) -> str | None:
     """Return the version of an installed distribution; None if it is not installed.
 

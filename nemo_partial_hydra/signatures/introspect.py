@@ -16,6 +16,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from nemo_partial_hydra.recipes.keys import RESERVED
 from nemo_partial_hydra.recipes.names import resolve
 
 from .convert import fits
@@ -35,7 +36,13 @@ def read(obj: Any, target: str) -> Signature:
     made = factories(obj)
     parameters: dict[str, Parameter] = {}
     extra = rest = None
+    hidden = (
+        False  # a field that says which class a config of Hydra's is for: no recipe can give it, by position neither
+    )
     for name, parameter in signature.parameters.items():
+        if name in RESERVED and parameter.default is not parameter.empty:
+            hidden = True
+            continue
         spec = hints.spec(name, parameter.annotation)
         if parameter.kind is parameter.VAR_KEYWORD:
             extra = spec
@@ -49,7 +56,7 @@ def read(obj: Any, target: str) -> Signature:
             spec = _widened(spec, default)
             kind = parameter.kind
             parameters[name] = Parameter(
-                name, spec, default, kind is parameter.POSITIONAL_ONLY, kind is parameter.KEYWORD_ONLY
+                name, spec, default, kind is parameter.POSITIONAL_ONLY, hidden or kind is parameter.KEYWORD_ONLY
             )
     return Signature(target, parameters, extra, rest, computed=_computed(obj, parameters))
 

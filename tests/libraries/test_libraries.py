@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 from pathlib import Path
@@ -247,6 +248,23 @@ def test_check_says_what_is_wrong(made: Path, tmp_path: Path) -> None:
     assert "layers: expected int, got 'many'" in found["model/wrong"]["problem"]
     assert "hiden" in found["model/wrong"]["problem"]
     assert (found["model/open"]["state"], found["model/open"]["open"]) == ("fine", ["net"])
+
+
+def test_what_was_made_from_another_version_says_so(made: Path, tmp_path: Path) -> None:
+    folder = copied(made, tmp_path)
+    manifest = folder / "lib" / "library.json"
+    manifest.write_text(manifest.read_text().replace('"distributions": {}', '"distributions": {"hydra_core": "0.9"}'))
+    here = re.escape(importlib.metadata.version("hydra-core"))
+    listed = nemo_hydra(folder, "library", "--library", "lib").out
+    assert re.search(
+        rf"^recipes_a \(--library, hydra_core 0\.9\): 4 recipes\n  hydra_core {here} is installed: ", listed
+    )
+    records = json.loads(nemo_hydra(folder, "library", "--library", "lib", "--json").out)
+    assert list(records[0]["installed_otherwise"]) == ["hydra_core"]
+    done = nemo_hydra(folder, "check", "lib", "--allow", "recipes_a")
+    assert done.code == 0
+    said = rf"recipes_a was made from hydra_core 0\.9, and checked against hydra_core {here}, which is installed"
+    assert re.fullmatch(f"4 recipes: 4 fine\n{said}\n", done.out), done.out
 
 
 def test_check_reads_an_apps_config_directory(made: Path, tmp_path: Path) -> None:

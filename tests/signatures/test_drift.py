@@ -435,6 +435,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     made.snapshot(made.install("1.0", ONE))
     made.install("2.0", TWO)
     made.install("1.1", WIDE)
+    made.install("9.0", "NOTHING_OF_IT = 1\n")
     made.app.made = made.app.files()
     return made
 
@@ -463,6 +464,16 @@ def test_all_that_changed_is_said_at_once_before_anything_is_made(site: Site) ->
     assert sorted(done.err[done.err.index("Error:") :].splitlines()) == sorted(REPORT.splitlines())
     assert done.err.count("what is installed counts") == 1
     assert site.app.left() == set()
+
+
+def test_where_nothing_of_it_is_left_the_versions_are_said(site: Site) -> None:
+    done = site.app.run(env=under(site, "9.0"))
+    assert done.code == 3
+    said = "drift_toolkit 9.0 is installed, the snapshot was read from 1.0: what is installed counts"
+    assert done.err.count(said) == 1
+    assert (
+        "hook: 'driftpkg' has no 'helper' (from 'driftpkg.helper') (snapshot: drift_toolkit 1.0, here 9.0)" in done.err
+    )
 
 
 def test_the_version_it_was_written_for_and_a_wider_one_run(site: Site) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Dict, List, Literal, Optional, Tuple, Union
 import pytest
 
 from nemo_partial_hydra.errors import SignatureError
+from nemo_partial_hydra.recipes.names import resolves_to
 from nemo_partial_hydra.recipes.tree import Map, Ref, Seq, Value
 from nemo_partial_hydra.signatures.introspect import Signatures, live, parameter_docs, read
 from nemo_partial_hydra.signatures.signature import REQUIRED, Signature, Unknown
@@ -534,6 +535,45 @@ def test_a_module_that_fails_to_import_says_why(tmp_path: Path, monkeypatch: pyt
         live("fails_on_import_of_tests.f")
     with pytest.raises(SignatureError, match=r"needs_missing_of_tests.*not_installed_at_all"):
         live("needs_missing_of_tests.f")
+
+
+LAZY = """
+class Meta(type):
+    def __getattribute__(cls, name):
+        if name == "from_name":
+            raise ImportError("\\nStandIn needs a package that is not here.\\nInstall it.")
+        return super().__getattribute__(name)
+
+
+class StandIn(metaclass=Meta):
+    pass
+
+
+def __getattr__(name):
+    if name in ("later", "below"):
+        raise RuntimeError(f"{name} cannot be imported")
+    raise AttributeError(name)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("StandIn.from_name", "'raises_when_asked.StandIn.from_name' .*: ImportError: StandIn needs a package"),
+        ("later", "'raises_when_asked.later' .*: RuntimeError: later cannot be imported$"),
+        ("below.f", "'raises_when_asked.below' .*: RuntimeError: below cannot be imported$"),
+        ("nothing", "'raises_when_asked' has no 'nothing'"),
+    ],
+)
+def test_what_raises_when_it_is_asked_for_says_why(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Modules and classes that import when asked, as transformers' do, may raise anything then."""
+    (tmp_path / "raises_when_asked.py").write_text(LAZY)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SignatureError, match=said):
+        live(f"raises_when_asked.{name}")
+    assert not resolves_to(f"raises_when_asked.{name}", 3)
 
 
 def test_sources_are_asked_in_order_and_once() -> None:

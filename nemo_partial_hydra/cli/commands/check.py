@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
     from nemo_partial_hydra.cli.progress import Progress
     from nemo_partial_hydra.errors import ExitCode, UsageError
-    from nemo_partial_hydra.export.check import FINE, REFUSED, check, chosen
+    from nemo_partial_hydra.export.check import FINE, REFUSED, check, chosen, other_versions
 
     named = [*options.folders, *options.library]
     if options.signers is not None and not named:
@@ -68,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"{len(found)} recipes: " + ", ".join(f"{count} {state}" for state, count in sorted(states.items())))
         if waiting:
             say(f"{waiting} of them have parameters that their user still has to give (???)")
+        for text in other_versions(folders):
+            say(text)
     if states[REFUSED]:
         return ExitCode.REFUSED
     return ExitCode.DONE if states[FINE] == len(found) else ExitCode.USAGE

@@ -88,6 +88,7 @@ def _record(library: Library) -> dict[str, Any]:
         "name": library.name,
         "source": library.source,
         "version": known.version,
+        "installed_otherwise": known.installed_otherwise(),
         "folder": library.folder,
         "groups": groups,
         "recipes": recipes,
@@ -115,6 +116,8 @@ def _print(records: list[dict[str, Any]]) -> None:
     for record in records:
         version = f", {record['version']}" if record["version"] else ""
         say(f"{record['name']} ({record['source']}{version}): {len(record['recipes'])} recipes")
+        for name, here in record["installed_otherwise"].items():
+            say(f"  {name} {here} is installed: a recipe that does not fit it is refused where it would run")
         for group, names in record["groups"].items():
             shown = ", ".join(names[:4]) + (f", ... {len(names)} in all" if len(names) > 4 else "")
             say(f"  {group + '/':<36} {shown}")
