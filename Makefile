@@ -5,7 +5,7 @@
 #   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS   passed on
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test lint matrix environment bench library clean
+.PHONY: help run quick test nemo3 lint matrix environment bench library clean
 
 PYTHON ?=
 PYTEST_ARGS ?=
@@ -26,7 +26,7 @@ define boot
 endef
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 run:  ## two Hugging Face checkpoints to NeMo on CPU, every tensor compared
 	$(boot)
@@ -37,13 +37,18 @@ run:  ## two Hugging Face checkpoints to NeMo on CPU, every tensor compared
 quick:  ## the light tests, in one or two minutes: no NeMo, no cluster, no test that starts a process
 	$(boot)
 	@$(BOOT) -m tools.venvs quick --python "$(PYTHON)"
-	.venvs/quick/bin/python -m pytest $(PARALLEL) -m "not nemo and not cluster" --quick --hypothesis-profile=few -rfE $(PYTEST_ARGS)
+	.venvs/quick/bin/python -m pytest $(PARALLEL) -m "not nemo and not nemo3 and not cluster" --quick --hypothesis-profile=few -rfE $(PYTEST_ARGS)
 
 test:  ## all tests, in the NeMo environment
 	$(boot)
 	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
 	@echo "not in this run, but in make matrix:"; $(BOOT) -m tools.matrix --list | sed 's/^/  /'
-	$(VENV_PYTHON) -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	$(VENV_PYTHON) -m pytest $(PARALLEL) -m "not nemo3" $(PYTEST_ARGS)
+
+nemo3:  ## beside NeMo 3, which has speech models and no LLM recipes
+	$(boot)
+	@$(BOOT) -m tools.venvs nemo3 --python "$(PYTHON)"
+	.venvs/nemo3/bin/python -m pytest $(PARALLEL) -m nemo3 tests/project/test_nemo3.py $(PYTEST_ARGS)
 
 matrix:  ## the tests without NeMo, under each supported Python and Hydra
 	$(boot)

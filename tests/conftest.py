@@ -7,7 +7,7 @@ that is missing it is skipped with the reason, or fails if ``NPH_REQUIRE_ALL=1``
 from __future__ import annotations
 
 import gc
-import importlib.util
+import importlib.metadata
 import os
 import signal
 import sys
@@ -48,14 +48,24 @@ class Need(NamedTuple):
     reason: str
 
 
+def _major(distribution: str) -> str | None:
+    """Return the first number of an installed distribution's version; None if it is not installed."""
+    try:
+        return importlib.metadata.version(distribution).partition(".")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+NEMO = _major("nemo_toolkit")  # 3 has none of the LLM recipes that tests marked nemo are about
 NEEDS = {
-    "nemo": Need(importlib.util.find_spec("nemo") is not None, "NeMo is not installed in this environment"),
+    "nemo": Need(NEMO not in (None, "3"), "NeMo is not installed in this environment"),
+    "nemo3": Need(NEMO == "3", "NeMo 3 is not installed in this environment: make nemo3"),
     "root": Need(os.geteuid() == 0, "this needs root"),
     "devices": Need(all(map(os.path.exists, ("/dev/full", "/dev/zero"))), "there is no /dev/full or /dev/zero here"),
 }
 """By marker.  Whether there can be a cluster is asked by its fixture, since to ask takes a while."""
 
-ONE_AT_A_TIME = ("cluster", "nemo")
+ONE_AT_A_TIME = ("cluster", "nemo", "nemo3")
 """Markers of tests that are kept together in one process of pytest-xdist, so that none runs beside another: they
 share one SLURM, or import 2 GB of NeMo."""
 

@@ -1,6 +1,7 @@
 """Makes the virtual environments that ``make`` works in, once.
 
     python -m tools.venvs nemo      # .venv: the whole NeMo stack, for make run and make test
+    python -m tools.venvs nemo3     # .venvs/nemo3: NeMo 3 with its speech models, for make nemo3
     python -m tools.venvs quick     # .venvs/quick: the tests that need no NeMo, for make quick
     python -m tools.venvs lint      # .venvs/lint: ruff, mypy and what they read types from
 
@@ -57,12 +58,15 @@ class Venv:
         return VENVS / f"{self.path.name.lstrip('.')}.log"
 
 
+# A mirror may have soundfile 0.14.0 as the wheel for any platform alone, which needs the system's libsndfile.
+NEMO_3 = ("nemo_toolkit[asr]==3.0.0", "torch==2.13.0", "soundfile==0.13.1")
 NAMED = {
     "nemo": (
         Venv(ROOT / ".venv", "nemo,run,test,plugins"),
         NEMO_PYTHONS,
         "2.5 GB, up to 5 minutes; more with a CUDA torch",
     ),
+    "nemo3": (Venv(VENVS / "nemo3", "run,test", NEMO_3), NEMO_PYTHONS, "2.5 GB, up to 5 minutes"),
     "quick": (Venv(VENVS / "quick", "run,test"), ANY_PYTHONS, "small"),
     "lint": (Venv(VENVS / "lint", "test,lint"), ANY_PYTHONS, "small"),
 }

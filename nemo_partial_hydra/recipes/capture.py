@@ -195,8 +195,11 @@ class _Capture:
             if tags:
                 raise CaptureError(placed((*path, name), "fiddle's argument tags have no form here; remove them"))
         positional, named = split_arguments(obj, path)
-        for name in named:
-            self.unreserved(name, path)
+        known = obj.__signature_info__.parameters
+        for name in [name for name in named if name in RESERVED]:
+            if name not in known or same(known[name].default, named[name]) is not True:
+                self.unreserved(name, path)
+            del named[name]  # nemo_run sets each field of a dataclass that it is given
         args = tuple(self.tree(value, (*path, ARGS, i)) for i, value in enumerate(positional))
         kwargs = {name: self.tree(value, (*path, name)) for name, value in named.items()}
         return Call(target, kwargs, args, buildable_name(obj, path))

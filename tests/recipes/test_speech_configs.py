@@ -37,6 +37,13 @@ def test_one_for_another_class_than_its_own_is_refused() -> None:
         nph.to_yaml(speech.Model(decoder=speech.DecoderConfig(_target_="a.B")))
 
 
+def test_nemo_run_sets_the_field_of_an_instance_that_it_is_given() -> None:
+    recipe = run.Partial(speech.Keeps, config=speech.DecoderConfig(width=3))
+    assert "_target_" in recipe.config.__arguments__
+    again = nph.from_yaml(nph.to_yaml(recipe), allow=ALLOW)
+    assert fiddle.build(again)().config == speech.DecoderConfig(width=3)
+
+
 def test_such_a_field_is_no_path() -> None:
     config = nph.to_config(run.Config(speech.DecoderConfig))
     assert [info.path for info in nph.paths(config)] == ["width"]
