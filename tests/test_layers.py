@@ -31,6 +31,7 @@ ORDER = (
     ("export", "listing"),
     ("app",),
     ("launchers",),
+    ("analysis",),
     ("api",),
     ("cli",),
 )

@@ -58,7 +58,8 @@ class Public:
         """The names of a function's parameters, or of a class's public fields, inherited ones first."""
         if isinstance(self.node, ast.FunctionDef):
             arguments = self.node.args
-            return [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+            more = [] if arguments.vararg is None else [arguments.vararg]
+            return [each.arg for each in (*arguments.posonlyargs, *arguments.args, *more, *arguments.kwonlyargs)]
         return [
             statement.target.id
             for owner in (*self.bases, self.node)
@@ -165,7 +166,9 @@ def _arguments(arguments: ast.arguments) -> Iterator[str]:
     defaults: list[ast.expr | None] = [None] * (len(plain) - len(arguments.defaults))
     for argument, default in zip(plain, [*defaults, *arguments.defaults], strict=True):
         yield _argument(argument, default)
-    if arguments.kwonlyargs:
+    if arguments.vararg is not None:
+        yield f"*{ast.unparse(arguments.vararg)}"
+    elif arguments.kwonlyargs:
         yield "*"
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         yield _argument(argument, default)

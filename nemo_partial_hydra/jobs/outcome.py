@@ -42,11 +42,17 @@ def _repr(value: Any) -> str:
 
 def read_result(paths: JobPaths) -> Any:
     """Return what a job returned: its value, or its text where JSON could not hold it; None if there is none."""
+    data = result_record(paths)
+    return data.get("result", data.get("repr"))
+
+
+def result_record(paths: JobPaths) -> dict[str, Any]:
+    """Return what result.json says; nothing if it is not there or not whole."""
     try:
         data = json.loads(files.read_text(paths.root, paths.result))
     except (OSError, ValueError, RecursionError):
-        return None
-    return data.get("result", data.get("repr")) if isinstance(data, dict) else None
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def error_record(error: BaseException, causes: int = _CAUSES) -> dict[str, Any]:

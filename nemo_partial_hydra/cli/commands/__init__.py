@@ -31,6 +31,7 @@ COMMANDS = (
     "cache",
     "submit",
     "status",
+    "results",
     "logs",
     "cancel",
     "retry",
