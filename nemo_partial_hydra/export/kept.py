@@ -15,9 +15,9 @@ from nemo_partial_hydra.dialect.writer import relative
 from nemo_partial_hydra.errors import CaptureError
 from nemo_partial_hydra.messages import dotted
 from nemo_partial_hydra.recipes.data import children
-from nemo_partial_hydra.recipes.keys import FACTORY, TARGET
+from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, FACTORY, TARGET
 from nemo_partial_hydra.recipes.tree import Path
-from nemo_partial_hydra.signatures.convert import Mismatch, convert
+from nemo_partial_hydra.signatures.convert import Mismatch, convert, same
 from nemo_partial_hydra.signatures.signature import Signature
 from nemo_partial_hydra.signatures.types import TypeSpec
 
@@ -32,7 +32,18 @@ _OTHERS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     float: lambda value: (value + 1.0, value * 3 + 0.1875),
     str: lambda value: (f"{value}-other", "another"),
 }
+_EDGES: dict[str, tuple[Any, ...]] = {
+    "none": (None,),
+    "bool": (False, True),
+    "int": (0, -1, 100_003),
+    "float": (0.0, -1.5, 1e-9, 1234.56789),
+    "str": ("", " A b ", "~/a//B/"),
+}
+"""Values at which factories take other ways (``n or 8``, ``max(n, 1)``, ``int(lr)``, ``path.rstrip("/")``), by kind."""
 _OF_NONE = {"str": ("one", "another"), "int": (3, 97), "float": (0.375, 2.5), "bool": (True, False), "path": ("one/a",)}
+
+
+_NONE = {TARGET: "builtins.None", CALL_KEY: False}
 
 
 @dataclass
@@ -89,6 +100,14 @@ def _others(value: Any, spec: TypeSpec) -> tuple[Any, ...]:
     return tuple(other for other in found if _accepts(spec, other))
 
 
+def _edges(value: Any, spec: TypeSpec) -> tuple[Any, ...]:
+    """Return the odd ones among the values that an argument may have."""
+    kinds = spec.kinds
+    if "any" in kinds:  # what number is meant, nobody says
+        kinds = kinds | {type(value).__name__} | ({"float"} if type(value) is int else set())
+    return tuple(edge for kind, edges in _EDGES.items() if kind in kinds for edge in edges if not same(edge, value))
+
+
 def _accepts(spec: TypeSpec, value: Any) -> bool:
     try:
         convert(value, spec)
@@ -126,6 +145,33 @@ def _probe(name: str, value: Any, spec: TypeSpec, data: Any, make: Make, kept: K
         kept.fixed[name] = "it goes to a place that no reference can stand at"
     else:
         kept.places[name] = found
+        why = _odd_edge(name, _edges(value, spec), found, data, make)
+        if why is not None:
+            _fix(name, why, kept)
+
+
+def _odd_edge(name: str, edges: tuple[Any, ...], places: list[Path], data: Any, make: Make) -> str | None:
+    """Say at which of some values an argument is not passed through; None if it is with all that the factory takes."""
+    for edge in edges:
+        try:
+            made = make({name: edge})
+        except Exception:  # there is no recipe of that value, so none that differs
+            continue
+        changed = {path: new for path, _, new in _changed(data, made)}
+        odd = next(
+            (path for path in (*places, *changed) if path not in places or not _holds(changed, path, edge)), None
+        )
+        if odd is not None:
+            return f"with {edge!r} {dotted(odd) or 'the recipe'} is something else"
+    return None
+
+
+def _holds(changed: Mapping[Path, Any], path: Path, value: Any) -> bool:
+    """Whether a value stands at a place, be it one that does not take such."""
+    new = changed.get(path, ...)
+    if not isinstance(new, dict):
+        return _is(new, value)
+    return new == _NONE if value is None else new == {TARGET: f"builtins.{type(value).__name__}", ARGS: [value]}
 
 
 def _hold_together(others: Mapping[str, Any], data: Any, make: Make, kept: Kept) -> bool:
@@ -160,7 +206,7 @@ def _changed(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, Any, A
     """Yield each place at which plain data differs, with what stands there in both."""
     below, others = dict(children(old)), dict(children(new))
     if type(old) is not type(new) or not (isinstance(old, (dict, list)) and below.keys() == others.keys()):
-        if not _is(old, new):
+        if not same(old, new):
             yield path, old, new
         return
     for key, value in below.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +290,50 @@ def test_arguments_that_depend_on_each_other_are_fixed() -> None:
     kept = look(make({}), make, read(factory, "own.factory"), {})
     assert set(kept.places) == {"s", "b"}
     assert kept.fixed["i"] == "what is made from it depends on other arguments"
+
+
+@pytest.mark.parametrize(
+    ("name", "way", "why"),
+    [
+        ("i", lambda i: i or 8, "with 0 a is something else"),
+        ("i", lambda i: max(i, 1), "with 0 a is something else"),
+        ("i", lambda i: min(i, 1024), "with 100003 a is something else"),
+        ("i", lambda i: i % 2**32, "with -1 a is something else"),
+        ("f", abs, "with -1.5 a is something else"),
+        ("f", lambda f: round(f, 6), "with 1e-09 a is something else"),
+        ("f", lambda f: min(f, 100.0), "with 1234.56789 a is something else"),
+        ("s", lambda s: s or "none", "with '' a is something else"),
+        ("s", str.strip, "with ' A b ' a is something else"),
+        ("s", str.lower, "with ' A b ' a is something else"),
+        ("s", lambda s: s.rstrip("/"), "with '~/a//B/' a is something else"),
+        ("whole", int, "with 0.0 a is something else"),
+        ("maybe", lambda maybe: 7 if maybe is None else maybe, "with None a is something else"),
+        ("bare", int, "with 0.0 a is something else"),
+        ("i", lambda i: 1 // (i != 0) * i, None),  # of a value that it refuses the factory makes no other recipe
+        ("maybe", lambda maybe: {"_target_": "builtins.None", "_call_": False} if maybe is None else maybe, None),
+    ],
+)
+def test_a_way_that_a_factory_takes_at_the_edges_is_seen(name: str, way: Callable[[Any], Any], why: str | None) -> None:
+    def factory(
+        i: int = 4, f: float = 0.25, s: str = "s", whole: float = 1, maybe: int | None = 3, bare: Any = 5
+    ) -> None: ...
+
+    defaults = {"i": 4, "f": 0.25, "s": "s", "whole": 1, "maybe": 3, "bare": 5}
+
+    def make(more: Mapping[str, Any]) -> Any:
+        return {"_target_": "own.train", "a": way({**defaults, **more}[name])}
+
+    assert look(make({}), make, read(factory, "own.factory"), {}).fixed.get(name) == why
+
+
+@pytest.mark.parametrize("constant", ["${..opt}", r"\${x}", float("nan")])
+def test_what_stays_the_same_is_no_change(constant: Any) -> None:
+    """A reference to an object at another place, a text that looks like one, and what is not equal to itself."""
+
+    def make(more: Mapping[str, Any]) -> Any:
+        return {"_target_": "own.train", "a": {"i": 1, **more}["i"], "b": constant}
+
+    assert look(make({}), make, read(factory, "own.factory"), {}).places == {"i": [("a",)]}
 
 
 def test_a_file_without_references_says_that_no_factory_makes_it() -> None:
