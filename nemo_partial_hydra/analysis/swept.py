@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-_INT = re.compile(r"[+-]?[0-9](_?[0-9])*")
-_FLOAT = re.compile(r"[+-]?([0-9](_?[0-9])*)?\.?([0-9](_?[0-9])*)?([eE][+-]?[0-9]+)?")
+_WHOLE, _DIGITS = r"(0|[1-9](_?[0-9])*)", r"[0-9](_?[0-9])*"
+_INT = re.compile(rf"[+-]?{_WHOLE}")
+_FLOAT = re.compile(rf"[+-]?(({_WHOLE}?\.{_DIGITS}|{_WHOLE}\.)([eE][+-]?{_DIGITS})?|{_WHOLE}[eE][+-]?{_DIGITS})")
 _WORD = re.compile(r"[A-Za-z/_][A-Za-z0-9_./@-]*")
 _WORDS: Final[Mapping[str, Any]] = {
     "null": None,
@@ -41,9 +42,9 @@ def typed(text: str) -> Any:
     """Return the value that an override's text stands for; where it is no value by itself, the text."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    if _INT.fullmatch(text) and (text.lstrip("+-").lstrip("0") or "0")[0] == text.lstrip("+-")[0]:
+    if _INT.fullmatch(text):
         return int(text)
-    if _FLOAT.fullmatch(text) and any(char.isdigit() for char in text) and ("." in text or "e" in text.lower()):
+    if _FLOAT.fullmatch(text):
         return float(text)
     return text if _WORD.fullmatch(text) else _parsed(text)
 

@@ -26,6 +26,7 @@ from nemo_partial_hydra.jobs.job import Job, write_job
 from nemo_partial_hydra.jobs.layout import JobPaths, sweep_paths
 from nemo_partial_hydra.jobs.outcome import result_text
 from nemo_partial_hydra.jobs.status import Status, write_status
+from nemo_partial_hydra.messages import escaped
 from tests.support.recipes import nemo_hydra, python, write
 
 Made = Callable[..., JobPaths]
@@ -317,7 +318,7 @@ def test_every_result_is_json_csv_and_a_table(values: list[Any]) -> None:
     assert len([*csv.reader(io.StringIO(formats.csv_text(found, ["job", "v"])))]) == len(values) + 1
     lines = [*formats.table(found, ["job", "v"])]
     assert len(lines) == len(values) + 1
-    assert all(line.isprintable() for line in lines)
+    assert all(escaped(line) == line for line in lines)
 
 
 def test_of_jobs_that_differ_in_nothing_no_value_is_shown() -> None:
