@@ -9,7 +9,7 @@ from nemo_partial_hydra.libraries.catalog import Catalog
 
 _FLAGS = """
 == Recipes ==
---cfg-paths[=table|tree|json|yaml]  every path that can be overridden: type, value, default, where from; runs nothing
+--cfg-paths[=table|tree|json|yaml|html]  every path that can be overridden: type, value, default, source; runs nothing
     --package,-p NODE               only the paths below a node
     --filter GLOB                   only the paths that match
     --search TEXT                   only what has a text in its path, type or doc

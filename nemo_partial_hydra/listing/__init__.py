@@ -16,6 +16,7 @@ May import: ``composition`` and what it may import; rich, in ``terminal``.
 | which object stands at several places | ``sharing`` |
 | which of the records are shown | ``selection`` |
 | table, tree, JSON, YAML as text | ``formats`` |
+| one HTML page | ``html_page`` |
 | colours and paging on a terminal | ``terminal`` |
 | ``hydra/callbacks=cfg_paths`` | ``callback`` |
 | what does the shell complete | ``completion`` |

@@ -1,4 +1,4 @@
-"""How a listing is printed: as a table, a tree, JSON or YAML; paged on a terminal, plain in a pipe.
+"""How a listing is printed: as a table, a tree, JSON, YAML or a page; paged on a terminal, plain in a pipe.
 
 May import: rich, where a terminal is written to or ``COLUMNS`` says how wide the lines may be. A plain table is not
 laid out by rich: a path stays on one line there, and 100,000 of them take no time.
@@ -127,9 +127,16 @@ def _tree(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
             yield f"{'  ' * depth}{name}: {info.type}{f' = {held}' if held else ''}{note}\n"
 
 
+def _html(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
+    from .html_page import page
+
+    yield from page(jobs, many)
+
+
 FORMATS: dict[str, Callable[[Sequence[JobListing], bool], Iterator[str]]] = {
     "table": _table,
     "tree": _tree,
     "json": _json,
     "yaml": _yaml,
+    "html": _html,
 }
