@@ -5,7 +5,7 @@
 #   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS   passed on
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test nemo3 lint matrix environment bench library clean
+.PHONY: help run quick test nemo3 lint matrix bridge environment bench library clean
 
 PYTHON ?=
 PYTEST_ARGS ?=
@@ -43,12 +43,18 @@ test:  ## all tests, in the NeMo environment
 	$(boot)
 	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
 	@echo "not in this run, but in make matrix:"; $(BOOT) -m tools.matrix --list | sed 's/^/  /'
+	@echo "nor Megatron-Bridge, but in make bridge"
 	$(VENV_PYTHON) -m pytest $(PARALLEL) -m "not nemo3" $(PYTEST_ARGS)
 
 nemo3:  ## beside NeMo 3, which has speech models and no LLM recipes
 	$(boot)
 	@$(BOOT) -m tools.venvs nemo3 --python "$(PYTHON)"
 	.venvs/nemo3/bin/python -m pytest $(PARALLEL) -m nemo3 tests/project/test_nemo3.py $(PYTEST_ARGS)
+
+bridge:  ## the recipes of Megatron-Bridge, exported and compared, in an environment of their own
+	$(boot)
+	@$(BOOT) -m tools.venvs bridge --python "$(PYTHON)"
+	.venvs/bridge/bin/python -m pytest tests/bridge -m bridge $(PYTEST_ARGS)
 
 matrix:  ## the tests without NeMo, under each supported Python and Hydra
 	$(boot)

@@ -41,6 +41,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.pop(name, None)
 
 
+# An environment of its own has it, by ``make bridge``: nobody has left out what was not asked for.
+collect_ignore = (
+    [] if importlib.util.find_spec("megatron") and importlib.util.find_spec("megatron.bridge") else ["bridge"]
+)
+
+
 class Need(NamedTuple):
     """What a machine or an environment must have for a test, and why the test is left out where it has not."""
 

@@ -4,6 +4,7 @@
     python -m tools.venvs nemo3     # .venvs/nemo3: NeMo 3 with its speech models, for make nemo3
     python -m tools.venvs quick     # .venvs/quick: the tests that need no NeMo, for make quick
     python -m tools.venvs lint      # .venvs/lint: ruff, mypy and what they read types from
+    python -m tools.venvs bridge    # .venvs/bridge: Megatron-Bridge on a CPU, for make bridge
 
 Needs only the standard library and pip; uv, where pip can bring it, makes it quick. An environment carries a stamp
 of what it was made from; without a stamp it was interrupted and is made again from nothing, with another stamp it is
@@ -43,11 +44,15 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Venv:
-    """An environment: where it stands and what is in it besides this project."""
+    """An environment: where it stands and what is in it besides this project.
+
+    Of what ``bare`` names, the dependencies are left out: they are pinned here as far as a CPU can have them.
+    """
 
     path: Path
     extras: str
     pins: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
 
     @property
     def python(self) -> Path:
@@ -60,6 +65,22 @@ class Venv:
 
 # A mirror may have soundfile 0.14.0 as the wheel for any platform alone, which needs the system's libsndfile.
 NEMO_3 = ("nemo_toolkit[asr]==3.0.0", "torch==2.13.0", "soundfile==0.13.1")
+
+# What Megatron-Bridge imports to make a configuration; tests/support/bridge_stand_ins stand for the rest.
+BRIDGE = (
+    "megatron-core==0.16.1",
+    "torch==2.13.0",
+    "transformers==4.57.1",  # Bridge 0.3 needs one below 5
+    "hydra-core==1.3.2",  # the one that Bridge takes
+    "numpy==2.4.6",
+    "datasets==5.0.1",
+    "pyarrow==21.0.0",
+    "pandas==3.0.6",
+    "einops==0.8.2",
+    "six==1.17.0",
+    "tensorboard==2.21.0",
+)
+
 NAMED = {
     "nemo": (
         Venv(ROOT / ".venv", "nemo,run,test,plugins"),
@@ -68,6 +89,11 @@ NAMED = {
     ),
     "nemo3": (Venv(VENVS / "nemo3", "run,test", NEMO_3), NEMO_PYTHONS, "2.5 GB, up to 5 minutes"),
     "quick": (Venv(VENVS / "quick", "run,test"), ANY_PYTHONS, "small"),
+    "bridge": (
+        Venv(VENVS / "bridge", "test", BRIDGE, ("megatron-bridge==0.3.1",)),
+        ("3.11",),
+        "1.6 GB, up to 5 minutes; more with a CUDA torch",
+    ),
     "lint": (Venv(VENVS / "lint", "test,lint"), ANY_PYTHONS, "small"),
 }
 
@@ -143,7 +169,7 @@ def ensure(venv: Venv, python: str, quiet: bool = False) -> bool:
         same_place = found.get("root") == wanted["root"] and found.get("python") == wanted["python"]
         stamp.unlink(missing_ok=True)
         venv.log.write_text("")
-        if not (same_place and version_of(venv.python)):
+        if venv.bare or not (same_place and version_of(venv.python)):  # pip check fails beside what lacks something
             _say(quiet, f"[1/3] {_shown(venv.path)} with Python {wanted['python']} ({python})")
             shutil.rmtree(venv.path, ignore_errors=True)
             _create(venv, python)
@@ -153,7 +179,9 @@ def ensure(venv: Venv, python: str, quiet: bool = False) -> bool:
             _install(venv, python, ["--no-deps", "-e", "."], quiet)
         _install(venv, python, [f"nemo_partial_hydra[{venv.extras}]", *venv.pins], quiet)
         _say(quiet, "[3/3] pip check, and compiling what was installed")
-        _run(venv, [*_pip(venv), "check"], quiet)
+        _run(venv, [*_pip(venv), "check"], quiet)  # before what lacks its dependencies
+        if venv.bare:
+            _install(venv, python, ["--no-deps", *venv.bare], quiet)
         _compile(venv, wanted["python"])
         partial = stamp.with_suffix(".new")
         partial.write_text(json.dumps(wanted, indent=2) + "\n")
@@ -166,7 +194,7 @@ def _wanted(venv: Venv, python: str) -> dict[str, str]:
         "python": version_of(python) or "",
         "root": str(ROOT),  # the scripts of an environment and the editable install hold absolute paths
         "extras": venv.extras,
-        "pins": " ".join(venv.pins),
+        "pins": " ".join([*venv.pins, *venv.bare]),
         "pyproject": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
     }
 

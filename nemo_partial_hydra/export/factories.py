@@ -4,8 +4,8 @@ May import: the standard library; fiddle only where it has been imported already
 imported, so this runs where recipes are written, not where they are used.
 
 What counts as a factory is a public function, defined in the module and not merely imported into it, that is
-registered (``@nph.recipe``, nemo_run's ``cli.factory``), says that it returns a buildable, or says nothing and calls
-``Partial`` or ``Config``.
+registered (``@nph.recipe``, nemo_run's ``cli.factory``), says that it returns a buildable or a dataclass, or says
+nothing and calls ``Partial`` or ``Config``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from nemo_partial_hydra.messages import installs, nearest
 
 MENTIONS = re.compile(
     r"cli\.factory|autoconvert|@(\w+\.)*recipe\b|\bnph\.store\b|->\s*\w+\.(Partial|Config)\b|\brun\.(Partial|Config)\("
+    r"|^(def .*|\))\s*->\s*['\"]?[\w.]*Config\w*['\"]?\s*:",
+    re.MULTILINE,
 )
 """A module inside a package is imported only if its text matches: some do things when they are imported."""
 
@@ -160,7 +162,9 @@ def _makes_recipes(function: types.FunctionType) -> bool | None:
         return False if "Partial" in names or "Config" in names else None
     fiddle = sys.modules.get("fiddle")
     origin = getattr(returned, "__origin__", returned)
-    return True if fiddle is not None and isinstance(origin, type) and issubclass(origin, fiddle.Buildable) else None
+    if not isinstance(origin, type):
+        return None
+    return True if is_dataclass(origin) or (fiddle is not None and issubclass(origin, fiddle.Buildable)) else None
 
 
 def _returned(function: types.FunctionType) -> Any:

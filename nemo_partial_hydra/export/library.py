@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nemo_partial_hydra.dialect.json_schema import file_targets
@@ -36,11 +36,15 @@ def _quiet(text: str, done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Exported:
-    """The files of a library by their names in it, its manifest and the text of its snapshot."""
+    """The files of a library by their names in it, its manifest and the text of its snapshot.
+
+    ``notes`` say what was left out of recipes, by config path.
+    """
 
     files: Mapping[str, str]
     manifest: Manifest
     snapshot: str
+    notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def export(
@@ -92,17 +96,18 @@ def export(
         recipes.entries,
         {each.name: each.reason for each in recipes.left_out},
     )
-    return Exported(recipes.texts, manifest, encode(signatures.values(), docs, packages, aliases))
+    return Exported(recipes.texts, manifest, encode(signatures.values(), docs, packages, aliases), recipes.notes)
 
 
 @dataclass(frozen=True)
 class _Recipes:
-    """What the factories gave: texts by file, entries of the manifest by config path, and the targets they name."""
+    """What the factories gave: texts by file, entries and notes by config path, and the targets they name."""
 
     texts: dict[str, str]
     entries: dict[str, Entry]
     targets: set[str]
     left_out: list[LeftOut]
+    notes: dict[str, Sequence[str]] = field(default_factory=dict)
 
 
 def _recipes(found: Found, arguments: Arguments, keep: bool, note: Callable[[int], None]) -> _Recipes:
@@ -119,10 +124,13 @@ def _recipes(found: Found, arguments: Arguments, keep: bool, note: Callable[[int
             continue
         path = paths[factory]
         call = arguments.spelled(factory)
-        fixed = "".join(f"# {name} is fixed: {why}\n" for name, why in recipe.fixed.items())
-        out.texts[f"{path}.yaml"] = text = f"# {call}\n{fixed}{dump(recipe.data)}"
+        fixed = [f"{name} is fixed: {why}" for name, why in recipe.fixed.items()]
+        head = "".join(f"# {line}\n" for line in (call, *fixed, *recipe.notes))
+        out.texts[f"{path}.yaml"] = text = head + dump(recipe.data)
         out.entries[path] = Entry(call, _first_line(factory.call), digest(text.encode()))
         out.targets.update(file_targets(recipe.data))
+        if recipe.notes:
+            out.notes[path] = recipe.notes
     return out
 
 

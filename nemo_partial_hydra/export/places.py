@@ -2,7 +2,8 @@
 
 May import: the standard library only. A factory that was registered says it itself; the others get NeMo's own names:
 ``llama3_8b.model`` is ``model/llama3_8b``, as on NeMo's command line ``model=llama3_8b``, and
-``precision.mixed_precision.bf16_mixed`` is ``precision/bf16_mixed``.
+``precision.mixed_precision.bf16_mixed`` is ``precision/bf16_mixed``. ``llama3_8b_pretrain_config`` is
+``pretrain_config/llama3_8b``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ KINDS = (
     "tokenizer",
     "pretrain",
     "finetune",
+    "sft",
     "data",
     "optim",
     "log",
@@ -44,6 +46,10 @@ def place(module: str, function: str) -> tuple[str, str]:
     *folders, last = module.split(".")
     kind = function.removesuffix("_recipe")
     head, _, tail = kind.rpartition("_")
+    if tail == "config":  # llama3_8b_pretrain_config
+        option, _, group = head.rpartition("_")
+        if option and group in KINDS:
+            return f"{group}_config", option  # NeMo's own library has pretrain/llama3_8b
     if function in KNOWN:
         return KNOWN[function], function
     if kind in KINDS:

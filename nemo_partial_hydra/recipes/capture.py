@@ -27,6 +27,7 @@ from .tree import (
     SCALARS,
     Call,
     Link,
+    Losing,
     Map,
     Opaque,
     Path,
@@ -62,7 +63,13 @@ class Raw:
         return self  # the value is one object, whatever it is
 
 
-def capture(obj: Any, *, auto: bool = True, seen: Callable[[str, Any], None] | None = None) -> Tree:
+def capture(
+    obj: Any,
+    *,
+    auto: bool = True,
+    seen: Callable[[str, Any], None] | None = None,
+    losing: Losing = None,
+) -> Tree:
     """Turn a ``run.Partial``, ``run.Config`` or any value into a recipe tree.
 
     Parameters
@@ -71,16 +78,18 @@ def capture(obj: Any, *, auto: bool = True, seen: Callable[[str, Any], None] | N
     auto : whether dataclass instances, ``functools.partial`` and other objects that can say how they were made
         become nodes too; if not, they stay opaque values.
     seen : called with the name and the object of every target, so that its signature can be read.
+    losing : called with the path and value of each attribute that somebody has set and that is no field of its
+        dataclass: it is left out. Without it such an object is refused.
 
     Raises
     ------
     CaptureError
         With the path, for what has no form (a lambda, an open file), and for a structure that contains itself.
     """
-    first = _Capture(auto, seen)
+    first = _Capture(auto, seen, losing=losing)
     tree = first.tree(obj, ())
     if first.remembered.keys() & first.first.keys():  # one place has an object, another what NeMo remembers of it
-        again = _Capture(auto, seen)
+        again = _Capture(auto, seen, losing=losing)
         again.owners = first.remembered
         return again.tree(obj, ())
     return tree
@@ -93,11 +102,17 @@ def capture_default(obj: Any, *, objects: bool = False) -> Tree:
 
 class _Capture:
     def __init__(
-        self, auto: bool, seen: Callable[[str, Any], None] | None, strict: bool = False, objects: bool = False
+        self,
+        auto: bool,
+        seen: Callable[[str, Any], None] | None,
+        strict: bool = False,
+        objects: bool = False,
+        losing: Losing = None,
     ) -> None:
         self.auto = auto
         self.objects = objects
         self.seen = seen
+        self.losing = losing
         self.strict = strict
         self.first: dict[int, tuple[Path, Any]] = {}  # the object too: its id must not be used again
         self.open: set[int] = set()
@@ -216,7 +231,7 @@ class _Capture:
         if not self.auto and not said:
             return self.refused(obj, path, f"a {type(obj).__name__} object") if self.strict else Opaque(obj)
         try:
-            how = how_made(obj)
+            how = how_made(obj, None if self.losing is None else functools.partial(self.lose, path))
         except CaptureError as error:
             raise CaptureError(placed(path, f"{error}; {WAYS_OUT}")) from error
         if how is None:
@@ -233,6 +248,8 @@ class _Capture:
             default = name in how.defaults and same(how.defaults[name], value) is True
             if default and (self.objects or name in RESERVED):
                 continue  # of a default only what it was given; the fields of a class of Hydra's configs say the rest
+            if isinstance(value, functools.partial) and how.defaults.get(name) is value:
+                continue  # partials are equal to themselves alone: a second one would not be the default
             self.unreserved(name, path)
             try:
                 named[name] = self.tree(value, (*path, name))
@@ -240,6 +257,10 @@ class _Capture:
                 if not how.is_default(name, value):  # if it is (a lambda), leaving it out says the same
                     raise
         return Call(target, named, positional, supported(how.buildable, path))
+
+    def lose(self, path: Path, name: str, value: Any) -> None:
+        if self.losing is not None:
+            self.losing((*path, name), value)
 
     def note(self, target: str, fn: Any) -> None:
         if self.seen is not None:

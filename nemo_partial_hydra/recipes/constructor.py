@@ -23,7 +23,16 @@ from typing import Any
 from nemo_partial_hydra.errors import CaptureError
 
 from .likeness import CONSTANT, made_as, normal, same
-from .memory import MISSING, Memory, arguments_held, attribute, memory_of, state_of
+from .memory import (
+    MISSING,
+    Memory,
+    arguments_held,
+    attribute,
+    compares_fields,
+    default_made,
+    memory_of,
+    state_of,
+)  # fmt: skip
 from .names import name_of, public
 from .tree import CONFIG, FIDDLE_CONFIG, PARTIAL
 
@@ -43,11 +52,19 @@ class How:
 
     def is_default(self, name: str, value: Any) -> bool:
         """Whether leaving an argument out says the same."""
-        return name in self.defaults and self.defaults[name] is value
+        if name not in self.defaults:
+            return False
+        return self.defaults[name] is value or same(default_made(self.fn, name), value) is True
 
 
-def how_made(obj: Any) -> How | None:
+def how_made(obj: Any, losing: Callable[[str, Any], None] | None = None) -> How | None:
     """Return what makes an object as it is now; None if that is unknown.
+
+    Parameters
+    ----------
+    obj : the object.
+    losing : is told which attributes are left out that a dataclass does not ask for when it compares: somebody has set
+        them, and no field has their name. Without it they are a difference like any other.
 
     Raises
     ------
@@ -61,15 +78,16 @@ def how_made(obj: Any) -> How | None:
         return How(obj.func, obj.args, dict(obj.keywords), PARTIAL)
     memory = memory_of(obj)
     if memory is not None:
-        return _Again(obj, memory).how()
+        return _Again(obj, memory, losing).how()
     return _reduced(obj) or _held(obj)
 
 
 class _Again:
     """The search for the arguments that make an object again as it is now."""
 
-    def __init__(self, obj: Any, memory: Memory) -> None:
+    def __init__(self, obj: Any, memory: Memory, losing: Callable[[str, Any], None] | None = None) -> None:
         self.memory = memory
+        self.losing = losing
         self.kind = type(obj)
         self.args = {name: self.now(name, value) for name, value in memory.given.items()}
 
@@ -221,6 +239,9 @@ class _Again:
             now, made, later = (getattr(memory, part).get(name, MISSING) for memory in (self.memory, again, other))
             if same(made, later) is False or (part == "held" and normal(now, made)):
                 continue
+            if self.losing is not None and made is MISSING and part == "rest" and self.no_field(name):
+                self.losing(name, now)
+                continue
             instead = "missing" if made is MISSING else _brief(made)
             given = self.memory.given.get(name, MISSING)
             was = "" if given is MISSING or same(given, now) else f" (it was made with {_brief(given)})"
@@ -228,6 +249,10 @@ class _Again:
                 f"a {self.kind.__name__} object whose '{name}' is {_brief(now)}{was} "
                 f"and would be {instead} when made again"
             )
+
+    def no_field(self, name: str) -> bool:
+        """Whether a dataclass knows nothing of an attribute, neither when it compares nor as one that all share."""
+        return compares_fields(self.kind) and not hasattr(self.kind, name)
 
     def spelled(self, names: set[str]) -> str:
         return ", ".join(f"{name}={_brief(self.memory.held[name])}" for name in sorted(names))

@@ -5,6 +5,7 @@ May import: the standard library only. Three answers: yes, no, and "cannot be to
 
 from __future__ import annotations
 
+import collections
 import enum
 import functools
 import pathlib
@@ -83,7 +84,8 @@ class _Comparison:
         if isinstance(a, (list, tuple)) and not hasattr(a, "_fields"):
             return False if len(a) != len(b) else self.every(list(zip(a, b, strict=True)))
         if isinstance(a, dict):
-            return False if list(a) != list(b) else self.every([(a[key], b[key]) for key in a])
+            made = [(a.default_factory, b.default_factory)] if isinstance(a, collections.defaultdict) else []
+            return False if list(a) != list(b) else self.every([*made, *((a[key], b[key]) for key in a)])
         if isinstance(a, functools.partial):
             return self.every([(a.func, b.func), (a.args, b.args), *self.named(a.keywords, b.keywords)])
         if hasattr(a, "__fn_or_cls__") and hasattr(a, "__arguments__"):  # fiddle's own == doubles its time every level

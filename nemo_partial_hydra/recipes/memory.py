@@ -298,6 +298,27 @@ def _fields_of(cls: type[Any]) -> _Fields | None:
     return None
 
 
+def compares_fields(cls: type[Any]) -> bool:
+    """Whether objects of a class are equal if their fields are: a dataclass that compares in no way of its own."""
+    if not dataclasses.is_dataclass(cls):
+        return False
+    code = getattr(cls.__eq__, "__code__", None)
+    return code is not None and code.co_filename == "<string>"
+
+
+def default_made(cls: Any, name: str) -> Any:
+    """Return what the default factory of a dataclass's field makes; ``MISSING`` if it has none."""
+    if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
+        return MISSING
+    found = next((field for field in dataclasses.fields(cls) if field.name == name), None)
+    if found is None or found.default_factory is dataclasses.MISSING:
+        return MISSING
+    try:
+        return found.default_factory()
+    except Exception:  # a foreign factory may raise anything
+        return MISSING
+
+
 def _alias(name: str, field: Any) -> str:
     alias = getattr(field, "validation_alias", None) or getattr(field, "alias", None)
     return alias if isinstance(alias, str) and alias.isidentifier() else name

@@ -25,6 +25,8 @@ from nemo_partial_hydra.recipes.keys import ARGS
 
 Key = str | int
 Path = tuple[Any, ...]
+Losing = Callable[[Path, Any], None] | None
+"""Is told the place and value of an attribute that is left out, since it is no field of its dataclass."""
 
 CONFIG = "nemo_run.Config"
 PARTIAL = "nemo_run.Partial"

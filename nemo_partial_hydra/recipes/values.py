@@ -13,6 +13,7 @@ import decimal
 import fractions
 import pathlib
 import re
+import signal
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,7 +125,9 @@ TABLE: Final = (
 BY_TYPE: Final = {row.cls: row for row in reversed(TABLE)}  # of two rows of a type the first
 BY_TARGET: Final = {row.target: row for row in TABLE if row.held != "name"}
 VALUE_FORMS: Final = frozenset(BY_TARGET)
-HARMLESS: Final = frozenset(name for row in TABLE for name in (row.target, *row.names))
+SIGNALS: Final = frozenset(f"signal.Signals.{name}" for name in signal.Signals.__members__)
+"""Which signal ends a training, say: numbers with a name, which send nothing."""
+HARMLESS: Final = SIGNALS | {name for row in TABLE for name in (row.target, *row.names)}
 """Names that only make values: any recipe may name them."""
 
 EXACT: Final = {row.target: row.cls for row in TABLE if row.cls in (bool, int, float, str) and row.target != STRIP}

@@ -22,7 +22,7 @@ from nemo_partial_hydra.policy.names import refusal
 from nemo_partial_hydra.policy.policy import Policy, deciding, load, refusals, report
 from nemo_partial_hydra.policy.scan import names_in
 from nemo_partial_hydra.recipes.keys import TARGET
-from nemo_partial_hydra.recipes.tree import Call, Path, Ref, Tree, walk
+from nemo_partial_hydra.recipes.tree import Call, Losing, Path, Ref, Tree, walk
 from nemo_partial_hydra.signatures.signature import Signature
 
 from .signature_store import SignatureStore
@@ -160,7 +160,7 @@ class Workspace:
 
     # Trees ---------------------------------------------------------------------------------------------------------
 
-    def captured(self, obj: Any, *, auto: bool = True, trusted: bool = True) -> Tree:
+    def captured(self, obj: Any, *, auto: bool = True, trusted: bool = True, losing: Losing = None) -> Tree:
         """Capture a live object; its targets' packages get trusted, its arguments unless a config gave them."""
 
         def seen(target: str, fn: Any) -> None:
@@ -169,7 +169,7 @@ class Workspace:
             if fn is not None:  # a target, not a mere reference
                 self.signatures.add(target, fn)
 
-        tree = capture(obj, auto=auto, seen=seen)
+        tree = capture(obj, auto=auto, seen=seen, losing=losing)
         self.policy.trust_arguments(tree if trusted else None)
         return tree
 
@@ -304,11 +304,11 @@ class Workspace:
         return drift.compare(tree, asked, here, place=place, versions=lambda target: said[target.partition(".")[0]])
 
 
-def capture(obj: Any, *, auto: bool, seen: Callable[[str, Any], None]) -> Tree:
+def capture(obj: Any, *, auto: bool, seen: Callable[[str, Any], None], losing: Losing) -> Tree:
     """Capture a live object; what that takes is imported when there is one."""
     from nemo_partial_hydra.recipes import capture as capturing
 
-    return capturing.capture(obj, auto=auto, seen=seen)
+    return capturing.capture(obj, auto=auto, seen=seen, losing=losing)
 
 
 class Lookups:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import collections
 import copy
+import dataclasses
 import functools
 import math
 import pathlib
 import sys
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import fiddle
 import nemo_run as run
@@ -21,7 +23,9 @@ from hypothesis import strategies as st
 import nemo_partial_hydra as nph
 from nemo_partial_hydra.composition.registry import Registry
 from nemo_partial_hydra.errors import CaptureError
+from nemo_partial_hydra.recipes.capture import capture
 from nemo_partial_hydra.recipes.likeness import same
+from nemo_partial_hydra.recipes.tree import CONFIG, Call
 from tests.support import laws
 from tests.support import remembering as r
 from tests.support.apps import VERSION_BASE
@@ -465,3 +469,76 @@ def test_attributes_that_the_constructor_takes_as_any_keyword() -> None:
     assert vars(again(made)) == {"a": 2, "layers": 3}
     made.heads = 4
     assert vars(again(made)) == {"a": 2, "layers": 3, "heads": 4}
+
+
+# What a dataclass does not ask for ---------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Shared:
+    """A dataclass with an attribute that all objects share."""
+
+    a: int = 1
+    limit: ClassVar[int] = 3
+
+
+@dataclasses.dataclass(eq=False)
+class Itself:
+    """A dataclass that is equal to itself alone."""
+
+    a: int = 1
+
+
+@dataclasses.dataclass
+class Asking:
+    """A dataclass that compares in a way of its own."""
+
+    a: int = 1
+
+    def __eq__(self, other: object) -> bool:
+        """Ask for more than the fields."""
+        return vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_what_is_no_field_is_left_out_where_somebody_wants_to_know() -> None:
+    lost: list[tuple[Any, Any]] = []
+    tree = capture({"x": changed(Shared(2), more=5)}, losing=lambda path, value: lost.append((path, value)))
+    assert lost == [(("x", "more"), 5)]
+    assert tree == capture({"x": Shared(2)})
+
+
+@pytest.mark.parametrize(
+    ("obj", "name"),
+    [
+        (changed(Shared(), limit=4), "limit"),  # others read what all share
+        (changed(Itself(), more=5), "more"),
+        (changed(Asking(), more=5), "more"),
+        (changed(r.Attrs(), made=8), "made"),
+        (changed(r.Total(), total=9), "total"),
+    ],
+)
+def test_what_counts_is_refused_all_the_same(obj: Any, name: str) -> None:
+    with pytest.raises(CaptureError, match=f"whose '{name}' is"):
+        capture(obj, losing=lambda path, value: pytest.fail(f"{path} was lost"))
+
+
+def test_dicts_with_other_defaults_are_not_the_same() -> None:
+    assert same(collections.defaultdict(set), collections.defaultdict(set)) is True
+    assert same(collections.defaultdict(set), collections.defaultdict(list)) is False
+
+
+@dataclasses.dataclass
+class Grouping:
+    """A field whose default has no form here."""
+
+    groups: dict[str, set[str]] = dataclasses.field(default_factory=lambda: collections.defaultdict(set))
+
+
+def test_a_default_that_a_factory_makes_needs_no_form() -> None:
+    assert capture(Grouping()) == Call(f"{__name__}.Grouping", {}, (), CONFIG)
+    filled = Grouping()
+    filled.groups["a"].add("b")
+    with pytest.raises(CaptureError, match="groups: a defaultdict object"):
+        capture(filled)

@@ -90,6 +90,9 @@ def run(options: argparse.Namespace) -> int:
         exported = _here(options, modules, given)
     for name, reason in exported.manifest.left_out.items():
         say(f"left out: {name}: {reason}", file=sys.stderr)
+    for path, notes in exported.notes.items():
+        for note in notes:
+            say(f"note: {path}: {note}", file=sys.stderr)
     made = publish.write(exported, out, force=options.force)
     groups: dict[str, int] = {}
     for path in made.recipes:

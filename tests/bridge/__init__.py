@@ -1,0 +1,1 @@
+"""Megatron-Bridge itself, on a CPU: its recipes exported, compared, listed, overridden, frozen and run."""
