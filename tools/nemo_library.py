@@ -18,7 +18,10 @@ from nemo_partial_hydra.libraries.library import SHIPPED
 from tools.stand_ins import stand_ins
 
 MODULES = ("nemo.collections.llm", "nemo.collections.vlm", "nemo.collections.diffusion")
-SKIP = "nemo.collections.diffusion.data.prepare_energon_dataset"  # downloads a data set when it is imported
+SKIP = (
+    "nemo.collections.diffusion.data.prepare_energon_dataset",  # downloads a data set when it is imported
+    "nemo.collections.llm.modelopt.distill.utils",  # a helper that returns a dataclass, no recipe
+)
 GIVEN = (
     # A recipe that a factory changes is that of its own module.
     "recipe?=@pretrain_recipe,@finetune_recipe",
@@ -61,7 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = [word for text in GIVEN for word in ("--with", text)]
     with stand_ins():
         code = nemo_hydra(
-            ["export", *MODULES, "--skip", SKIP, "--also", MODULES[0], "--name", "nemo", "--out", options.out, *given]
+            [
+                "export",
+                *MODULES,
+                *(word for name in SKIP for word in ("--skip", name)),
+                "--also",
+                MODULES[0],
+                "--name",
+                "nemo",
+                "--out",
+                options.out,
+                *given,
+            ]
         )
     return code if code > 1 else 0
 

@@ -28,7 +28,6 @@ from .arguments import OPEN, Arguments
 from .factories import Factory
 from .kept import look, refer
 
-
 SERVERS: Final = {"huggingface_hub", "httpx", "requests", "urllib3"}
 """Packages that raise errors of their own where a server does not answer, or refuses."""
 

@@ -50,7 +50,7 @@ def test_every_field_is_listed(export: Export, surroundings: dict[str, str], tmp
 def test_pretrain_is_called_for_real_as_far_as_a_cpu_goes(
     export: Export, surroundings: dict[str, str], tmp_path: Path
 ) -> None:
-    """Bridge takes the container, updates and validates it, and then asks for CUDA."""
+    """Bridge takes the container, begins its setup, and then asks for CUDA."""
     done = app(export, surroundings, tmp_path, "config.train.train_iters=10")
     assert done.returncode == 1
     assert "in initialize_megatron" in done.stderr

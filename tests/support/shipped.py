@@ -62,7 +62,7 @@ def compare(file: Path) -> list[str]:
         from nemo_partial_hydra.runtime.workspace import WORKSPACE
         from nemo_partial_hydra.signatures.convert import same
 
-        found = find(MODULES, (SKIP,))
+        found = find(MODULES, SKIP)
         arguments = Arguments.parse([text.replace("???", GIVEN) for text in ARGUMENTS], found.factories)
         placed = config_paths(found.factories)
         composed: dict[str, str] = json.loads(file.read_text())
