@@ -17,6 +17,7 @@ ALL = {
     "shipped": False,
     "freezing": False,
     "status": False,
+    "results": False,
     "scale": False,
     "overhead": False,
 }
