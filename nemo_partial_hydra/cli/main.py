@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
     from nemo_partial_hydra.composition import error_text
 
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         return int(options.command(options) or ExitCode.DONE)
     except RecipeError as error:
@@ -33,10 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.DONE
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nemo-hydra", description="NeMo-Run recipes as Hydra config groups.")
-    parser.add_argument("--version", action="version", version=f"nemo-hydra {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    made = argparse.ArgumentParser(prog="nemo-hydra", description="NeMo-Run recipes as Hydra config groups.")
+    made.add_argument("--version", action="version", version=f"nemo-hydra {__version__}")
+    commands = made.add_subparsers(required=True, metavar="COMMAND", parser_class=CommandParser)
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--allow", action="append", default=[], metavar="PREFIX", help="dotted name recipes may name")
     shared.add_argument(
@@ -48,4 +49,4 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name in COMMANDS:
         command(name).add(commands, shared)
-    return parser
+    return made

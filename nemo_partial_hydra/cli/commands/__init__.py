@@ -35,6 +35,7 @@ COMMANDS = (
     "logs",
     "cancel",
     "retry",
+    "completion",
 )
 """All commands, in the order of ``--help``; each is the module of its name, with ``_`` for ``-``."""
 
