@@ -4,8 +4,8 @@ May import: the standard library; fiddle only where it has been imported already
 imported, so this runs where recipes are written, not where they are used.
 
 What counts as a factory is a public function, defined in the module and not merely imported into it, that is
-registered (``@nph.recipe``, nemo_run's ``cli.factory``), says that it returns a buildable or a dataclass, or says
-nothing and calls ``Partial`` or ``Config``.
+registered (``@nph.recipe``, nemo_run's ``cli.factory``), says that it returns a buildable, or says nothing and calls
+``Partial`` or ``Config``; in a module without any of these also one that says that it returns a dataclass.
 """
 
 from __future__ import annotations
@@ -138,6 +138,8 @@ def factories_in(module: types.ModuleType) -> Iterator[Factory]:
     """Yield the recipe factories of one module, registered ones first."""
     name = module.__name__
     seen: set[Any] = set()
+    plain: list[Factory] = []
+    buildables = False
     for entry in REGISTRY.entries.values():
         if entry.origin.rpartition(":")[0] == name:
             seen.add(entry.make)
@@ -149,7 +151,17 @@ def factories_in(module: types.ModuleType) -> Iterator[Factory]:
         if value.__module__ == name and value.__name__ == function:
             sure = _makes_recipes(value)
             if sure is not None:
+                buildables = True
                 yield Factory(name, function, value, registered=sure)
+            elif _makes_dataclass(value):
+                plain.append(Factory(name, function, value))
+    if not buildables and not seen:  # else these make parts of recipes
+        yield from plain
+
+
+def _makes_dataclass(function: types.FunctionType) -> bool:
+    returned = _returned(function)
+    return is_dataclass(getattr(returned, "__origin__", returned))
 
 
 def _makes_recipes(function: types.FunctionType) -> bool | None:
@@ -164,7 +176,7 @@ def _makes_recipes(function: types.FunctionType) -> bool | None:
     origin = getattr(returned, "__origin__", returned)
     if not isinstance(origin, type):
         return None
-    return True if is_dataclass(origin) or (fiddle is not None and issubclass(origin, fiddle.Buildable)) else None
+    return True if fiddle is not None and issubclass(origin, fiddle.Buildable) else None
 
 
 def _returned(function: types.FunctionType) -> Any:

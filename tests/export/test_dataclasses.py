@@ -117,6 +117,16 @@ def test_they_are_written_and_the_others_listed(library: Path) -> None:
     }
 
 
+def test_beside_other_factories_what_returns_a_dataclass_is_a_part_of_them(tmp_path: Path) -> None:
+    write(tmp_path, "shapes/__init__.py", "")
+    write(tmp_path, "shapes/config.py", SHAPES)
+    more = "\nimport nemo_run as run\n\n\ndef real_recipe() -> run.Config:\n    return run.Config(Scheduler)\n"
+    write(tmp_path, "shapes/recipes.py", RECIPES + more)
+    done = nemo_hydra(tmp_path, "export", "shapes.recipes", "-o", "lib")
+    assert done.code == 0, done.err
+    assert [*manifest.read(str(tmp_path / "lib")).recipes] == ["real/recipes"]
+
+
 def test_what_is_no_field_is_left_out_and_said(library: Path) -> None:
     said = "scheduler.min_lr = 1e-05 is left out: it is no field of the dataclass it is set on"
     assert f"note: sft_config/tiny: {said}\n" in (library.parent / "said").read_text()
