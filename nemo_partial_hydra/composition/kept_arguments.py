@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from nemo_partial_hydra.dialect.kept_arguments import UNUSED, argument_at, unknown
 from nemo_partial_hydra.dialect.scalars import unescape_interpolation
-from nemo_partial_hydra.messages import Problems, no_factory
+from nemo_partial_hydra.messages import Problems, nearest, no_factory
 from nemo_partial_hydra.recipes.keys import FACTORY, MISSING, TARGET
 from nemo_partial_hydra.recipes.tree import SCALARS, Path
 from nemo_partial_hydra.signatures.convert import Mismatch, convert
@@ -25,6 +25,8 @@ from .argument_nodes import ArgumentLeaf, ArgumentsNode, FactoryNode, arguments_
 from .compat import child_nodes, is_missing, path_of, put_child, raw_child
 from .factory_call import ArgumentsError, Factory
 from .nodes import RECIPE
+
+_SINGLE = "expected a single value: a list or an object is set where it stands in the recipe"
 
 
 @dataclass
@@ -52,10 +54,18 @@ class KeptArguments(Factory):
 
     def settle(self, node: DictConfig, *, strict: bool = False) -> None:
         """Implement :meth:`Factory.settle`: nothing has to be made."""
-        if strict:
-            arguments = raw_child(node, FACTORY)
-            given = [key for key, child in child_nodes(arguments) if not is_missing(child)]
-            self.missing(given, path_of(arguments)).check(ArgumentsError)
+        if not strict:
+            return
+        arguments = raw_child(node, FACTORY)
+        place, children = path_of(arguments), list(child_nodes(arguments))
+        problems = self.missing([key for key, child in children if not is_missing(child)], place)
+        known = self.signature.parameters
+        for key, child in children:
+            if key not in known:
+                problems.add((*place, key), f"{self.name} takes no '{key}'{nearest(key, known)}")
+            elif isinstance(child, (DictConfig, ListConfig)):
+                problems.add((*place, key), _SINGLE)
+        problems.check(ArgumentsError)
 
 
 def is_kept(data: Mapping[Any, Any]) -> bool:
@@ -102,7 +112,7 @@ def _default(value: Any, spec: TypeSpec, path: Path, problems: Problems) -> Defa
     if value == MISSING or (literal is None and value is not None):
         return REQUIRED
     if type(literal) not in SCALARS:
-        problems.add(path, "expected a single value: a list or an object is set where it stands in the recipe")
+        problems.add(path, _SINGLE)
         return REQUIRED
     try:
         return convert(literal, spec)

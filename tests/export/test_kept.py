@@ -128,6 +128,8 @@ def test_they_are_set_swept_and_checked(lib: Path) -> None:
     [
         ("pretrain._factory_.nodes=many", "pretrain._factory_.nodes: expected int, got 'many'"),
         ("pretrain._factory_.node=2", "pretrain._factory_.node: the factory takes no 'node'; did you mean 'nodes'?"),
+        ("+pretrain._factory_.node=2", "pretrain._factory_.node: the factory takes no 'node'; did you mean 'nodes'?"),
+        ("pretrain._factory_.nodes=[2]", "pretrain._factory_.nodes: expected a single value"),
         ("pretrain._factory_=2", "pretrain._factory_: expected the arguments of the factory by name"),
         ("pretrain._factory_.nodes=???", "pretrain._factory_.nodes"),
     ],
