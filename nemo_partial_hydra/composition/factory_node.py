@@ -68,7 +68,8 @@ def made_node(factory: Factory, given: Given) -> DictConfig:
     """Return the node of what a factory makes; it must not be changed."""
 
     def write(recipe: Any) -> DictConfig:
-        tree = session.workspace().captured(recipe, trusted=not given.text)
+        made = (factory.signature.target, given.text) if given.text else ()
+        tree = session.workspace().captured(recipe, made=made)
         node = tree_to_config(tree, {FACTORY: arguments_node(factory)})
         object.__setattr__(node, "__class__", FactoryNode)
         mark_made(node, given.text)

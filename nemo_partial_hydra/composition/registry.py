@@ -80,7 +80,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
-        self._recipes: dict[tuple[str, str], tuple[Entry, Any]] = {}
+        self._recipes: dict[tuple[str, str], _Seen] = {}
         self._packed: dict[str, tuple[_Seen, PackedEntry]] = {}
 
     def add(self, entry: Entry) -> None:
@@ -182,7 +182,7 @@ class Registry:
         ----------
         path : the entry's config path.
         given : the arguments of its factory.
-        write : makes the config of the recipe; by default ``to_config``.
+        write : makes the config of the recipe of a factory that takes arguments; by default ``to_config``.
         """
         from nemo_partial_hydra.recipes.names import ONLY_IN_SCRIPT
 
@@ -191,20 +191,25 @@ class Registry:
         entry = self.entries[path]
         configs = session.workspace().of(_Prototypes).configs
         known = configs.get((path, given.text))
-        if known is None or not known[0].current(entry):
+        called = write is not None  # then the recipe is what that call gave, whatever a later one does to its objects
+        if known is None or known[0].entry is not entry or not (called or known[0].current(entry)):
             try:
-                recipe = self._recipe(entry, given)
-                known = configs[path, given.text] = (_Seen(entry, recipe), (write or to_config)(recipe))
+                made = self._recipe(entry, given, called=called)
+                seen = made if called else _Seen(entry, made.recipe)
+                known = configs[path, given.text] = (seen, (write or to_config)(made.recipe))
             except RecipeError as error:
                 hint = f"; {ONLY_IN_SCRIPT}" if entry.sent and isinstance(error, CaptureError) else ""
                 raise type(error)(f"the recipe '{path}' (registered at {entry.origin}): {error}{hint}") from error
             _forget_oldest(configs, path)
         return known[1]
 
-    def _recipe(self, entry: Entry, given: Given) -> Any:
-        """Return the recipe of an entry; a factory is called once with the same arguments, whatever app asks."""
+    def _recipe(self, entry: Entry, given: Given, *, called: bool) -> _Seen:
+        """Return the recipe of an entry; a factory is called once with the same arguments, whatever app asks.
+
+        Of one that takes arguments it is what that call gave: later ones may share its objects, and change them.
+        """
         known = self._recipes.get((entry.path, given.text))
-        if known is None or known[0] is not entry:
+        if known is None or known.entry is not entry:
             try:
                 made = entry.make(*given.args, **given.kwargs)
             except ModuleNotFoundError as error:
@@ -213,9 +218,11 @@ class Registry:
                 raise RegistrationError(
                     f"making it needs {error.name}, which is not here{installs(error.name)}"
                 ) from error
-            known = self._recipes[entry.path, given.text] = (entry, made)
+            known = self._recipes[entry.path, given.text] = _Seen(entry, made, copied=called)
             _forget_oldest(self._recipes, entry.path)
-        return known[1]
+        elif called and known.copy is not _UNKNOWN and not known.current(entry):
+            known.recipe = known.copy
+        return known
 
     # To another process ---------------------------------------------------------------------------------------------
 
@@ -304,11 +311,11 @@ class PackedEntry:
 class _Seen:
     """An entry and its recipe as they were when something was made of them."""
 
-    def __init__(self, entry: Entry, recipe: Any) -> None:
+    def __init__(self, entry: Entry, recipe: Any, *, copied: bool = True) -> None:
         self.entry = entry
         self.recipe = recipe
         try:
-            self.copy = copy.deepcopy(recipe)
+            self.copy = copy.deepcopy(recipe) if copied else _UNKNOWN
         except Exception:  # whatever an object in it says to being copied: then nothing is known of changes
             self.copy = _UNKNOWN
 

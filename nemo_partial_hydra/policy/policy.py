@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -57,6 +58,21 @@ class Policy:
         top = target.partition(".")[0]
         self.trusted.add(target)
         if top not in STDLIB and top not in STACK:
+            self.trusted.add(top)
+
+    def trust_made(self, target: str, by: str = "", given: str = "") -> None:
+        """Trust where a live object came from, if nothing that a config gave to the factory that made it names that.
+
+        Parameters
+        ----------
+        target : its dotted name.
+        by : that of the factory; what is in the same package is as trusted.
+        given : its arguments as text. Of a package that they name nothing is trusted, nor of the standard library.
+        """
+        top = target.partition(".")[0]
+        if not given or top == by.partition(".")[0]:
+            self.trust_live(target)
+        elif top not in STDLIB and top not in STACK and top not in re.findall(r"\w+", given):
             self.trusted.add(top)
 
     def trust_arguments(self, tree: Tree) -> None:

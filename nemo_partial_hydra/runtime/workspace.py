@@ -160,17 +160,17 @@ class Workspace:
 
     # Trees ---------------------------------------------------------------------------------------------------------
 
-    def captured(self, obj: Any, *, auto: bool = True, trusted: bool = True, losing: Losing = None) -> Tree:
-        """Capture a live object; its targets' packages get trusted, its arguments unless a config gave them."""
+    def captured(self, obj: Any, *, auto: bool = True, made: tuple[str, ...] = (), losing: Losing = None) -> Tree:
+        """Capture a live object, which makes what it names trusted; ``made`` is as for :meth:`Policy.trust_made`."""
 
         def seen(target: str, fn: Any) -> None:
-            self.policy.trust_live(target)
+            self.policy.trust_made(target, *made)
             self._captured.add(target)
             if fn is not None:  # a target, not a mere reference
                 self.signatures.add(target, fn)
 
         tree = capture(obj, auto=auto, seen=seen, losing=losing)
-        self.policy.trust_arguments(tree if trusted else None)
+        self.policy.trust_arguments(None if made else tree)
         return tree
 
     def read_yaml(self, text: str, allow: Iterable[str] = (), *, resolved: Callable[[Any], Tree]) -> Tree:

@@ -210,6 +210,25 @@ def test_sweeps(app: App, recipes: Recipes) -> None:
     check(app.inline("-m", "exp._factory_.num_nodes=1,x"), "exp._factory_.num_nodes: expected int, got 'x'")
 
 
+def test_calls_of_a_factory_may_share_objects(app: App, recipes: Recipes) -> None:
+    """What a later call does to them changes nothing of what an earlier one has given."""
+    shop = recipes.shop
+    kept, limits = functools.partial(shop.train, optimizers=[shop.SGD()]), [1]
+
+    @nph.recipe(group="exp")
+    def shared(num_nodes: int = 1, more: list[int] = limits) -> Any:
+        more.append(num_nodes)
+        kept.keywords.update(steps=num_nodes, limit=list(more))
+        kept.keywords["optimizers"][0].lr = num_nodes / 4
+        return kept
+
+    for number in (3, 4, 1):
+        config = app.compose("exp=shared", f"exp._factory_.num_nodes={number}")
+        assert (config.exp.steps, config.exp.optimizers[0].lr) == (number, number / 4)
+        assert config.exp.limit[-1] == number
+    assert app.compose("exp=shared", "exp._factory_.num_nodes=4", "exp.steps=9").exp.optimizers[0].lr == 1.0
+
+
 def test_a_reference_to_another_value(app: App, recipes: Recipes) -> None:
     assert "('steps', 300)" in app.inline("exp._factory_.num_nodes=${nodes}").result
     assert "('steps', 700)" in app.inline("exp._factory_.num_nodes=${nodes}", "exp.limit=1", "nodes=7").result
@@ -299,6 +318,24 @@ def test_an_argument_allows_nothing_that_a_config_may_not_say(app: App, recipes:
     done = app.inline("exp=loads", "exp._factory_.trust=true")
     assert (done.code, done.out) == (3, "")
     assert "exp.trust_remote_code" in done.err
+
+
+@pytest.mark.parametrize("name", ["os.system", "subprocess.run", "yaml.safe_load", "torch.serialization.load"])
+def test_a_function_that_an_argument_names_is_not_trusted(app: App, recipes: Recipes, name: str) -> None:
+    """Python code that makes a target of a text says nothing of which texts it is meant for."""
+
+    @nph.recipe(group="exp")
+    def by_name(function: str = "shop.train") -> Any:
+        return functools.partial(resolve(function)) if function != "torch.serialization.load" else torch_load()
+
+    def torch_load() -> Any:
+        return functools.partial(pytest.importorskip("torch").load)
+
+    done = app.inline("exp=by_name", f"exp._factory_.function={name}")
+    assert (done.code, done.out) == (3, ""), done
+    assert "exp: '" in done.err
+    assert "to allow it" in done.err
+    assert "4" in app.inline("exp=by_name", "exp._factory_.function=shop.train", "exp.steps=4").result
 
 
 # A composed config is a value --------------------------------------------------------------------------------------
