@@ -102,7 +102,7 @@ class RegisteredRecipes(ConfigSource):
         from nemo_partial_hydra.composition import factory_arguments
 
         config = factory_arguments.config(path)
-        if "/" not in path:
+        if "/" not in path and hasattr(config, "keys"):
             from nemo_partial_hydra.composition.root_keys import RootKeys
 
             _workspace().of(RootKeys).note(factory_arguments.prototype(path).keys(), [])

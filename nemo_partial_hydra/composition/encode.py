@@ -43,13 +43,16 @@ def to_config(partial: Any, *, auto: bool = True) -> DictConfig:
 
 def tree_to_config(tree: Tree, beside: Mapping[str, Any] | None = None) -> DictConfig:
     """Turn a tree whose root is a Call into a structured config; ``beside`` are nodes that stand in it besides."""
-    if isinstance(tree, Seq):
-        raise ConfigError(
-            "a list cannot be an option that Python code registers; a file or a library (nemo-hydra export) can have it"
-        )
     if not isinstance(tree, Call):
         raise ConfigError("a recipe is a run.Partial or run.Config, or something that can say how it was made")
     return detached(_Writer(linked=linked_paths(tree)).call(tree, (), (), beside))
+
+
+def option_config(tree: Tree) -> DictConfig | ListConfig:
+    """Turn the tree of a registered recipe into a structured config; it may be a list of recipes, of callbacks."""
+    if not isinstance(tree, Seq):
+        return tree_to_config(tree)
+    return detached(_Writer(linked=linked_paths(tree)).sequence(tree, ANY, (), (), RECIPE))
 
 
 def scratch_node() -> DictConfig:

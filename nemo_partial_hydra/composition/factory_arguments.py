@@ -43,7 +43,7 @@ def config(path: str) -> Any:
     return fresh(prototype(path))
 
 
-def prototype(path: str, place: Any = None) -> DictConfig:
+def prototype(path: str, place: Any = None) -> DictConfig | ListConfig:
     """Return the same one, which must not be changed.
 
     Parameters

@@ -10,18 +10,18 @@ from __future__ import annotations
 import copy
 from typing import Any, cast
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from nemo_partial_hydra.errors import RecipeError
 from nemo_partial_hydra.messages import dotted, placed
 from nemo_partial_hydra.recipes.keys import FACTORY
-from nemo_partial_hydra.recipes.tree import Call, Path
+from nemo_partial_hydra.recipes.tree import Call, Path, Seq
 from nemo_partial_hydra.runtime import session
 
 from .argument_nodes import BUSY, SEEN, FactoryNode, arguments_node
 from .changes import carry
 from .compat import become, own_attributes, path_of, raw_child
-from .encode import tree_to_config
+from .encode import option_config, tree_to_config
 from .factory_call import (
     CIRCLE,
     ArgumentsError,
@@ -64,18 +64,20 @@ def opened(factory: Factory) -> DictConfig:
     return FactoryNode({FACTORY: arguments_node(factory)})
 
 
-def made_node(factory: Factory, given: Given) -> DictConfig:
-    """Return the node of what a factory makes; it must not be changed."""
+def made_node(factory: Factory, given: Given) -> DictConfig | ListConfig:
+    """Return the node of what a factory makes, a list or a recipe; it must not be changed."""
 
-    def write(recipe: Any) -> DictConfig:
+    def write(recipe: Any) -> Any:
         made = (factory.signature.target, given.text) if given.text else ()
         tree = session.workspace().captured(recipe, made=made)
+        if isinstance(tree, Seq):
+            return option_config(tree)  # it has no place for arguments
         node = tree_to_config(tree, {FACTORY: arguments_node(factory)})
         object.__setattr__(node, "__class__", FactoryNode)
         mark_made(node, given.text)
         return node
 
-    return cast(DictConfig, REGISTRY.prototype(factory.path, given, write))
+    return cast("DictConfig | ListConfig", REGISTRY.prototype(factory.path, given, write))
 
 
 def _settle(node: DictConfig, arguments: DictConfig, factory: Factory, *, strict: bool) -> None:
@@ -89,6 +91,9 @@ def _settle(node: DictConfig, arguments: DictConfig, factory: Factory, *, strict
     if text == before:
         return
     new = copy.deepcopy(called_with(factory, call, text, place))
+    if not isinstance(new, DictConfig):
+        what = f"{factory.name} gives a list, which has no place for arguments: register it with them in Python"
+        raise ArgumentsError(placed(place, what))
     old = None if before is None else called_with(factory, call_of(before, factory), before, place)
     lost = carry(old, node, new, FACTORY)
     if lost:
@@ -100,7 +105,7 @@ def _settle(node: DictConfig, arguments: DictConfig, factory: Factory, *, strict
         raise ArgumentsError(placed(place, CIRCLE))
 
 
-def called_with(factory: Factory, call: Call, text: str, place: Path) -> DictConfig:
+def called_with(factory: Factory, call: Call, text: str, place: Path) -> DictConfig | ListConfig:
     """Return the node of what the factory makes with some arguments; the factory runs the first time only."""
     shown = ", ".join(f"{name}={value!r}" for name, value in argument_data(call, factory).items())
     try:

@@ -182,11 +182,14 @@ class Registry:
         ----------
         path : the entry's config path.
         given : the arguments of its factory.
-        write : makes the config of the recipe of a factory that takes arguments; by default ``to_config``.
+        write : makes the config of the recipe of a factory that takes arguments; by default ``option_config``.
         """
         from nemo_partial_hydra.recipes.names import ONLY_IN_SCRIPT
 
-        from .encode import to_config
+        from .encode import option_config
+
+        def written(recipe: Any) -> Any:
+            return option_config(session.workspace().captured(recipe))
 
         entry = self.entries[path]
         configs = session.workspace().of(_Prototypes).configs
@@ -196,7 +199,7 @@ class Registry:
             try:
                 made = self._recipe(entry, given, called=called)
                 seen = made if called else _Seen(entry, made.recipe)
-                known = configs[path, given.text] = (seen, (write or to_config)(made.recipe))
+                known = configs[path, given.text] = (seen, (write or written)(made.recipe))
             except RecipeError as error:
                 hint = f"; {ONLY_IN_SCRIPT}" if entry.sent and isinstance(error, CaptureError) else ""
                 raise type(error)(f"the recipe '{path}' (registered at {entry.origin}): {error}{hint}") from error

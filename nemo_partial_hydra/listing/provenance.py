@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -184,7 +184,8 @@ class _Configs:
             from nemo_partial_hydra.composition.factory_arguments import prototype
 
             place = functools.reduce(own_node, package, self.config)
-            yield Layer(RECIPE, source), set_data(prototype(path, place)), _OneLine(line)
+            made = cast("DictConfig", prototype(path, place))  # the keys of a list are its indices
+            yield Layer(RECIPE, source), set_data(made), _OneLine(line)
             return
         for source in self.loader.get_sources():
             if source.is_config(path):

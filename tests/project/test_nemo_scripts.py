@@ -68,13 +68,25 @@ def test_a_factory_that_returns_a_list_of_callbacks_is_an_option_of_a_library(tm
 
 
 @pytest.mark.matrix
-def test_one_that_is_registered_says_how_else(tmp_path: Path) -> None:
+def test_one_that_python_code_registers_is_an_option_too(tmp_path: Path) -> None:
     write(tmp_path, "script.py", CALLBACKS)
     write(tmp_path, "app.py", f"import script\n{APP}")
-    done = python(tmp_path, "app.py", "+job=small", "+callbacks@job.callbacks=default")
+    chosen = ["+job=small", "+callbacks@job.callbacks=default"]
+    done = python(tmp_path, "app.py", *chosen, "job.callbacks.1.steps=7")
+    assert (done.code, done.out) == (0, "[3, 7]\n"), done.err
+    listed = python(tmp_path, "app.py", *chosen, "--cfg-paths", "-p", "job.callbacks.1")
+    assert listed.out.splitlines()[-1].split()[:3] == ["job.callbacks.1.steps", "int", "2"], listed.err
+    done = python(tmp_path, "app.py", *chosen, "job.callbacks.1.step=7")
+    assert "job.callbacks.1.step: Every has no parameter 'step'; did you mean 'steps'?" in done.err
+
+
+@pytest.mark.matrix
+def test_a_list_has_no_place_for_arguments(tmp_path: Path) -> None:
+    write(tmp_path, "script.py", CALLBACKS.replace("def default_callbacks()", "def default_callbacks(steps: int)"))
+    write(tmp_path, "app.py", f"import script\n{APP}")
+    done = python(tmp_path, "app.py", "+job=small", "+callbacks@given=default", "given._factory_.steps=3")
     assert (done.code, "Traceback" in done.err) == (2, False)
-    assert "'callbacks/default'" in done.err
-    assert "a list cannot be an option that Python code registers; a file or a library" in done.err
+    assert "given._factory_: default_callbacks gives a list, which has no place for arguments" in done.err
 
 
 @pytest.mark.nemo
