@@ -125,7 +125,10 @@ def no_factory(said: Any) -> str:
     """Return why a recipe that no registered factory makes takes no arguments of one."""
     if isinstance(said, str):
         return f"only nemo_run calls the factory {said!r}: export the resolved recipe instead"
-    return "no factory makes this recipe; only one that Python code registers (@nph.recipe) takes arguments"
+    return (
+        "no factory makes this recipe; only one that Python code registers (@nph.recipe) takes arguments, or one with "
+        "values that are references to them; a saved config holds what was made: leave _factory_ out"
+    )
 
 
 def installs(module: str | None) -> str:

@@ -32,7 +32,7 @@ def unknown(name: str, known: Mapping[str, Any]) -> str:
     return f"refers to '{name}', which {FACTORY} does not have{nearest(name, known)}"
 
 
-UNUSED = "no value of the recipe refers to it"
+UNUSED = "no value of the recipe is a reference to it"
 
 
 def put_in_place(root: Any, doc: Path, given: Mapping[str, Any], place: Path, problems: Problems) -> bool:

@@ -218,7 +218,7 @@ def test_it_is_checked_and_read_outside_of_an_app(lib: Path) -> None:
     [
         (("nodes: 1", "nodes: x"), "_factory_.nodes: expected int, got 'x'"),
         (("nodes: 1", "nodes: [1]"), "_factory_.nodes: expected a single value"),
-        (("nodes: 1", "nodes: 1\n  more: 2"), "_factory_.more: no value of the recipe refers to it"),
+        (("nodes: 1", "nodes: 1\n  more: 2"), "_factory_.more: no value of the recipe is a reference to it"),
         (("  note: a\n", ""), "note: refers to 'note', which _factory_ does not have; did you mean 'nodes'?"),
     ],
 )
