@@ -92,8 +92,11 @@ def look(data: Any, make: Make, signature: Signature, given: Mapping[str, Any]) 
 
 
 def _others(value: Any, spec: TypeSpec) -> tuple[Any, ...]:
-    """Return other values of an argument; none where its type does not say which there are."""
-    if value is None or value == OPEN:
+    """Return other values of an argument, of a Literal all; none where its type does not say which there are."""
+    named = [choice for member in spec.members() if member.kind == "literal" for choice in member.choices]
+    if named:
+        found = tuple(choice for choice in named if not same(choice, value))
+    elif value is None or value == OPEN:
         found = next((values for kind, values in _OF_NONE.items() if kind in spec.kinds), ())
     else:
         found = _OTHERS.get(type(value), lambda _: ())(value)

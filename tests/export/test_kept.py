@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -336,6 +336,19 @@ def test_what_stays_the_same_is_no_change(constant: Any) -> None:
         return {"_target_": "own.train", "a": {"i": 1, **more}["i"], "b": constant}
 
     assert look(make({}), make, read(factory, "own.factory"), {}).places == {"i": [("a",)]}
+
+
+def by_mode(mode: Literal["a", "b", 3] = "a") -> None:
+    """Take one of three."""
+
+
+@pytest.mark.parametrize(("other", "kept"), [({}, True), ({3: 4}, False), ({"b": "a"}, False)])
+def test_of_a_literal_all_choices_are_tried(other: dict[Any, Any], kept: bool) -> None:
+    def make(more: Mapping[str, Any]) -> Any:
+        mode = more.get("mode", "a")
+        return {"_target_": "own.train", "mode": other.get(mode, mode)}
+
+    assert bool(look(make({}), make, read(by_mode, "own.by_mode"), {}).places) is kept
 
 
 def test_a_file_without_references_says_that_no_factory_makes_it() -> None:
