@@ -23,7 +23,7 @@ def table(found: Results, columns: Sequence[str]) -> Iterator[str]:
     """Yield the lines of a table: numbers to the right, texts to the left; texts that are long are cut."""
     heads = [escaped(name) for name in columns]
     heads = [head.upper() if name in OWN else head for head, name in zip(heads, columns, strict=True)]
-    rows = [[_cell(record[name], name) for name in columns] for record in found.records]
+    rows = [[cell(record[name], name) for name in columns] for record in found.records]
     right = [all(_is_number(record[name]) for record in found.records) for name in columns]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for cells in (heads, *rows):
@@ -38,7 +38,8 @@ def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
-def _cell(value: Any, column: str) -> str:
+def cell(value: Any, column: str) -> str:
+    """Return what a table shows of a value."""
     if value is None:
         return ""
     if column == SECONDS:

@@ -22,10 +22,7 @@ from nemo_partial_hydra.analysis.records import OWN, Results, ordered, read
 from nemo_partial_hydra.analysis.series import Series
 from nemo_partial_hydra.analysis.swept import differing, short_names, typed, values_of
 from nemo_partial_hydra.errors import JobError, UsageError
-from nemo_partial_hydra.jobs.job import Job, write_job
-from nemo_partial_hydra.jobs.layout import JobPaths, sweep_paths
-from nemo_partial_hydra.jobs.outcome import result_text
-from nemo_partial_hydra.jobs.status import Status, write_status
+from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.messages import escaped
 from tests.support.recipes import nemo_hydra, python, write
 
@@ -71,26 +68,6 @@ def main(cfg):
 if __name__ == "__main__":
     main()
 """
-
-
-@pytest.fixture
-def job(tmp_path: Path) -> Made:
-    """Make jobs of a sweep by hand."""
-
-    def make(number: int, *overrides: str, result: Any = None, state: str = "done", sweep: str = "s") -> JobPaths:
-        paths = sweep_paths(tmp_path / sweep).job(str(number))
-        recipe = {"_target_": "tests.support.payloads.add", "_partial_": True}
-        from nemo_partial_hydra.jobs.content_hash import recipe_hash
-
-        made = Job(recipe_hash(recipe), name="app", num=number, subdir=str(number), overrides=overrides, recipe=recipe)
-        write_job(paths, made)
-        began, ended = "2026-11-22T10:00:00.000Z", "2026-11-22T10:00:02.500Z"
-        write_status(paths, Status(state, started=began, ended=ended))
-        if result is not None:
-            paths.result.write_text(result_text(result))
-        return paths
-
-    return make
 
 
 @pytest.mark.matrix

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -18,35 +17,8 @@ from nemo_partial_hydra.listing.html_page import page
 from nemo_partial_hydra.listing.record import PathInfo
 from nemo_partial_hydra.messages import escaped
 from tests.support.apps import ROOT
+from tests.support.pages import Page
 from tests.support.recipes import python
-
-
-class Page(HTMLParser):
-    """What a browser makes of a page: its elements with their attributes, and the texts of cells and scripts."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.inside: list[str] = []
-        self.texts: dict[str, list[str]] = {}
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        self.texts.setdefault(tag, []).append("")
-        self.inside.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.inside and self.inside.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        for tag in dict.fromkeys(self.inside):
-            self.texts[tag][-1] += data
-
-    def all_of(self, tag: str) -> list[dict[str, str | None]]:
-        """Return the attributes of all elements of a kind."""
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def made(*records: PathInfo, many: bool = False) -> Page:

@@ -32,6 +32,7 @@ COMMANDS = (
     "submit",
     "status",
     "results",
+    "report",
     "logs",
     "cancel",
     "retry",
