@@ -23,7 +23,7 @@ _HOME = {
     "to_yaml": "api",
     "from_yaml": "api",
     "freeze": "api",
-    "results": "analysis.records",
+    "results": "analysis.results",
     "Job": "jobs.job",
     "RecipeError": "errors",
     "CaptureError": "errors",
@@ -42,7 +42,7 @@ _HOME = {
 __all__ = ["__version__", *_HOME]  # noqa: PLE0604  # the names are those of the table above
 
 if TYPE_CHECKING:
-    from .analysis.records import results as results
+    from .analysis.results import results as results
     from .api import app as app
     from .api import build as build
     from .api import freeze as freeze

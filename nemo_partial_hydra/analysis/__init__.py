@@ -4,7 +4,7 @@
 |---|---|
 | which values differ between jobs, and what are they called | ``swept`` |
 | what did a job return or log | ``metrics``, ``series`` |
-| one record a job, sorted and chosen | ``records`` |
+| one record a job, sorted and chosen | ``records``, ``results`` |
 | a table, CSV, JSON | ``formats`` |
 | where does a value stand at an axis | ``axes`` |
 | plots, heat maps, a line of time as SVG | ``plots`` |

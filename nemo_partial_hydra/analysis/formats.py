@@ -9,6 +9,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from typing import Any
 
 from nemo_partial_hydra.jobs import status as states
@@ -85,6 +86,16 @@ def _csv_cell(value: Any) -> Any:
 def records(found: Results, columns: Sequence[str]) -> list[dict[str, Any]]:
     """Return the results as JSON data, a mapping a job."""
     return [{name: plain(record[name]) for name in columns} for record in found.records]
+
+
+def html_table(records_: Sequence[Mapping[str, Any]]) -> str:
+    """Return the results as an HTML table, for notebooks."""
+    names = [*records_[0]] if records_ else []
+    heads = "".join(f'<th scope="col">{escape(escaped(name))}</th>' for name in names)
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escape(cell(record[name], name))}</td>' for name in names)}</tr>\n" for record in records_
+    )
+    return f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
 
 
 def summary(found: Results) -> str:

@@ -66,39 +66,6 @@ class Results:
         return [*(OWN if several else OWN[1:]), *self.swept.values(), *self.metrics]
 
 
-def results(
-    *directories: str | os.PathLike[str], best: str | None = None, largest: bool = False
-) -> list[dict[str, Any]]:
-    """Read what came of the jobs of sweeps: a record a job, which ``pandas.DataFrame`` takes as they are.
-
-    Parameters
-    ----------
-    directories : str or path
-        Of sweeps or of single jobs, also of those that Hydra itself ran.
-    best : str
-        Of what was logged step by step, the step that is best by this metric counts, and the best jobs come first; by
-        default the last step of each metric.
-    largest : bool
-        Whether the largest value of it is the best.
-
-    Returns
-    -------
-    list of dict
-        ``sweep`` (the directory), ``job`` (its number, or ``3/train`` for a step), ``state``, ``seconds`` (None until
-        it has ended), the values that differ between the jobs by their shortest distinct names, then the metrics:
-        what the job returned (nested mappings by dotted names), Lightning's ``metrics.csv``, and TensorBoard's event
-        files where tensorboard is installed. A job without a value has None.
-
-    Raises
-    ------
-    JobError
-        If a directory has no job.
-    UsageError
-        If no directory is given, or no job has the metric.
-    """
-    return list(read(directories, Choice(best, largest)).records)
-
-
 def read(directories: Iterable[StrPath], choice: Choice) -> Results:
     """Read the results of all jobs of some sweeps.
 

@@ -63,6 +63,14 @@ class Job(Head):
         """The plain data whose targets are called, or may be by the app's function."""
         return self.recipe if self.call is None else self.call.config
 
+    def _repr_html_(self) -> str:
+        """Return the job as a notebook shows it: what it is, and what it runs."""
+        import html  # which reads a table of two thousand names
+
+        facts = {"job": self.title, "name": self.name, "hash": self.hash, "overrides": " ".join(self.overrides)}
+        rows = "".join(f"<tr><th>{key}</th><td>{html.escape(value)}</td></tr>" for key, value in facts.items())
+        return f"<table>{rows}</table><pre>{html.escape(dump(self.named))}</pre>"
+
     def verify(self, name: str = "job") -> None:
         """Check that the recipe or config is the one that was frozen.
 

@@ -118,6 +118,13 @@ _END: Final = """<script>{script}</script>
 """
 
 
+class Listed(list[PathInfo]):
+    """Records of paths, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        return "".join(_table(self))
+
+
 def page(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
     """Yield the page, of the listing of one config or of ``many`` jobs."""
     count = counted(sum(len(records) for _, _, records in jobs))
@@ -125,13 +132,17 @@ def page(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
     for number, overrides, records in jobs:
         if many:
             yield f"<h2><code>{_text(heading(number, overrides))}</code></h2>\n"
-        yield "<table>\n<thead><tr>"
-        yield "".join(f'<th scope="col">{column.head.capitalize()}</th>' for column in COLUMNS)
-        yield "</tr></thead>\n<tbody>\n"
-        for info in records:
-            yield _row(info)
-        yield "</tbody>\n</table>\n"
+        yield from _table(records)
     yield _END.format(script=SCRIPT)
+
+
+def _table(records: Sequence[PathInfo]) -> Iterator[str]:
+    yield "<table>\n<thead><tr>"
+    yield "".join(f'<th scope="col">{column.head.capitalize()}</th>' for column in COLUMNS)
+    yield "</tr></thead>\n<tbody>\n"
+    for info in records:
+        yield _row(info)
+    yield "</tbody>\n</table>\n"
 
 
 def _row(info: PathInfo) -> str:

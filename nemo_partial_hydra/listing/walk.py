@@ -34,18 +34,19 @@ if TYPE_CHECKING:
 
 def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:
     """Implement :func:`nemo_partial_hydra.paths`."""
+    from .html_page import Listed
+
     if not isinstance(cfg, (DictConfig, dict)):
         from nemo_partial_hydra.composition.encode import to_config
 
         cfg = to_config(cfg)
-    config = as_config(cfg)
-    history = None
+    config, history = as_config(cfg), None
     if "hydra" in config and OmegaConf.select(config, "hydra.runtime.config_sources") is not None:
         from .provenance import claims
 
         history = claims(config)
     with session.as_app(app_of(config)):
-        return list(describe(config, history, allow=allow))
+        return Listed(describe(config, history, allow=allow))
 
 
 def describe(

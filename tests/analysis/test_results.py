@@ -304,3 +304,15 @@ def test_of_jobs_that_differ_in_nothing_no_value_is_shown() -> None:
     assert differing([same, same]) == []
     assert differing([same]) == ["a", "b", "c"]
     assert differing([same, {**same, "a": 1.0}]) == ["a"]
+
+
+def test_a_notebook_shows_records_paths_and_jobs_as_tables(job: Made, tmp_path: Path) -> None:
+    from nemo_partial_hydra.jobs.job import read_job
+    from tests.support.pages import Page
+
+    frozen = read_job(job(0, "note=<b>", result={"loss": 0.5, "<i>": 1}))
+    shown = [nph.results(tmp_path / "s"), nph.paths({"model": {"a": "<b>", "c": 2}}), frozen]
+    pages = [Page(each._repr_html_()) for each in shown]  # type: ignore[attr-defined]
+    assert [len(page.all_of("tr")) for page in pages] == [2, 4, 4]
+    assert all(not {"b", "i", "script"} & {tag for tag, _ in page.tags} for page in pages)
+    assert "_target_: tests.support.payloads.add" in pages[2].texts["pre"][0]
