@@ -63,12 +63,12 @@ def plain(value: Any) -> Any:
 
 
 def csv_text(found: Results, columns: Sequence[str]) -> str:
-    """Return the results as CSV (RFC 4180), a cell as JSON where it is neither a number nor a text.
+    """Return the results as CSV, a cell as JSON where it is neither a number nor a text.
 
     A text that a spreadsheet would take for a formula has an apostrophe before it.
     """
     out = io.StringIO()
-    writer = csv.writer(out)
+    writer = csv.writer(out, lineterminator="\n")
     writer.writerow(map(_csv_cell, columns))
     for record in found.records:
         writer.writerow(_csv_cell(record[name]) for name in columns)

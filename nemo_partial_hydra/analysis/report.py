@@ -67,7 +67,8 @@ def report(overview: Overview, found: Results, *, refresh: int | None = None) ->
     yield from _times(overview, jobs)
     yield from _table(jobs, found)
     yield from _details(overview, jobs)
-    yield f"<footer>Written {text(overview.time)} by nemo-hydra report {text(overview.directory)}</footer>\n"
+    command = f"nemo-hydra report {shlex.quote(overview.directory)}"
+    yield f"<footer>Written {text(overview.time)} by <code>{text(command)}</code></footer>\n"
     yield report_page.end()
 
 

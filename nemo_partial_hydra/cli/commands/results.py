@@ -60,9 +60,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         say(json_text(formats.records(found, columns), 1))
     elif options.csv:
-        sys.stdout.write(formats.csv_text(found, columns))
+        say(formats.csv_text(found, columns), end="")
     else:
-        print("\n".join(formats.table(found, columns)))  # all in it is escaped
-        print()
-        say(formats.summary(found))
+        say("\n".join([*formats.table(found, columns), "", formats.summary(found)]))
     return ExitCode.DONE
