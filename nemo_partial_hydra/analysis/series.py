@@ -164,12 +164,16 @@ def _read_events(root: Path, paths: list[Path], out: Logged) -> None:
             if files.size(root, path) > MAX_BYTES:
                 out.notes.append(f"{path}: it has more than {MAX_BYTES >> 20} MB")
                 continue
+            events = 0
             for event in EventFileLoader(str(path)).Load():
+                events += 1
                 for value in event.summary.value:
                     if value.HasField("tensor"):
                         numbers = tensor_util.make_ndarray(value.tensor)
                         if numbers.size == 1:
                             series = out.series.setdefault(value.tag, Series())
                             series.points[float(event.step)] = float(numbers.item())
+            if not events:  # the first says the version of the file
+                out.notes.append(f"{path}: it is no event file, or cut off at its beginning")
         except Exception as error:  # a foreign reader of a foreign file may raise anything
             out.notes.append(f"{path}: {type(error).__name__}: {error}")
