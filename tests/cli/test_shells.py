@@ -50,7 +50,7 @@ def test_a_shell_reads_its_script(shell: str, tmp_path: Path) -> None:
 def test_it_offers_commands_options_and_choices(shell: str, tmp_path: Path) -> None:
     made = script(shell, tmp_path)
     assert {*COMMANDS} <= {*offered(shell, made, "nemo-hydra", "")}
-    assert offered(shell, made, "nemo-hydra", "re") == ["results", "retry"]
+    assert offered(shell, made, "nemo-hydra", "re") == ["report", "results", "retry"]
     assert offered(shell, made, "nemo-hydra", "results", "out", "--s") == ["--sort"]
     assert offered(shell, made, "nemo-hydra", "completion", "") == sorted(SHELLS)
 
