@@ -11,9 +11,10 @@ import io
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nemo_partial_hydra.errors import JobError
 from nemo_partial_hydra.jobs import files
@@ -161,19 +162,24 @@ def _read_events(root: Path, paths: list[Path], out: Logged) -> None:
         return
     for path in paths:
         try:
-            if files.size(root, path) > MAX_BYTES:
-                out.notes.append(f"{path}: it has more than {MAX_BYTES >> 20} MB")
-                continue
-            events = 0
-            for event in EventFileLoader(str(path)).Load():
-                events += 1
-                for value in event.summary.value:
-                    if value.HasField("tensor"):
-                        numbers = tensor_util.make_ndarray(value.tensor)
-                        if numbers.size == 1:
-                            series = out.series.setdefault(value.tag, Series())
-                            series.points[float(event.step)] = float(numbers.item())
+            with files.open_read(root, path) as file:
+                if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                    out.notes.append(f"{path}: it has more than {MAX_BYTES >> 20} MB")
+                    continue
+                # By its descriptor: the reader would follow a link at the path, and wait for a pipe.
+                events = 0
+                for event in EventFileLoader(f"/proc/self/fd/{file.fileno()}").Load():
+                    events += 1
+                    for value in event.summary.value:
+                        _note_scalar(value, event.step, tensor_util.make_ndarray, out.series)
             if not events:  # the first says the version of the file
                 out.notes.append(f"{path}: it is no event file, or cut off at its beginning")
         except Exception as error:  # a foreign reader of a foreign file may raise anything
             out.notes.append(f"{path}: {type(error).__name__}: {error}")
+
+
+def _note_scalar(value: Any, step: int, array: Callable[[Any], Any], series: dict[str, Series]) -> None:
+    if value.HasField("tensor"):
+        numbers = array(value.tensor)
+        if numbers.size == 1:
+            series.setdefault(value.tag, Series()).points[float(step)] = float(numbers.item())

@@ -203,6 +203,17 @@ def test_event_files_of_tensorboard(job: Made, tmp_path: Path) -> None:
     assert nph.results(tmp_path / "s", best="val/loss")[0]["val/loss"] == 1.0
 
 
+@pytest.mark.nemo
+def test_an_event_file_that_is_none_is_neither_followed_nor_waited_for(job: Made, tmp_path: Path) -> None:
+    folder = job(0, result=1).directory
+    os.mkfifo(folder / "events.out.tfevents.1")
+    (folder / "events.out.tfevents.2").symlink_to("/etc/passwd")
+    done = nemo_hydra(tmp_path, "results", "s", "--json")
+    assert [row["result"] for row in json.loads(done.out)] == [1]
+    said = [line.partition(": ")[0].rpartition(".")[2] for line in done.err.splitlines() if "tfevents" in line]
+    assert sorted(said) == ["1", "2"], done.err
+
+
 def test_no_directory_and_no_job_are_errors(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="name the directory of a sweep"):
         nph.results()
