@@ -25,7 +25,7 @@ def table(found: Results, columns: Sequence[str]) -> Iterator[str]:
     heads = [escaped(name) for name in columns]
     heads = [head.upper() if name in OWN else head for head, name in zip(heads, columns, strict=True)]
     rows = [[cell(record[name], name) for name in columns] for record in found.records]
-    right = [all(_is_number(record[name]) for record in found.records) for name in columns]
+    right = [all(is_number(record[name]) for record in found.records) for name in columns]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for cells in (heads, *rows):
         shown = [
@@ -35,7 +35,8 @@ def table(found: Results, columns: Sequence[str]) -> Iterator[str]:
         yield "  ".join(shown).rstrip()
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value stands to the right in a table: a number, or nothing."""
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 

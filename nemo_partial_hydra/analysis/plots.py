@@ -9,10 +9,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Final
 
-from nemo_partial_hydra.messages import escaped
+from nemo_partial_hydra.listing.page_frame import text
 
 from .axes import Axis, axis, number, spelled
 
@@ -31,11 +30,6 @@ class Point:
     state: str
     title: str
     link: str
-
-
-def text(value: object) -> str:
-    """Return a text as it is written into a page."""
-    return escape(escaped(str(value)), quote=True)
 
 
 def scatter(points: Sequence[Point], x_name: str, y_name: str) -> str | None:

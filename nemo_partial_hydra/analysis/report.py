@@ -17,12 +17,13 @@ from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.launchers.log_tail import last_lines
 from nemo_partial_hydra.launchers.status import table as status_table
 from nemo_partial_hydra.launchers.status.entries import Entry, Overview
+from nemo_partial_hydra.listing.page_frame import text
 
 from . import report_page
 from .axes import number
 from .differences import Recipe, differences, recipe_text
-from .formats import cell
-from .plots import Point, Span, heat_map, scatter, text, time_line
+from .formats import cell, is_number
+from .plots import Point, Span, heat_map, scatter, time_line
 from .records import JOB, STATE, Results
 
 PLOTS: Final = 24
@@ -61,7 +62,7 @@ def report(overview: Overview, found: Results, *, refresh: int | None = None) ->
     """
     pairs = zip(overview.entries, found.records, strict=True)
     jobs = [Job(entry, record, f"job-{index}") for index, (entry, record) in enumerate(pairs)]
-    yield report_page.head(text(f"Report of {overview.directory}"), refresh)
+    yield report_page.head(f"Report of {overview.directory}", refresh)
     yield from _summary(overview, jobs)
     yield from _plots(jobs, found)
     yield from _times(overview, jobs)
@@ -148,7 +149,7 @@ def _seconds(time: str | None) -> float | None:
 
 
 def _table(jobs: Sequence[Job], found: Results) -> Iterator[str]:
-    numbers = {name for name in found.columns if all(_is_number(record[name]) for record in found.records)}
+    numbers = {name for name in found.columns if all(is_number(record[name]) for record in found.records)}
     yield '<h2>Jobs</h2>\n<form hidden role="search">\n'
     yield '<input type="search" id="search" aria-label="Search jobs" placeholder="Search">\n'
     yield '<select id="state" aria-label="State"><option value="">all states</option>'
@@ -167,10 +168,6 @@ def _table(jobs: Sequence[Job], found: Results) -> Iterator[str]:
             yield _cell(job, name, right=name in numbers)
         yield "</tr>\n"
     yield "</tbody>\n</table></div>\n"
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def _cell(job: Job, name: str, *, right: bool) -> str:

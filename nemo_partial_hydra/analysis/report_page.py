@@ -1,13 +1,13 @@
-"""The frame of a report's page: its style and script, and the policy that lets nothing else run.
+"""The frame of a report's page: its style and script.
 
-May import: the standard library only.
+May import: the standard library, the frame of all pages.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import Final
+
+from nemo_partial_hydra.listing import page_frame
 
 STYLE: Final = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; --link: light-dark(#0b5cad, #8bc1ff);
@@ -112,31 +112,14 @@ addEventListener("hashchange", open);
 show();
 open();
 """
-_HEAD: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'">
-{refresh}<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-"""
 
 
 def head(title: str, refresh: int | None = None) -> str:
-    """Return the beginning of the page; ``title`` is escaped, ``refresh`` the seconds after which it loads itself."""
+    """Return the beginning of the page; ``refresh`` are the seconds after which it loads itself."""
     again = f'<meta http-equiv="refresh" content="{refresh}">\n' if refresh else ""
-    return _HEAD.format(style_hash=_hash(STYLE), script_hash=_hash(SCRIPT), style=STYLE, title=title, refresh=again)
+    return page_frame.head(title, STYLE, SCRIPT, again)
 
 
 def end() -> str:
     """Return the end of the page."""
-    return f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
-
-
-def _hash(text: str) -> str:
-    """Return by which hash the page's policy knows its own style and script."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return page_frame.end(SCRIPT)

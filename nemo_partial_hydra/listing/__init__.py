@@ -17,6 +17,7 @@ May import: ``composition`` and what it may import; rich, in ``terminal``.
 | which of the records are shown | ``selection`` |
 | table, tree, JSON, YAML as text | ``formats`` |
 | one HTML page | ``html_page`` |
+| what do pages have in common | ``page_frame`` |
 | colours and paging on a terminal | ``terminal`` |
 | ``hydra/callbacks=cfg_paths`` | ``callback`` |
 | what does the shell complete | ``completion`` |

@@ -6,15 +6,12 @@ are escaped, and the page's policy lets no other script run and no request be ma
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import Final
 
-from nemo_partial_hydra.messages import escaped
-
+from . import page_frame
 from .columns import COLUMNS, JobListing, counted, heading
+from .page_frame import text
 from .record import PathInfo
 
 STYLE: Final = """
@@ -88,18 +85,7 @@ document.addEventListener("keydown", event => {
 });
 show();
 """
-_HEAD: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; style-src 'sha256-{style_hash}'; script-src 'sha256-{script_hash}'">
-<title>Paths of the config</title>
-<style>{style}</style>
-</head>
-<body>
-<form hidden role="search">
+_FORM: Final = """<form hidden role="search">
 <input type="search" aria-label="Search paths, types, values and docs" placeholder="Search (/)" autofocus>
 <select aria-label="Which paths">
 <option value="">all paths</option>
@@ -111,10 +97,6 @@ _HEAD: Final = """<!doctype html>
 </select>
 <output aria-live="polite">{count}</output>
 </form>
-"""
-_END: Final = """<script>{script}</script>
-</body>
-</html>
 """
 
 
@@ -128,12 +110,12 @@ class Listed(list[PathInfo]):
 def page(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
     """Yield the page, of the listing of one config or of ``many`` jobs."""
     count = counted(sum(len(records) for _, _, records in jobs))
-    yield _HEAD.format(style_hash=_hash(STYLE), script_hash=_hash(SCRIPT), style=STYLE, count=count)
+    yield page_frame.head("Paths of the config", STYLE, SCRIPT) + _FORM.format(count=count)
     for number, overrides, records in jobs:
         if many:
-            yield f"<h2><code>{_text(heading(number, overrides))}</code></h2>\n"
+            yield f"<h2><code>{text(heading(number, overrides))}</code></h2>\n"
         yield from _table(records)
-    yield _END.format(script=SCRIPT)
+    yield page_frame.end(SCRIPT)
 
 
 def _table(records: Sequence[PathInfo]) -> Iterator[str]:
@@ -147,20 +129,11 @@ def _table(records: Sequence[PathInfo]) -> Iterator[str]:
 
 def _row(info: PathInfo) -> str:
     """Return the row of a path: its name copies the override that sets it, its doc stands below its value."""
-    path, kind, value, source = (_text(column.value(info)) for column in COLUMNS)
+    path, kind, value, source = (text(column.value(info)) for column in COLUMNS)
     name = f"<code>{path}</code>"
     if info.override is not None:
-        title = _text(f"copy {info.override}")
-        name = f'<button type="button" data-override="{_text(info.override)}" title="{title}">{path}</button>'
-    doc = f"<small>{_text(info.doc)}</small>" if info.doc else ""
+        title = text(f"copy {info.override}")
+        name = f'<button type="button" data-override="{text(info.override)}" title="{title}">{path}</button>'
+    doc = f"<small>{text(info.doc)}</small>" if info.doc else ""
     cells = (name, kind, f"<code>{value}</code>{doc}", source)
-    return f'<tr class="{_text(info.kind)}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
-
-
-def _text(text: str) -> str:
-    return escape(escaped(text), quote=True)
-
-
-def _hash(text: str) -> str:
-    """Return by which hash the page's policy knows its own style and script."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f'<tr class="{text(info.kind)}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
