@@ -52,7 +52,7 @@ class Cell:
 
     @property
     def venv(self) -> Venv:
-        return Venv(VENVS / self.name, "run,test,plugins", self.pins)
+        return Venv(VENVS / self.name, "run,test,plugins,browse", self.pins)
 
 
 # make test runs everything with NeMo's pair, 3.11 and 1.3.2. What depends on versions runs under each other Python and

@@ -3,6 +3,7 @@
     python -m tools.venvs nemo      # .venv: the whole NeMo stack, for make run and make test
     python -m tools.venvs nemo3     # .venvs/nemo3: NeMo 3 with its speech models, for make nemo3
     python -m tools.venvs quick     # .venvs/quick: the tests that need no NeMo, for make quick
+    python -m tools.venvs docs      # .venvs/docs: sphinx and what it takes pictures with, for make docs
     python -m tools.venvs lint      # .venvs/lint: ruff, mypy and what they read types from
     python -m tools.venvs bridge    # .venvs/bridge: Megatron-Bridge on a CPU, for make bridge
 
@@ -83,18 +84,19 @@ BRIDGE = (
 
 NAMED = {
     "nemo": (
-        Venv(ROOT / ".venv", "nemo,run,test,plugins"),
+        Venv(ROOT / ".venv", "nemo,run,test,plugins,browse,pages"),
         NEMO_PYTHONS,
         "2.5 GB, up to 5 minutes; more with a CUDA torch",
     ),
     "nemo3": (Venv(VENVS / "nemo3", "run,test", NEMO_3), NEMO_PYTHONS, "2.5 GB, up to 5 minutes"),
-    "quick": (Venv(VENVS / "quick", "run,test"), ANY_PYTHONS, "small"),
+    "quick": (Venv(VENVS / "quick", "run,test,browse"), ANY_PYTHONS, "small"),
     "bridge": (
         Venv(VENVS / "bridge", "test", BRIDGE, ("megatron-bridge==0.3.1",)),
         ("3.11",),
         "1.6 GB, up to 5 minutes; more with a CUDA torch",
     ),
-    "lint": (Venv(VENVS / "lint", "test,lint"), ANY_PYTHONS, "small"),
+    "docs": (Venv(VENVS / "docs", "run,docs,browse,pages"), ("3.11", "3.12", "3.13"), "small"),
+    "lint": (Venv(VENVS / "lint", "test,lint,browse"), ANY_PYTHONS, "small"),
 }
 
 
