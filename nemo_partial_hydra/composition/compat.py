@@ -6,14 +6,16 @@ functions below are that way. They are the same from OmegaConf 2.3.0 to 2.4, and
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 from omegaconf import Container, DictConfig, ListConfig, Node, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 C = TypeVar("C", bound=Container)
 NO_COPY = "no_deepcopy_set_nodes"  # Hydra sets the same flag while it composes
+_COMPOSE: Final = "_compose_config_from_defaults_list"  # a method of Hydra's config loader, 1.3.0 to 1.4.0rc3
 
 
 def child_nodes(container: DictConfig | ListConfig) -> Iterator[tuple[Any, Any]]:
@@ -269,6 +271,33 @@ def writes_override_dirname() -> bool:
 def rerun_takes_overrides() -> bool:
     """Whether ``--experimental-rerun`` composes again, with further overrides; before 1.4 it read a pickled config."""
     return _hydra_version() >= (1, 4)
+
+
+@contextlib.contextmanager
+def noting_defaults(loader: Any) -> Iterator[list[Any]]:
+    """Note the defaults list of what Hydra composes while the block lasts, the last one if it composes more.
+
+    In public it can only be made once more, which reads every config again. The list is empty if it was not seen.
+
+    Parameters
+    ----------
+    loader : Hydra's config loader; its list is a ``list[ResultDefault]``, see ``hydra/core/default_element.py``.
+    """
+    noted: list[Any] = []
+    compose = getattr(loader, _COMPOSE, None)
+    if compose is None:
+        yield noted
+        return
+
+    def noting(defaults: list[Any], repo: Any) -> DictConfig:
+        noted[:] = defaults
+        return cast("DictConfig", compose(defaults=defaults, repo=repo))
+
+    setattr(loader, _COMPOSE, noting)
+    try:
+        yield noted
+    finally:
+        delattr(loader, _COMPOSE)
 
 
 def _hydra_version() -> tuple[int, int]:

@@ -6,17 +6,37 @@ May import: Hydra's public parts, inside functions.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
 
 from nemo_partial_hydra.errors import UsageError
+from nemo_partial_hydra.runtime import session
+from nemo_partial_hydra.runtime.workspace import Workspace
 
-from .compat import initialize_arguments
+from .compat import initialize_arguments, noting_defaults
 from .error_text import explain
 
 PACKAGE = "pkg://"
+
+
+class LastDefaults:
+    """The defaults list of the config that was composed last, for who asks where its values come from."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._last: tuple[DictConfig, list[Any]] | None = None
+
+    def of(self, config: DictConfig) -> list[Any] | None:
+        """Return the ``ResultDefault`` objects that a config was composed from; None where they are not known."""
+        return self._last[1] if self._last is not None and self._last[0] is config else None
+
+    def noted(self, loader: Any, compose: Callable[[], DictConfig]) -> DictConfig:
+        """Compose a config, and remember its defaults list."""
+        with noting_defaults(loader) as defaults:
+            config = compose()
+        self._last = (config, defaults) if defaults else None
+        return config
 
 
 @contextlib.contextmanager
@@ -67,8 +87,10 @@ def compose_run(name: str | None, overrides: Sequence[str], *, multirun: bool) -
     from hydra.types import RunMode
 
     loader = GlobalHydra.instance().config_loader()
+    mode = RunMode.MULTIRUN if multirun else RunMode.RUN
+    last = session.workspace().of(LastDefaults)
     try:
-        config = loader.load_configuration(name, list(overrides), RunMode.MULTIRUN if multirun else RunMode.RUN)
+        config = last.noted(loader, lambda: loader.load_configuration(name, list(overrides), mode))
     except HydraException as error:
         found = None if multirun else _sweep(loader, name, overrides)
         if found is None:

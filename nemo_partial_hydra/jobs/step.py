@@ -16,15 +16,9 @@ from nemo_partial_hydra.dialect.step_references import NAME
 from nemo_partial_hydra.errors import ValidationError
 
 from .app_call import refuse_kinds
-from .status import DONE, FROZEN, RUNNING, SUBMITTED
 
 OK, ANY = "ok", "any"
 """What a step waits for: that those before it are done, or that they have ended somehow."""
-
-
-def lets_begin(state: str, after: str) -> bool:
-    """Whether a step may begin that needs one in this state: it is done, or where any end will do it has ended."""
-    return state == DONE or (after == ANY and state not in (FROZEN, SUBMITTED, RUNNING))
 
 
 @dataclass(frozen=True)

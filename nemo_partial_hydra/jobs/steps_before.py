@@ -25,12 +25,17 @@ from .job import read_head
 from .layout import JobPaths
 from .placeholders import sweep_of
 from .status import DONE, FROZEN, RUNNING, SUBMITTED, read_status
-from .step import ANY, Step, lets_begin
+from .step import ANY, Step
 
 MAX_NODES, MAX_DEPTH, MAX_CHARACTERS = 150_000, 100, 16 * 1024 * 1024
 """How large results may be, and how deep: a recipe that takes one goes some levels deeper."""
 SEEN_S = 60.0
 """So long after it was written a file of another host may not be seen: NFS keeps what it knows for a minute."""
+
+
+def lets_begin(state: str, after: str) -> bool:
+    """Whether a step may begin that needs one in this state: it is done, or where any end will do it has ended."""
+    return state == DONE or (after == ANY and state not in (FROZEN, SUBMITTED, RUNNING))
 
 
 class NotReady(RefusedError):

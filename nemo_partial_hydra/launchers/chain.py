@@ -19,7 +19,8 @@ from nemo_partial_hydra.jobs.heads import Head
 from nemo_partial_hydra.jobs.job_id import JobId
 from nemo_partial_hydra.jobs.layout import JobPaths, SweepPaths
 from nemo_partial_hydra.jobs.outcome import keep_status
-from nemo_partial_hydra.jobs.step import ANY, OK, lets_begin
+from nemo_partial_hydra.jobs.step import ANY, OK
+from nemo_partial_hydra.jobs.steps_before import lets_begin
 from nemo_partial_hydra.messages import one_of, say
 
 from . import submit

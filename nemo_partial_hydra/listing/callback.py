@@ -10,6 +10,7 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -125,15 +126,17 @@ class CfgPaths(Callback):
         """Yield number, overrides and paths of every job whose tree no job before it has."""
         from hydra.core.global_hydra import GlobalHydra
 
+        from nemo_partial_hydra.composition.compose import LastDefaults
         from nemo_partial_hydra.composition.sweep import jobs_of
 
-        loader = GlobalHydra.instance().config_loader()
+        loader, last = GlobalHydra.instance().config_loader(), session.workspace().of(LastDefaults)
         params = OmegaConf.select(config, "hydra.sweeper.params") or {}
         arguments = [*(f"{key}={value}" for key, value in params.items()), *texts(config.hydra.overrides.task)]
         seen = set()
         for number, job in enumerate(jobs_of(arguments, loader)):
             extra = [f"hydra.job.num={number}", f"hydra.job.id=job_id_for_{number}"]
-            selected = self.listed(loader.load_sweep_config(config, [*job, *extra]))
+            of_job = last.noted(loader, partial(loader.load_sweep_config, config, [*job, *extra]))
+            selected = self.listed(of_job)
             tree = tuple((info.path, repr(info.value), info.set) for info in selected.found)
             if tree not in seen:
                 seen.add(tree)

@@ -1,6 +1,6 @@
 """Where each value of a composed config comes from: the files, registered recipes and overrides that set it.
 
-May import: Hydra's public parts and OmegaConf. The defaults list that Hydra computes is gone through once more, in
+May import: Hydra's public parts and OmegaConf. The defaults list that Hydra has computed is gone through in
 order, and each config in it *claims* the paths that it sets, then each override; the last claim counts. Mappings are
 merged, lists and single values replace what was there: as in Hydra, except that a signature's default claims nothing.
 """
@@ -17,6 +17,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from nemo_partial_hydra.composition.compat import own_node, texts
+from nemo_partial_hydra.composition.compose import LastDefaults
 from nemo_partial_hydra.composition.yaml_files import SKELETON
 from nemo_partial_hydra.dialect.yaml import load_marked, read_text
 from nemo_partial_hydra.libraries.library import package_folder
@@ -119,11 +120,12 @@ def claims(config: DictConfig, *, hydra: bool = False) -> Claims:
     found = Claims()
     overrides = [text for part in ("hydra", "task") for text in texts(config.hydra.overrides[part])]
     loader = GlobalHydra.instance().config_loader()
-    name = config.hydra.job.config_name
-    with session.headers_only():
-        result = loader.compute_defaults_list(name, overrides, RunMode.RUN)
+    defaults = session.workspace().of(LastDefaults).of(config)
+    if defaults is None:
+        with session.headers_only():
+            defaults = loader.compute_defaults_list(config.hydra.job.config_name, overrides, RunMode.RUN).defaults
     configs = _Configs(config, loader)
-    for default in result.defaults:
+    for default in defaults:
         path = default.config_path
         if path is None or path.startswith(f"{SKELETON}/") or (path.startswith("hydra/") and not hydra):
             continue
@@ -132,7 +134,7 @@ def claims(config: DictConfig, *, hydra: bool = False) -> Claims:
             found.put(package, data, layer, lines)
         if default.override_key is not None and default.parent is not None:
             found.choices[default.override_key] = configs.choice(default.parent, default.override_key, path)
-    for default in result.defaults:  # ``override /opt: adam`` in another config's defaults list
+    for default in defaults:  # ``override /opt: adam`` in another config's defaults list
         if default.config_path is not None and not default.config_path.startswith("hydra/"):
             found.choices.update(configs.overridden(default.config_path, found.choices))
     _apply(overrides, loader, found)
