@@ -55,9 +55,22 @@ class Comparison:
         self.theirs.append(theirs)
 
     @property
+    def ratios(self) -> list[float]:
+        """What each turn says."""
+        return [a / b for a, b in zip(self.ours, self.theirs, strict=True)]
+
+    @property
     def ratio(self) -> float:
         """The median of the turns' ratios."""
-        return statistics.median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
+        return statistics.median(self.ratios)
+
+    @property
+    def spread(self) -> str:
+        """Between which ratios the middle half of the turns lies; nothing where there are too few of them."""
+        if len(self.ours) < 4:
+            return "-"
+        lower, _, upper = statistics.quantiles(self.ratios, n=4)
+        return f"{lower:.2f} to {upper:.2f}"
 
     @property
     def met(self) -> bool:
@@ -74,6 +87,7 @@ class Comparison:
             seconds(statistics.median(self.ours)),
             seconds(statistics.median(self.theirs)),
             f"{self.ratio:.2f}x",
+            self.spread,
             "none" if self.target is None else f"<= {self.target:.2g}x",
             verdict(self.met, self.target is not None),
         )
@@ -210,7 +224,9 @@ def report(title: str, comparisons: Sequence[Comparison], tallies: Sequence[Tall
         console.print(f"{tally.name}: {tally.right} of {total}  {verdict(tally.met)}")
         for line in tally.wrong:
             console.print(f"  {line}", markup=False)
-    table = Table("ours", "peer", "size", "n", "ours, median", "peer, median", "ratio", "target", "", title=title)
+    table = Table(
+        "ours", "peer", "size", "n", "ours, median", "peer, median", "ratio", "middle half", "target", "", title=title
+    )
     for comparison in comparisons:
         table.add_row(*comparison.row())
     console.print(table)
