@@ -37,7 +37,7 @@ run:  ## two Hugging Face checkpoints to NeMo on CPU, every tensor compared
 quick:  ## the light tests, in one or two minutes: no NeMo, no cluster, no test that starts a process
 	$(boot)
 	@$(BOOT) -m tools.venvs quick --python "$(PYTHON)"
-	.venvs/quick/bin/python -m pytest $(PARALLEL) -m "not nemo and not nemo3 and not bridge and not cluster" --quick --hypothesis-profile=few -rfE $(PYTEST_ARGS)
+	.venvs/quick/bin/python -m pytest $(PARALLEL) -m "not nemo and not nemo3 and not bridge and not cluster and not browser" --quick --hypothesis-profile=few -rfE $(PYTEST_ARGS)
 
 test:  ## all tests, in the NeMo environment
 	$(boot)

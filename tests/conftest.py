@@ -71,9 +71,9 @@ NEEDS = {
 }
 """By marker.  Whether there can be a cluster is asked by its fixture, since to ask takes a while."""
 
-ONE_AT_A_TIME = ("cluster", "nemo", "nemo3")
+ONE_AT_A_TIME = ("cluster", "nemo", "nemo3", "browser")
 """Markers of tests that are kept together in one process of pytest-xdist, so that none runs beside another: they
-share one SLURM, or import 2 GB of NeMo."""
+share one SLURM or one browser, or import 2 GB of NeMo."""
 
 
 STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn")

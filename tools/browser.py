@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,7 +88,23 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self._do("Emulation.setDeviceMetricsOverride", size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._do("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self._do("Emulation.setEmulatedMedia", {"media": "", "features": [scheme]})
+
+    def on_paper(self) -> None:
+        """Show pages as they are printed."""
+        self._do("Emulation.setEmulatedMedia", {"media": "print"})
+
+    def until(self, met: Callable[[], object], seconds: float = 30) -> None:
+        """Wait until something holds.
+
+        Raises
+        ------
+        selenium.common.TimeoutException
+            If it does not.
+        """
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, seconds, poll_frequency=0.05).until(lambda _: met())
 
     def open(self, page: Path, fragment: str = "") -> None:
         """Open a file."""

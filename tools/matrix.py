@@ -30,7 +30,7 @@ PLUGINS_14 = tuple(f"hydra-{name}==1.4.0rc3" for name in ("submitit-launcher", "
 HYDRA_14 = ("hydra-core==1.4.0rc3", "omegaconf==2.4.1rc1", *PLUGINS_14)
 
 
-ALL = "not nemo and not nemo3 and not bridge and not cluster"
+ALL = "not nemo and not nemo3 and not bridge and not cluster and not browser"
 MARKER = "matrix"
 VERSIONS = f"{MARKER} and {ALL}"  # those that depend on versions; the rest of the pair is tested elsewhere
 

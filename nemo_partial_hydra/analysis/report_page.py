@@ -10,6 +10,7 @@ from typing import Final
 from nemo_partial_hydra.listing import page_frame
 
 STYLE: Final = """
+[hidden] { display: none !important; }
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; --link: light-dark(#0b5cad, #8bc1ff);
   --done: light-dark(#1b7f4b, #5fd39a); --failed: light-dark(#c62839, #ff7a86); --running: light-dark(#1769c2, #6fb2ff);
   --waiting: light-dark(#b9bfc7, #59616b); --other: light-dark(#9a6b00, #f0c14b); }

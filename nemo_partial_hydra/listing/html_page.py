@@ -15,6 +15,7 @@ from .page_frame import text
 from .record import PathInfo
 
 STYLE: Final = """
+[hidden] { display: none !important; }
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; --accent: light-dark(#07683f, #6db); }
 body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 110rem; padding: 0 1rem 3rem; }
 form { position: sticky; top: 0; display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center;

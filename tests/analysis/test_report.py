@@ -6,7 +6,6 @@ import base64
 import hashlib
 import math
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,11 @@ from nemo_partial_hydra.analysis.metrics import Choice
 from nemo_partial_hydra.analysis.plots import Point, Span, heat_map, scatter, time_line
 from nemo_partial_hydra.analysis.records import read
 from nemo_partial_hydra.analysis.report import report
-from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.launchers.status.look import overview
 from nemo_partial_hydra.messages import escaped
+from tests.support.made_jobs import Made
 from tests.support.pages import Page
 from tests.support.recipes import nemo_hydra
-
-Made = Callable[..., JobPaths]
 
 
 def page_of(folder: Path, **kwargs: Any) -> Page:

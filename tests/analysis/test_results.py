@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,10 @@ from nemo_partial_hydra.analysis.records import OWN, Results, ordered, read
 from nemo_partial_hydra.analysis.series import Series
 from nemo_partial_hydra.analysis.swept import differing, short_names, typed, values_of
 from nemo_partial_hydra.errors import JobError, UsageError
-from nemo_partial_hydra.jobs.layout import JobPaths
 from nemo_partial_hydra.messages import escaped
+from tests.support.made_jobs import Made
 from tests.support.recipes import nemo_hydra, python, write
 
-Made = Callable[..., JobPaths]
 RECIPES = """
 import os
 from dataclasses import dataclass
