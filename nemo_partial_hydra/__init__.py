@@ -80,3 +80,17 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Have a notebook show recipes as tables; what ``%load_ext nemo_partial_hydra`` calls."""
+    from .listing.notebook import load
+
+    load(ipython)
+
+
+def unload_ipython_extension(ipython: Any) -> None:
+    """Have a notebook show recipes as before; what ``%unload_ext nemo_partial_hydra`` calls."""
+    from .listing.notebook import unload
+
+    unload(ipython)

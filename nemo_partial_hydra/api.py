@@ -245,14 +245,14 @@ def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:
     Returns
     -------
     list of PathInfo
-        One record per path, parents before children; sources are known only if the config has its ``hydra`` node.
+        One record per path, parents before children; sources need the ``hydra`` node, and Hydra initialized still.
 
     Raises
     ------
     ValidationError
         If a target does not accept a value. A target that cannot be imported, or is not allowed, is listed as such.
     """
-    from .listing.walk import paths as implementation
+    from .listing.paths import paths as implementation
 
     return implementation(cfg, allow=allow)
 

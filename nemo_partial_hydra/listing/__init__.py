@@ -7,6 +7,7 @@ May import: ``composition`` and what it may import; rich, in ``terminal``.
 | what is one record | ``record`` |
 | what holds for a path because of where it stands | ``frame`` |
 | which records does a config have | ``walk`` |
+| ``nph.paths`` | ``paths`` |
 | what are they made from | ``source`` |
 | which records has what a factory was given | ``factories`` |
 | what set a value | ``provenance`` |
@@ -17,6 +18,7 @@ May import: ``composition`` and what it may import; rich, in ``terminal``.
 | which of the records are shown | ``selection`` |
 | table, tree, JSON, YAML as text | ``formats`` |
 | one HTML page | ``html_page`` |
+| recipes in a notebook | ``notebook`` |
 | what do pages have in common | ``page_frame`` |
 | colours and paging on a terminal | ``terminal`` |
 | ``hydra/callbacks=cfg_paths`` | ``callback`` |

@@ -105,7 +105,7 @@ class Listed(list[PathInfo]):
     """Records of paths, which a notebook shows as a table."""
 
     def _repr_html_(self) -> str:
-        return "".join(_table(self))
+        return "".join(table(self))
 
 
 def page(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
@@ -115,24 +115,25 @@ def page(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
     for number, overrides, records in jobs:
         if many:
             yield f"<h2><code>{text(heading(number, overrides))}</code></h2>\n"
-        yield from _table(records)
+        yield from table(records, copies=True)
     yield page_frame.end(SCRIPT)
 
 
-def _table(records: Sequence[PathInfo]) -> Iterator[str]:
+def table(records: Sequence[PathInfo], *, copies: bool = False) -> Iterator[str]:
+    """Yield a table of records; where the page has the script for it, a click on a path copies its override."""
     yield "<table>\n<thead><tr>"
     yield "".join(f'<th scope="col">{column.head.capitalize()}</th>' for column in COLUMNS)
     yield "</tr></thead>\n<tbody>\n"
     for info in records:
-        yield _row(info)
+        yield _row(info, copies)
     yield "</tbody>\n</table>\n"
 
 
-def _row(info: PathInfo) -> str:
-    """Return the row of a path: its name copies the override that sets it, its doc stands below its value."""
+def _row(info: PathInfo, copies: bool) -> str:
+    """Return the row of a path; its doc stands below its value."""
     path, kind, value, source = (text(column.value(info)) for column in COLUMNS)
     name = f"<code>{path}</code>"
-    if info.override is not None:
+    if copies and info.override is not None:
         title = text(f"copy {info.override}")
         name = f'<button type="button" data-override="{text(info.override)}" title="{title}">{path}</button>'
     doc = f"<small>{text(info.doc)}</small>" if info.doc else ""

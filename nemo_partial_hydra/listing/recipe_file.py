@@ -30,8 +30,8 @@ from nemo_partial_hydra.policy.settings import HYDRA
 from nemo_partial_hydra.recipes.keys import FACTORY
 from nemo_partial_hydra.runtime import session
 
+from .paths import paths
 from .record import PathInfo
-from .walk import paths
 
 Where = tuple[str | None, str | None]
 

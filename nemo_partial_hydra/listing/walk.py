@@ -1,4 +1,4 @@
-"""Every path of a config: what it is, whether and how it can be overridden, who set it. ``nph.paths``.
+"""Every path of a config: what it is, whether and how it can be overridden, who set it.
 
 May import: OmegaConf. One pass over one tree: the whole config with its recipes, parameters that nobody set included.
 """
@@ -9,10 +9,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from nemo_partial_hydra.composition.decode import as_config
-from nemo_partial_hydra.composition.flags import app_of
 from nemo_partial_hydra.dialect.scalars import path_text
 from nemo_partial_hydra.dialect.writer import Writer, call_head, item_spec
 from nemo_partial_hydra.messages import dotted
@@ -32,23 +30,6 @@ if TYPE_CHECKING:
     from .provenance import Claim, Claims
 
 
-def paths(cfg: Any, *, allow: Iterable[str] = ()) -> list[PathInfo]:
-    """Implement :func:`nemo_partial_hydra.paths`."""
-    from .html_page import Listed
-
-    if not isinstance(cfg, (DictConfig, dict)):
-        from nemo_partial_hydra.composition.encode import to_config
-
-        cfg = to_config(cfg)
-    config, history = as_config(cfg), None
-    if "hydra" in config and OmegaConf.select(config, "hydra.runtime.config_sources") is not None:
-        from .provenance import claims
-
-        history = claims(config)
-    with session.as_app(app_of(config)):
-        return Listed(describe(config, history, allow=allow))
-
-
 def describe(
     config: DictConfig,
     history: Claims | None = None,
@@ -64,7 +45,7 @@ def describe(
     config : the composed config.
     history : who set what; without it, sources are not named.
     place : where the part begins: ``("hydra",)`` for Hydra's own settings.
-    allow : as in :func:`paths`.
+    allow : as in :func:`nemo_partial_hydra.paths`.
     docs : whether to read docstrings.
     """
     tree, context = prepare(config, history, place, allow, docs)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from nemo_partial_hydra.composition.compose import LastDefaults, compose_run, opened
+from nemo_partial_hydra.listing.paths import paths
 from nemo_partial_hydra.listing.provenance import Claims, claims
 from nemo_partial_hydra.runtime import session
 from tests.support.recipes import write
 
 CONFIGS = {
-    "config.yaml": "defaults: [opt: sgd, model@net: small, _self_, optional exp: null, override hydra/job_logging: none]\n"
-    "seed: 1\n",
+    "config.yaml": "seed: 1\ndefaults: [opt: sgd, model@net: small, _self_, override hydra/job_logging: none]",
     "opt/sgd.yaml": "_target_: tests.support.payloads.add\nleft: 1\n",
     "opt/adam.yaml": "defaults: [sgd]\nright: 3\n",
     "model/small.yaml": "layers: 2\n",
@@ -24,7 +24,7 @@ LINES = [
     [],
     ["seed=3"],
     ["opt=adam", "opt.right=5"],
-    ["exp=fast", "net.layers=4"],
+    ["+exp=fast", "net.layers=4"],
     ["+opt@more=adam", "more.left=2", "hydra.job.chdir=false"],
     ["~opt", "hydra/job_logging=stdout", "++net.new=1"],
 ]
@@ -52,3 +52,13 @@ def test_what_is_noted_claims_what_is_computed(
         monkeypatch.setattr(last, "_last", None)
         computed = claims(config, hydra=hydra)
     assert as_data(noted) == as_data(computed)
+
+
+def test_a_config_is_listed_without_sources_after_hydra_has_ended(tmp_path: Path) -> None:
+    write(tmp_path, "config.yaml", "seed: 1\n")
+    with opened(str(tmp_path)):
+        config = compose_run("config", ["seed=2"], multirun=False)
+        (during,) = (info for info in paths(config) if info.path == "seed")
+    (after,) = (info for info in paths(config) if info.path == "seed")
+    assert (during.value, during.source) == (2, "seed=2")
+    assert (after.value, after.source) == (2, None)

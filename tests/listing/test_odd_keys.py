@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from nemo_partial_hydra.dialect.scalars import key_word, path_keys, path_text
 from nemo_partial_hydra.dialect.yaml import dump
 from nemo_partial_hydra.listing.override_text import value_text
-from nemo_partial_hydra.listing.walk import paths
+from nemo_partial_hydra.listing.paths import paths
 from nemo_partial_hydra.recipes.data import walk
 from nemo_partial_hydra.recipes.keys import RESERVED
 from tests.support.apps import App

@@ -16,8 +16,8 @@ from nemo_partial_hydra.dialect.reader import from_data
 from nemo_partial_hydra.dialect.writer import Writer, item_spec, says
 from nemo_partial_hydra.errors import SignatureError, ValidationError
 from nemo_partial_hydra.listing.override_text import value_text
+from nemo_partial_hydra.listing.paths import paths
 from nemo_partial_hydra.listing.record import GROUP, PathInfo
-from nemo_partial_hydra.listing.walk import paths
 from nemo_partial_hydra.messages import Problems
 from nemo_partial_hydra.recipes.tree import Call, Map, Tree, at
 from nemo_partial_hydra.runtime import session

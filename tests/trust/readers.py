@@ -61,7 +61,7 @@ def _composed(directory: Path, content: bytes) -> object:
 
 def _listed(directory: Path, content: bytes) -> object:
     from nemo_partial_hydra.composition.yaml_files import _read
-    from nemo_partial_hydra.listing.walk import paths
+    from nemo_partial_hydra.listing.paths import paths
 
     data, _ = _read(str(_at(directory, "r.yaml", content)), "r.yaml")
     return paths(data) if isinstance(data, dict) else None
