@@ -31,7 +31,8 @@ def cells(browser: Browser, column: str) -> list[str]:
 
 
 def all_of(browser: Browser, selector: str) -> list[Any]:
-    return browser.driver.find_elements("css selector", selector)
+    found: list[Any] = browser.driver.find_elements("css selector", selector)
+    return found
 
 
 def one(browser: Browser, selector: str) -> Any:
