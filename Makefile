@@ -2,19 +2,20 @@
 #
 #   PYTHON=/path/to/python   the interpreter of .venv (default: the best that runs)
 #   JOBS=N                   processes that tests run in (default: three for two processors, at most 8: they also wait)
-#   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS   passed on
+#   PYTEST_ARGS, BENCH_ARGS, MATRIX_ARGS, DOCS_ARGS   passed on
 
 .DEFAULT_GOAL := help
-.PHONY: help run quick test nemo3 lint matrix bridge environment bench library clean
+.PHONY: help run quick test nemo3 lint docs matrix bridge environment bench library clean
 
 PYTHON ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 MATRIX_ARGS ?=
+DOCS_ARGS ?=
 JOBS ?= $(shell n=$$(nproc); n=$$((n + n / 2)); echo $$((n < 8 ? n : 8)))
 PARALLEL = -n $(JOBS) --dist loadgroup
 VENV_PYTHON := .venv/bin/python
-LINTED := $(wildcard nemo_partial_hydra hydra_plugins tiny_llama import.py pipeline.py examples tests benchmarks tools)
+LINTED := $(wildcard nemo_partial_hydra hydra_plugins tiny_llama import.py pipeline.py examples tests benchmarks tools docs/conf.py)
 
 # Any Python from 3.10 on can start the tools. Each candidate is tried, since a pyenv shim may exist and not run.
 BOOT = $(shell for p in "$(PYTHON)" python3.11 python3.12 python3.13 python3.10 python3 \
@@ -67,6 +68,11 @@ lint:  ## ruff, its formatter, and mypy --strict
 	.venvs/lint/bin/ruff format --check $(LINTED) setup.py
 	.venvs/lint/bin/mypy $(LINTED)
 
+docs:  ## the documentation as a site, with pictures that it takes itself: build/docs/html/index.html
+	$(boot)
+	@$(BOOT) -m tools.venvs docs
+	.venvs/docs/bin/python -m tools.docs_site $(DOCS_ARGS)
+
 environment:  ## the NeMo environment of make run, test, bench and library, made beforehand
 	$(boot)
 	@$(BOOT) -m tools.venvs nemo --python "$(PYTHON)"
@@ -82,5 +88,5 @@ library:  ## the shipped library of NeMo's recipes, made anew from NeMo
 	$(VENV_PYTHON) -m tools.nemo_library
 
 clean:  ## environments, caches, builds and what the runs wrote
-	rm -rf .venv .venvs .ci-logs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis multirun outputs
+	rm -rf .venv .venvs .ci-logs build dist docs/_pictures *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis multirun outputs
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
