@@ -127,7 +127,7 @@ class Site:
                 continue
             text = file.read_text(encoding="utf-8", errors="replace")
             yield from (f"{self._name(file)}: has the path {place}" for place in mine if place in text)
-            if file.suffix in {".css", ".html"}:
+            if file.suffix in {".css", ".html", ".svg"}:
                 yield from (f"{self._name(file)}: asks for {found}" for found in STYLE_ELSEWHERE.findall(text))
 
     def _name(self, file: Path) -> str:

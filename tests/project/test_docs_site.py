@@ -127,6 +127,10 @@ def rewrite(name: str, old: str, new: str) -> Callable[[Path], Any]:
         (rewrite("docs/a.html", "../p.png", "http://i.example/q.png"), "asks for http://i.example/q.png"),
         (lambda site: (site / "s.css").write_text("@import 'https://f.example/c';"), "s.css: asks for @import"),
         (lambda site: (site / "s.css").write_text("a{src: url(//f.example/w)}"), "s.css: asks for url(//f.example/w"),
+        (
+            lambda site: (site / "p.svg").write_text("<style>@font-face{src: url('https://f.example/w')}"),
+            "p.svg: asks for",
+        ),
         (lambda site: (site / "t.js").write_text(f"// {Path.cwd()}/docs"), "t.js: has the path"),
         (rewrite("README.html", "docs/a.html#x", "docs/a.html#y"), "where no such anchor is"),
         (rewrite("README.html", "docs/a.html#x", "docs/b.html"), "docs/b.html, which is not there"),
