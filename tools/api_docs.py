@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,6 +69,7 @@ class Public:
         ]
 
 
+@cache
 def public() -> list[Public]:
     """Return the public names in the order of ``nemo_partial_hydra._HOME``, which is that of ``__all__``."""
     tree = _parsed("__init__")
@@ -117,8 +119,16 @@ def entries(text: str) -> Iterator[tuple[str, str, str]]:
 def page() -> str:
     """Return the text of docs/api.md."""
     names = public()
-    parts = [HEADER, *(_described(entry) for entry in names if not entry.is_error), _errors(names)]
+    parts = [HEADER, _overview(names), *(_described(entry) for entry in names if not entry.is_error), _errors(names)]
     return "\n".join(parts)
+
+
+def _overview(names: Sequence[Public]) -> str:
+    rows = ["| name | |", "|---|---|"]
+    for entry in names:
+        if not entry.is_error:
+            rows.append(f"| [`{entry.name}`](#{entry.name.lower()}) | {_markdown(entry.doc).splitlines()[0]} |")
+    return "\n".join([*rows, "| [errors](#errors) | All of them are a `RecipeError`; each has an exit code. |", ""])
 
 
 def _described(entry: Public) -> str:
@@ -206,10 +216,18 @@ def _exit_codes() -> dict[str, str]:
 
 
 def _markdown(text: str) -> str:
-    """Turn the marks of a docstring into those of a page: roles and double backticks."""
-    text = re.sub(r":[a-z]+:`~?([^`]+)`", lambda match: f"`{match.group(1).rpartition('.')[2]}`", text)
+    """Turn the marks of a docstring into those of a page: roles, double backticks and pages."""
+    text = re.sub(r":[a-z]+:`~?([^`]+)`", _reference, text)
+    text = re.sub(r"(?<![\[/])\bSECURITY\.md\b", "[SECURITY.md](../SECURITY.md)", text)
     text = re.sub(r"``([^`]+)``", r"`\1`", text)
     return re.sub(r"^((?:>>>|\.\.\. ).*(?:\n(?!\n).*)*)", r"```python\n\1\n```", text, flags=re.MULTILINE)
+
+
+def _reference(match: re.Match[str]) -> str:
+    """Return what a role refers to: a link, if it is a function with a section on this page."""
+    name = match[1].rpartition(".")[2]
+    functions = {entry.name for entry in public() if isinstance(entry.node, ast.FunctionDef)}
+    return f"[`{name}`](#{name})" if name in functions else f"`{name}`"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
