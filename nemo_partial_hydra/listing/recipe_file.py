@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from nemo_partial_hydra.jobs.layout import JOB, find_jobs
 from nemo_partial_hydra.jobs.ownership import NO_TRUST, Trust, note, way_out
 from nemo_partial_hydra.jobs.search_path import only_in
 from nemo_partial_hydra.jobs.steps_before import StepsBefore
+from nemo_partial_hydra.libraries.manifest import is_library
 from nemo_partial_hydra.messages import dotted, say
 from nemo_partial_hydra.policy.rules import STACK
 from nemo_partial_hydra.policy.scan import names_in
@@ -144,11 +145,18 @@ def _words(text: str) -> list[str]:
 def _file(path: str, allow: Iterable[str], trust: Trust) -> list[PathInfo]:
     data = read_recipe_file(path)
     more = (*allow, *allow_folder(path, trust, data))
-    session.workspace().signatures.use(os.path.dirname(os.path.abspath(path)))
+    for snapshot in _snapshot_folders(Path(os.path.abspath(path)).parent):
+        session.workspace().signatures.use(str(snapshot))
     if "defaults" not in data:
         return paths(data, allow=more)
     folder, name = os.path.split(os.path.abspath(path))
     return _composed(folder, os.path.splitext(name)[0], [], more, trust)
+
+
+def _snapshot_folders(folder: Path) -> Iterator[Path]:
+    """Yield where the snapshot of a recipe file can be: beside it, or at the top of the library that it is in."""
+    yield folder
+    yield from (above for above in folder.parents if is_library(str(above)))
 
 
 def _composed(folder: str, name: str, overrides: list[str], allow: Iterable[str], trust: Trust) -> list[PathInfo]:
