@@ -174,6 +174,28 @@ def parameter_docs(obj: Any) -> dict[str, str]:
     return dict(_docs(obj))
 
 
+def _parsed(holder: Any) -> Any:
+    """Parse a docstring alone."""
+    import docstring_parser
+
+    return docstring_parser.parse(holder.__doc__)
+
+
+def _describes_below(owner: type, target: Any) -> bool:
+    """Whether a text below an attribute of a class can describe a parameter of a target.
+
+    Only its source would tell, and to find a class in a source of thousands of lines takes a tenth of a second.
+    """
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):
+        return True
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return True
+    own = {*vars(owner), *vars(owner).get("__annotations__", ())}
+    return any(parameter.name in own for parameter in parameters)
+
+
 @functools.lru_cache(maxsize=512)
 def _docs(obj: Any) -> tuple[tuple[str, str], ...]:
     try:
@@ -185,10 +207,11 @@ def _docs(obj: Any) -> tuple[tuple[str, str], ...]:
     owners = list(reversed(obj.__mro__[:-1])) if isinstance(obj, type) else [obj]
     for owner in owners:
         for holder in (owner, vars(owner).get("__init__") if isinstance(owner, type) else None):
-            if holder is None or not (holder.__doc__ or isinstance(holder, type)):
+            described = isinstance(holder, type) and _describes_below(holder, obj)
+            if holder is None or not (holder.__doc__ or described):
                 continue
             try:
-                parsed = docstring_parser.parse_from_object(holder)
+                parsed = (docstring_parser.parse_from_object if described else _parsed)(holder)
             except (docstring_parser.ParseError, OSError, TypeError, SyntaxError):
                 continue
             for param in parsed.params:

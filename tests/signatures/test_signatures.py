@@ -488,6 +488,32 @@ def test_the_constructor_says_more_than_the_class() -> None:
     assert parameter_docs(Documented) == {"a": "Said by the constructor.", "b": "Only here."}
 
 
+class Attributed:
+    """A class with texts below its attributes."""
+
+    rate: float = 0.1
+    """Said below."""
+
+    def __init__(self, rate: float = 0.1) -> None:
+        self.rate = rate
+
+
+class Passing(Attributed):
+    def __init__(self, **options: float) -> None:
+        super().__init__(**options)
+
+
+class Own(Attributed):
+    def __init__(self, size: int) -> None:
+        super().__init__(size / 2)
+
+
+def test_what_stands_below_an_attribute_is_the_doc_of_a_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parameter_docs(Attributed) == parameter_docs(Passing) == {"rate": "Said below."}
+    monkeypatch.setattr("inspect.getsource", lambda _: pytest.fail("no text in a source can describe 'size'"))
+    assert parameter_docs(Own) == {}
+
+
 @pytest.mark.parametrize("target", [t.undocumented, len, datetime.timedelta, functools.partial(t.double), int])
 def test_no_docs_are_no_error(target: Any) -> None:
     assert isinstance(parameter_docs(target), dict)
