@@ -131,10 +131,13 @@ def no_factory(said: Any) -> str:
     )
 
 
+_EXTRAS = {"nemo_run": "run", "fiddle": "run", "leptonai": "run", "textual": "browse"}
+
+
 def installs(module: str | None) -> str:
     """Return how to install a module that cannot be found, if an extra of this package has it, or an empty text."""
-    brought = (module or "").partition(".")[0] in ("nemo_run", "fiddle", "leptonai")
-    return "; pip install '.[run]' in the folder of nemo_partial_hydra installs it" if brought else ""
+    extra = _EXTRAS.get((module or "").partition(".")[0])
+    return f"; pip install '.[{extra}]' in the folder of nemo_partial_hydra installs it" if extra else ""
 
 
 def one_of(names: Iterable[Any], limit: int = 12) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
+import importlib.util
 import os
 import signal
 import sys
@@ -66,6 +67,7 @@ NEMO = _major("nemo_toolkit")  # 3 has none of the LLM recipes that tests marked
 NEEDS = {
     "nemo": Need(NEMO not in (None, "3"), "NeMo is not installed in this environment"),
     "nemo3": Need(NEMO == "3", "NeMo 3 is not installed in this environment: make nemo3"),
+    "textual": Need(importlib.util.find_spec("textual") is not None, "textual is not installed in this environment"),
     "root": Need(os.geteuid() == 0, "this needs root"),
     "devices": Need(all(map(os.path.exists, ("/dev/full", "/dev/zero"))), "there is no /dev/full or /dev/zero here"),
 }

@@ -29,6 +29,7 @@ ORDER = (
     ("jobs",),
     ("composition",),
     ("export", "listing"),
+    ("explorer",),
     ("app",),
     ("launchers",),
     ("analysis",),

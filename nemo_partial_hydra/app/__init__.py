@@ -1,6 +1,6 @@
 """``nph.main``: an app around ``hydra.main``.
 
-May import: ``listing`` and what it may import; Hydra, inside functions.
+May import: ``listing``, ``explorer`` and what it may import; Hydra, inside functions.
 
 | question | module |
 |---|---|
@@ -13,6 +13,7 @@ May import: ``listing`` and what it may import; Hydra, inside functions.
 | what is on its command line | ``command_line`` |
 | what of it does Hydra get | ``hydra_arguments`` |
 | what does Hydra get instead of what it refuses | ``spellings`` |
+| how does the explorer compose its command line anew | ``browsing`` |
 | what does its help say besides Hydra's | ``help`` |
 | no garbage collection for an answer | ``collector`` |
 """

@@ -256,10 +256,10 @@ def _takes(flag: Named, following: tuple[str, list[Named]] | None) -> bool:
 
 def _format(text: str | None, following: tuple[str, list[Named]] | None) -> str:
     """Return the format of a listing, which is a part of its flag's word."""
-    from nemo_partial_hydra.listing.formats import FORMATS, check_format
+    from nemo_partial_hydra.listing.formats import NAMES, check_format
 
     if text is not None:
         return check_format(text)
-    if following is not None and following[0] in FORMATS:
+    if following is not None and following[0] in NAMES:
         raise UsageError(f"{LISTING} {following[0]}: a format is a part of the flag, write {LISTING}={following[0]}")
     return "table"

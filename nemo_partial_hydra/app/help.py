@@ -10,6 +10,7 @@ from nemo_partial_hydra.libraries.catalog import Catalog
 _FLAGS = """
 == Recipes ==
 --cfg-paths[=table|tree|json|yaml|html]  every path that can be overridden: type, value, default, source; runs nothing
+--cfg-paths=browse                  the same to look through and edit; on leaving it prints the command line
     --package,-p NODE               only the paths below a node
     --filter GLOB                   only the paths that match
     --search TEXT                   only what has a text in its path, type or doc

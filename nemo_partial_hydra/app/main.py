@@ -96,7 +96,9 @@ class App:
             while_it_runs.enter_context(_one_message())  # it says what the app has, which is known while it runs
             while_it_runs.enter_context(session.plain_exceptions())
             while_it_runs.enter_context(_all_refusals(lambda: self.composed(line)))
-            if listing is not None:
+            if listing is not None and listing["format"] == "browse":
+                self.browse(given, listing)
+            elif listing is not None:
                 retried(line, self.composed, lambda line: self.list_paths(line, listing))
             elif given.completes:
                 self.answer(line)
@@ -112,6 +114,21 @@ class App:
         listing = CfgPaths(**options)
         with self.composed(line) as config:
             listing.show(config, multirun=line.multirun or sweeps(config))
+
+    def browse(self, given: CommandLine, options: dict[str, Any]) -> None:
+        """Have a command line's config looked through and edited; print the command line that comes of it."""
+        from nemo_partial_hydra.explorer import model, start
+        from nemo_partial_hydra.listing.selection import Selection
+
+        from .browsing import Browsed
+
+        wanted = Selection(**{name: value for name, value in options.items() if name not in ("format", "package")})
+        wanted.check()
+        given.refuse_others()
+        start.refuse_elsewhere()
+        browsed = Browsed(given, self.settings, self.composed, _all_refusals, options.get("package"))
+        line = model.CommandLine(given.overrides, browsed.compose, browsed.words)
+        start.explore(line, browsed.compose(given.overrides), wanted)
 
     def answer(self, line: CommandLine) -> None:
         """Complete what has been typed, or print the script that has the shell ask."""

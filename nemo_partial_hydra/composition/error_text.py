@@ -45,20 +45,24 @@ def report(error: BaseException, *, command: bool = False) -> ExitCode:
     error : what went wrong.
     command : whether it is told by ``nemo-hydra``, which has other options than an app.
     """
+    own, text = find(error, RecipeError), worded(error, command=command)
+    if text is None:
+        say(getattr(error, _TASK, None) or _frames(error), file=sys.stderr)
+        say("Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
+        return ExitCode.FAILED
+    say(f"Error: {text}", file=sys.stderr)
+    if own is None:
+        say("Set HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
+    return ExitCode.USAGE if own is None else own.exit_code
+
+
+def worded(error: BaseException, *, command: bool = False) -> str | None:
+    """Return the message of an error as ``report`` prints it; None where only a stack trace tells."""
     own = find(error, RecipeError)
-    if own is not None:
-        text = getattr(own, "report", "") or str(own)
-        say(f"Error: {allowed_by_command(text) if command else allowed_by_app(text)}", file=sys.stderr)
-        return own.exit_code
-    if not marked(error):
-        text = explain(error)
-        if text is not None:
-            say(f"Error: {text}", file=sys.stderr)
-            say("Set HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
-            return ExitCode.USAGE
-    say(getattr(error, _TASK, None) or _frames(error), file=sys.stderr)
-    say("Set the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.", file=sys.stderr)
-    return ExitCode.FAILED
+    if own is None:
+        return None if marked(error) else explain(error)
+    text = getattr(own, "report", "") or str(own)
+    return allowed_by_command(text) if command else allowed_by_app(text)
 
 
 def end_of_pipe() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,7 @@ from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.runtime import session
 
 from .columns import JobListing
-from .formats import check_format, print_jobs
+from .formats import BROWSE, check_format, print_jobs
 from .groups import group_records
 from .provenance import claims
 from .selection import SET_ONLY, Selected, Selection
@@ -38,7 +38,7 @@ class CfgPaths(Callback):
 
     Parameters
     ----------
-    format : ``table``, ``tree``, ``json`` or ``yaml``.
+    format : ``table``, ``tree``, ``json``, ``yaml`` or ``html``.
     package : the node below which paths are listed; all but Hydra's own by default.
     filter : a glob that the paths have to match.
     set_only : whether to leave out what nobody set.
@@ -76,7 +76,9 @@ class CfgPaths(Callback):
         RecipeError
             If the format or the package does not exist, nothing is found, or a job of a sweep does not compose.
         """
-        check_format(self.format)
+        if check_format(self.format) == BROWSE:
+            given = self.selection.spelled("format", BROWSE)
+            raise UsageError(f"{given}: only an nph.main app can compose what is edited, by --cfg-paths={BROWSE}")
         self.selection.check()
         found = list(self.jobs(config)) if multirun else [(0, [], self.listed(config))]
         searched = sum(selected.searched for _, _, selected in found)
@@ -124,23 +126,33 @@ class CfgPaths(Callback):
 
     def jobs(self, config: DictConfig) -> Iterator[tuple[int, list[str], Selected]]:
         """Yield number, overrides and paths of every job whose tree no job before it has."""
-        from hydra.core.global_hydra import GlobalHydra
-
-        from nemo_partial_hydra.composition.compose import LastDefaults
-        from nemo_partial_hydra.composition.sweep import jobs_of
-
-        loader, last = GlobalHydra.instance().config_loader(), session.workspace().of(LastDefaults)
-        params = OmegaConf.select(config, "hydra.sweeper.params") or {}
-        arguments = [*(f"{key}={value}" for key, value in params.items()), *texts(config.hydra.overrides.task)]
         seen = set()
-        for number, job in enumerate(jobs_of(arguments, loader)):
-            extra = [f"hydra.job.num={number}", f"hydra.job.id=job_id_for_{number}"]
-            of_job = last.noted(loader, partial(loader.load_sweep_config, config, [*job, *extra]))
-            selected = self.listed(of_job)
+        for number, job in enumerate(self.job_lines(config)):
+            selected = self.listed(self.job_config(config, number, job))
             tree = tuple((info.path, repr(info.value), info.set) for info in selected.found)
             if tree not in seen:
                 seen.add(tree)
                 yield number, list(job), selected
+
+    def job_lines(self, config: DictConfig) -> list[list[str]]:
+        """Return the overrides of every job of a sweep's config."""
+        from hydra.core.global_hydra import GlobalHydra
+
+        from nemo_partial_hydra.composition.sweep import jobs_of
+
+        params = OmegaConf.select(config, "hydra.sweeper.params") or {}
+        arguments = [*(f"{key}={value}" for key, value in params.items()), *texts(config.hydra.overrides.task)]
+        return jobs_of(arguments, GlobalHydra.instance().config_loader())
+
+    def job_config(self, config: DictConfig, number: int, job: Sequence[str]) -> DictConfig:
+        """Compose the config of one job."""
+        from hydra.core.global_hydra import GlobalHydra
+
+        from nemo_partial_hydra.composition.compose import LastDefaults
+
+        loader, last = GlobalHydra.instance().config_loader(), session.workspace().of(LastDefaults)
+        extra = [f"hydra.job.num={number}", f"hydra.job.id=job_id_for_{number}"]
+        return last.noted(loader, partial(loader.load_sweep_config, config, [*job, *extra]))
 
     def listed(self, config: DictConfig) -> Selected:
         """Return the wanted records of one config.

@@ -17,6 +17,8 @@ from nemo_partial_hydra.composition.registry import REGISTRY
 from nemo_partial_hydra.messages import say
 from nemo_partial_hydra.runtime import session
 
+from .record import PathInfo
+
 Compose = Callable[[], contextlib.AbstractContextManager[Any]]
 QUERY = "query="  # what precedes the shell's name in Hydra's completion script
 # bash and zsh expand each word of the answer (``compgen -W``), and put the chosen one into the line as it is: a key, a
@@ -95,17 +97,20 @@ def answer(word: str, shell: str, compose: Compose, folders: Iterable[str] = ())
 
 def values(config: Any, key: str) -> list[str]:
     """Return the values that a path's type names one by one."""
-    from .override_text import value_text
     from .walk import describe
 
-    for info in describe(config, docs=False):
-        if info.path == key:
-            kind = info.type.removeprefix("Optional[").removesuffix("]")
-            found = [*info.choices, *((True, False) if kind == "bool" else ())]
-            if found and info.type.startswith("Optional["):
-                found.append(None)
-            return [str(value_text(value)) for value in found]
-    return []
+    return next((named_values(info) for info in describe(config, docs=False) if info.path == key), [])
+
+
+def named_values(info: PathInfo) -> list[str]:
+    """Return the values that a record names one by one: choices, true and false, null where it may be."""
+    from .override_text import value_text
+
+    kind = info.type.removeprefix("Optional[").removesuffix("]")
+    found = [*info.choices, *((True, False) if kind == "bool" else ())]
+    if found and info.type.startswith("Optional["):
+        found.append(None)
+    return [str(value_text(value)) for value in found]
 
 
 @contextlib.contextmanager

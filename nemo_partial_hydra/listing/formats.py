@@ -30,9 +30,9 @@ def check_format(name: str) -> str:
     UsageError
         If there is no such format.
     """
-    if name not in FORMATS:
-        hint = nearest(name, FORMATS)
-        raise UsageError(f"--cfg-paths={name}: there is no such format; expected {one_of(FORMATS)}{hint}")
+    if name not in NAMES:
+        hint = nearest(name, NAMES)
+        raise UsageError(f"--cfg-paths={name}: there is no such format; expected {one_of(NAMES)}{hint}")
     return name
 
 
@@ -140,3 +140,5 @@ FORMATS: dict[str, Callable[[Sequence[JobListing], bool], Iterator[str]]] = {
     "yaml": _yaml,
     "html": _html,
 }
+BROWSE = "browse"  # no text: the explorer, which composes anew what is edited, so that only an app can start it
+NAMES = (*FORMATS, BROWSE)

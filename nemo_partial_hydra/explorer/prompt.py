@@ -1,0 +1,68 @@
+"""The line in which a search, a filter or an override is typed.
+
+May import: textual.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input
+
+from .drafts import Draft
+
+
+class _Completes(Suggester):
+    """Shows the rest of the first text that completes what has been typed."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self.draft = draft
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return next(iter(self.draft.completions(value)), None) if value else None
+
+
+class Prompt(Input):
+    """A line that is typed; Tab completes it, and once more takes the next choice."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "complete", show=False),
+        Binding("escape", "give_up", show=False),
+    ]
+
+    class GivenUp(Message):
+        """The line was left without being taken."""
+
+    def __init__(self) -> None:
+        super().__init__(compact=True)
+        self.draft = Draft("", "")
+        self._typed, self._chosen = "", ""
+
+    def begin(self, draft: Draft) -> None:
+        """Have a text typed, beginning with a draft."""
+        self.draft = draft
+        self.suggester = _Completes(draft)
+        self._typed = self._chosen = ""
+        self.value = draft.text
+
+    def action_complete(self) -> None:
+        """Take the first text that completes what has been typed, or the one after that which was taken last."""
+        if self.value != self._chosen:
+            self._typed = self.value
+        found = self.draft.completions(self._typed)
+        if not found and self.value == self.draft.text:  # nothing typed yet: from the first choice on
+            self._typed = ""
+            found = self.draft.completions("")
+        if not found:
+            return
+        after = found.index(self.value) + 1 if self.value in found else 0
+        self._chosen = self.value = found[after % len(found)]
+        self.cursor_position = len(self.value)
+
+    def action_give_up(self) -> None:
+        """Leave the line."""
+        self.post_message(self.GivenUp())
