@@ -13,6 +13,7 @@ ALL = {
     "roundtrip": True,
     "composing": False,
     "listing": False,
+    "browsing": False,
     "learnt": False,
     "shipped": False,
     "freezing": False,
