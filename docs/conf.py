@@ -34,6 +34,7 @@ smartquotes = False
 highlight_language = "text"  # of a block that names none
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"  # the theme's own underlines the names of modules
 html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
