@@ -85,9 +85,14 @@ def _contents(section: Section) -> str:
     return "\n".join(["```{toctree}", ":hidden:", f":caption: {section.title}", "", *lines, "```", ""])
 
 
+def files(name: str) -> dict[str, str]:
+    """Return the files that a picture may be, each with the theme's class of when it is shown."""
+    return {f"{name}.svg": "", f"{name}-light.png": "only-light", f"{name}-dark.png": "only-dark"}
+
+
 def _figures(name: str, caption: str, there: Collection[str]) -> Iterator[str]:
     """Yield a figure, or one for light and one for dark pages."""
-    for file, scheme in ((f"{name}.svg", ""), (f"{name}-light.png", "only-light"), (f"{name}-dark.png", "only-dark")):
+    for file, scheme in files(name).items():
         if file in there:
             yield f"```{{figure}} /docs/_pictures/{file}"
             yield f":alt: {caption}"

@@ -1,4 +1,4 @@
-"""Takes the pictures of the site: of pages that the build makes from a real sweep and a real listing.
+"""Takes the pictures of the site: of what the build makes from a real sweep and a real listing.
 
     python -m tools.docs_pictures     # into docs/_pictures, which is in no commit
 
@@ -22,7 +22,7 @@ from tools.docs_pages import PICTURES, ROOT
 
 STAMP = "taken_of.txt"
 SHOWN = ("nemo_partial_hydra", "hydra_plugins", "examples/results", "examples/pretrain")
-TAKEN_BY = ("tools/docs_pictures.py", "tools/browser.py")
+TAKEN_BY = ("tools/docs_pictures.py", "tools/browser.py", "tools/explorer_picture.py")
 ENDS = {".py", ".yaml", ".gz"}
 WIDTH = 1200
 
@@ -60,7 +60,14 @@ PAGES = (
     Page("report-jobs", "results/report.html", 780, "#search"),
     Page("paths", "pretrain/paths.html", 560, typed="steps"),
 )
-NAMES = tuple(page.name for page in PAGES)
+EXPLORER = "explorer"
+EXPLORE = """
+from pathlib import Path
+from tools.explorer_picture import take
+words, keys = ["trainer.max_steps=100"], ["slash", *"steps", "enter", *["down"] * 9]
+take(Path("pretrain.py"), Path("explorer.svg"), (110, 28), words=words, keys=keys)
+"""
+NAMES = (*(page.name for page in PAGES), EXPLORER)
 
 
 def make(folder: Path = PICTURES) -> list[str]:
@@ -75,14 +82,15 @@ def make(folder: Path = PICTURES) -> list[str]:
     """
     stamp = folder / STAMP
     now = _shown()
-    names = [f"{page.name}-{scheme}.png" for page in PAGES for scheme in ("light", "dark")]
+    names = [f"{page.name}-{scheme}.png" for page in PAGES for scheme in ("light", "dark")] + [f"{EXPLORER}.svg"]
     if stamp.is_file() and stamp.read_text() == now and all((folder / name).is_file() for name in names):
         return ["pictures: as they were"]
     folder.mkdir(exist_ok=True)
     stamp.unlink(missing_ok=True)
-    browser.install()
     with tempfile.TemporaryDirectory(prefix="nph-") as work:
         _make_pages(Path(work))
+        shutil.copy(Path(work, "pretrain", f"{EXPLORER}.svg"), folder)  # for which nobody needs a browser
+        browser.install()
         with browser.browsing() as window:
             for page in PAGES:
                 for scheme in ("light", "dark"):
@@ -96,7 +104,7 @@ def make(folder: Path = PICTURES) -> list[str]:
 
 
 def _make_pages(work: Path) -> None:
-    """Run a sweep of which one job fails, write its report, and list a recipe."""
+    """Run a sweep of which one job fails, write its report, list a recipe and look through it."""
     for name in ("results", "pretrain"):
         ignored = shutil.ignore_patterns("outputs", "multirun", "out", "*.html", "__pycache__")
         shutil.copytree(ROOT / "examples" / name, work / name, ignore=ignored)
@@ -105,6 +113,7 @@ def _make_pages(work: Path) -> None:
     _run([python, "-m", "nemo_partial_hydra.cli", "report", "line", "--out", "report.html"], work / "results")
     listing = _run([python, "pretrain.py", "--cfg-paths=html", "trainer.max_steps=100"], work / "pretrain")
     (work / "pretrain" / "paths.html").write_text(listing, encoding="utf-8")
+    _run([python, "-c", EXPLORE], work / "pretrain")
 
 
 def _run(command: list[str], folder: Path, codes: tuple[int, ...] = (0,)) -> str:

@@ -62,13 +62,12 @@ def run_sphinx(out: Path) -> None:
 def check(html: Path) -> None:
     """Check the pages, and search them in a browser if there is one."""
     documents = [docs_pages.INDEX, *docs_pages.documents()]
-    wanted = [name for document in documents for name in docs_pages.wanted(document)]
-    there = docs_pages.pictures()
-    if os.environ.get(REQUIRED) == "1":
-        missing = [name for name in wanted if not any(file.startswith(name) for file in there)]
-        if missing:
-            raise BuildError(f"there is no picture of {', '.join(missing)}")
-    wrong = Site(html).wrong(documents, [file for file in there if file.rpartition("-")[0] in wanted])
+    there = set(docs_pages.pictures())
+    shown = {name: there & set(docs_pages.files(name)) for page in documents for name in docs_pages.wanted(page)}
+    missing = [name for name, files in shown.items() if not files]
+    if missing and os.environ.get(REQUIRED) == "1":
+        raise BuildError(f"there is no picture of {', '.join(missing)}")
+    wrong = Site(html).wrong(documents, sorted(set().union(*shown.values())))
     if browser.found():
         wrong += search(html)
     if wrong:
