@@ -92,6 +92,9 @@ class Browsed:
             with self.composed(line) as config:
                 found.append(self._looked_at(config, multirun=line.multirun or sweeps(config)))
 
+        from nemo_partial_hydra.composition.fixed_overrides import LeftToJobs
+
+        self.app.workspace.of(LeftToJobs).forget()
         # The directories that flags name are the app's since it started.
         line = for_hydra(self.line(overrides).without(LIBRARY, CONFIG_DIR), self.app)
         with self.refusals(lambda: self.composed(line)):

@@ -42,6 +42,10 @@ class LeftToJobs:
         self._left = [(index, text) for index, text in enumerate(arguments) if text in below]
         return [text for text in overrides if text not in below]
 
+    def forget(self) -> None:
+        """Be as new, for another command line of the same app."""
+        self.begun, self._left = False, []
+
     def put_back(self, config: DictConfig) -> None:
         """Put what was left out into a sweep's own config, among the arguments that its sweeper gets."""
         if not self._left:

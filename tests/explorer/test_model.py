@@ -139,6 +139,25 @@ def test_libraries_and_directories_of_the_line_are_taken_once(app: App) -> None:
     assert begun(app, "-cd", str(app.folder / "more"), act=act).code == 0
 
 
+def test_what_was_left_to_the_jobs_of_a_sweep_before_is_not_in_one_after(app: App) -> None:
+    """``opt.betas`` is there for one of the options only, which the sweep's own config does not choose."""
+    app.write("conf/opt/adam2.yaml", "_target_: shop.Adam\n")
+    start = ["-m", "opt=adam,adam2", "opt.kind=b"]
+
+    def act(model: Model, levels: int) -> None:
+        assert {info.path: info.value for info in model.composed.records}["opt.kind"] == "b"
+        edits = model.edited("opt.kind=a")
+        model.accept(edits, model.compose(edits))
+        assert {info.path: info.value for info in model.composed.records}["opt.kind"] == "a"
+        edits = model.edited("opt=sgd")
+        with pytest.raises(Exception, match="kind"):
+            model.compose(edits)
+        composed = model.line.compose(["opt=sgd", "steps=1,2"])
+        assert {info.path: info.value for info in composed.records}["opt.lr"] == 0.25
+
+    assert begun(app, *start, act=act).code == 0
+
+
 def test_a_wrong_value_of_a_sweep_is_found_in_whatever_job_it_is(app: App) -> None:
     def act(model: Model, levels: int) -> None:
         for override in ("steps=1,2,x", "optimizers.1.kind=a,b,c"):
