@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.listing.completion import named_values
@@ -98,9 +98,31 @@ def of_entry(info: PathInfo, above: Iterable[PathInfo], overrides: Sequence[str]
     raise UsageError(f"{info.path}: nothing can be added here, but to a dict, a list or **kwargs")
 
 
-def of_override(paths: Iterable[str]) -> Draft:
-    """Return the draft of any override, completed by the paths that there are."""
-    return Draft("", "", tuple(f"{path}=" for path in paths))
+@dataclass(frozen=True)
+class AnyOverride(Draft):
+    """Any override: completed by the paths that there are, then by the values that a path's type names.
+
+    Parameters
+    ----------
+    records : the paths' records.
+    """
+
+    records: Mapping[str, PathInfo] = field(default_factory=dict)
+
+    def completions(self, typed: str) -> list[str]:
+        """Return the texts that complete what has been typed."""
+        head, equals, value = typed.partition("=")
+        key = key_of(typed)
+        if equals:
+            info = self.records.get(key)
+            values = Draft(f"{head}=", "", tuple(named_values(info)) if info is not None else ())
+            return [values.head + text for text in values.completions(value)]
+        sign = head[: len(head) - len(head.lstrip("+~"))]
+        return [f"{sign}{path}=" for path in self.records if path.startswith(key)]
+
+    def hint(self) -> str:
+        """Spell what is expected."""
+        return "KEY=VALUE, +KEY=VALUE or ~KEY; Tab completes"
 
 
 def keys_at(info: PathInfo) -> set[str]:

@@ -60,6 +60,7 @@ KEYS = (
     Key("question_mark", "help", "?", "help", "this page"),
     Key("q,ctrl+q", "leave", "q", "quit", "leave and print the command line"),
     Key("Q", "leave_quietly", "Q", "", "leave and print nothing"),
+    Key("ctrl+z", "suspend_process", "Ctrl-Z", "", "stop for now; the shell's fg goes on"),
     Key("ctrl+c", "interrupt", "Ctrl-C", "", "leave and print nothing, with exit code 130"),
 )
 

@@ -48,7 +48,7 @@ class Looking(App[str]):
     #command, .heading { text-style: bold; }
     #heading, #keys { text-style: dim; }
     PathTree { height: 1fr; scrollbar-size: 1 1; scrollbar-gutter: stable; overflow-x: hidden; }
-    #about { height: 30%; min-height: 3; max-height: 14; border-top: solid; scrollbar-size: 1 1; overflow-x: hidden; }
+    #about { height: 30%; min-height: 3; max-height: 14; border-top: solid; }
     .-plain #about { border-top: none; padding-top: 1; }
     #typed { height: 1; display: none; }
     #typed.-typing { display: block; }
@@ -57,9 +57,9 @@ class Looking(App[str]):
     Input > .input--cursor, Input > .input--selection, OptionList > .option-list--option-highlighted {
         text-style: reverse; background: ansi_default; color: ansi_default;
     }
-    OptionList { height: 1fr; border: none; }
+    OptionList { border: none; }
     Choice, Page { background: ansi_default; }
-    Page Pane { height: 1fr; }
+    Pane, OptionList { height: 1fr; overflow-x: hidden; scrollbar-size: 1 1; }
     .-lowest #command, .-lowest #heading, .-lowest #keys, .-low #about { display: none; }
     """
 

@@ -6,7 +6,7 @@ way of ``--cfg-paths``, so that an edit is what the same override typed is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nemo_partial_hydra.errors import UsageError
@@ -194,7 +194,8 @@ class Model:
             raise UsageError(f"{info.path}: {info.why_not or 'it has no override'}")
         return info.override
 
-    def paths(self) -> Iterable[str]:
-        """Return the paths that can be overridden."""
+    def any_override(self) -> Draft:
+        """Return what any override begins with."""
         forest = self.view.forest
-        return (info.path for info in forest.records[: forest.first_gone] if info.overridable)
+        here = (info for info in forest.records[: forest.first_gone] if info.overridable or info.type == GROUP)
+        return drafts.AnyOverride("", "", records={info.path: info for info in here})

@@ -12,7 +12,6 @@ from nemo_partial_hydra.composition.error_text import worded
 from nemo_partial_hydra.errors import ExitCode, UsageError
 
 from .choice import Choice, Page
-from .drafts import Draft
 from .edits import key_of
 from .keys import help_lines
 from .looking import Looking
@@ -74,8 +73,7 @@ class Explorer(Looking):
 
     def action_override(self) -> None:
         """Have any override typed."""
-        paths = tuple(f"{path}=" for path in self.model.paths())
-        self.begin(Draft("", "", paths), "KEY=VALUE, +KEY=VALUE or ~KEY")
+        self.begin(self.model.any_override())
 
     def action_copy(self) -> None:
         """Copy the override of a path."""

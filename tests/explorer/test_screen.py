@@ -233,6 +233,10 @@ async def takes_any_override(at: Driver) -> None:
     at.app.screen.focused.value = "model.config.hid"
     await at.press("tab")
     assert at.app.screen.focused.value == "model.config.hidden="
+    for typed, whole in (("++optimizers.1.mo", "++optimizers.1.mode="), ("opt=ad", "opt=adam"), ("nope=a", "nope=a")):
+        at.app.screen.focused.value = typed
+        await at.press("tab")
+        assert at.app.screen.focused.value == whole
     await at.type("model.config.hidden=7")
     assert (at.path, at.model.overrides) == ("model.config.hidden", ["model.config.hidden=7"])
     await at.press("colon")
@@ -270,6 +274,12 @@ async def shows_pages(at: Driver) -> None:
             assert text in "\n".join(shown)
             await at.press("j", "k", close)
             assert len(at.app.screen_stack) == 1
+
+
+@drives("ctrl+z")
+async def stops(at: Driver) -> None:
+    await at.press("ctrl+z")  # here there is no terminal to be given back
+    assert at.app.is_running
 
 
 LEAVING = {"q,ctrl+q": 0, "Q": 0, "ctrl+c": 130}

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -211,9 +212,23 @@ def test_however_it_ends_the_terminal_is_as_it_was(app: App, how: str | signal.S
 
 
 @pytest.mark.textual
-def test_without_colours_none_are_drawn_and_no_lines(app: App) -> None:
-    import re
+def test_it_stops_and_goes_on_as_other_programs_do(app: App) -> None:
+    with Session(app) as session:
+        session.until("optimizers")
+        session.send("\x1a")
+        pid, status = os.waitpid(session.process.pid, os.WUNTRACED)
+        assert (pid, os.WIFSTOPPED(status)) == (session.process.pid, True)
+        os.kill(pid, signal.SIGCONT)
+        session.send("/nesterov\r")
+        session.until("with 'nesterov'")
+        session.send("Q")
+    assert session.code == 0
+    first, second = (part.start() for part in re.finditer(r"\x1b\[\?1049h", session.shown))
+    assert first < session.shown.index("\x1b[?1049l") < second, "meanwhile the screen of before was back"
 
+
+@pytest.mark.textual
+def test_without_colours_none_are_drawn_and_no_lines(app: App) -> None:
     with Session(app, NO_COLOR="1") as session:
         session.until("optimizers")
         session.send("q")
