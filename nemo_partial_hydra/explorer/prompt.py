@@ -5,14 +5,32 @@ May import: textual.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Final
 
-from textual.binding import Binding, BindingType
+from textual import events
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
 
 from .drafts import Draft
+
+# What textual does with these keys, characters overtake: several in one read, over a slow line, come out of order.
+_IN_ORDER: Final = {
+    "ctrl+u": "delete_left_all",
+    "ctrl+k": "delete_right_all",
+    "ctrl+w": "delete_left_word",
+    "backspace": "delete_left",
+    "delete": "delete_right",
+    "home": "home",
+    "ctrl+a": "home",
+    "end": "end",
+    "ctrl+e": "end",
+    "left": "cursor_left",
+    "right": "cursor_right",
+    "tab": "complete",
+    "escape": "give_up",
+    "enter": "submit",
+}
 
 
 class _Completes(Suggester):
@@ -29,11 +47,6 @@ class _Completes(Suggester):
 class Prompt(Input):
     """A line that is typed; Tab completes it, and once more takes the next choice."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", show=False),
-        Binding("escape", "give_up", show=False),
-    ]
-
     class GivenUp(Message):
         """The line was left without being taken."""
 
@@ -48,6 +61,14 @@ class Prompt(Input):
         self.suggester = _Completes(draft)
         self._typed = self._chosen = ""
         self.value = draft.text
+
+    async def on_key(self, event: events.Key) -> None:
+        """Obey keys in the order in which they are pressed."""
+        action = _IN_ORDER.get(event.key)
+        if action is not None:
+            event.stop()
+            event.prevent_default()
+            await self.run_action(action)
 
     def action_complete(self) -> None:
         """Take the first text that completes what has been typed, or the one after that which was taken last."""
