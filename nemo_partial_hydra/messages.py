@@ -29,6 +29,11 @@ def escaped(text: str) -> str:
     return text if text.isprintable() else _CONTROL.sub(_spelled, text)
 
 
+def one_line(text: str) -> str:
+    """Spell a text in one line, whatever it holds."""
+    return text if text.isprintable() else escaped(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def _spelled(match: re.Match[str]) -> str:
     code = ord(match.group())
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -10,11 +10,6 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 from nemo_partial_hydra.messages import escaped
 
 
-def one_line(text: str) -> str:
-    """Spell a text in one line, whatever it holds."""
-    return escaped(text).replace("\n", "\\n").replace("\t", "\\t")
-
-
 def fitted(text: str, width: int, dots: str) -> str:
     """Return a text in exactly so many cells; where something is cut, it ends with ``dots``."""
     if width <= 0:

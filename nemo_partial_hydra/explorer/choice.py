@@ -15,7 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from .cells import one_line
+from nemo_partial_hydra.messages import one_line
+
 from .pane import Pane
 
 

@@ -13,9 +13,10 @@ from rich.style import Style
 from nemo_partial_hydra.listing.columns import below, brief, set_by, value
 from nemo_partial_hydra.listing.override_text import value_text
 from nemo_partial_hydra.listing.record import GROUP, KWARGS, PathInfo
+from nemo_partial_hydra.messages import one_line
 from nemo_partial_hydra.recipes.keys import TARGET
 
-from .cells import fitted, one_line
+from .cells import fitted
 from .edits import value_of
 from .model import Model
 

@@ -19,9 +19,9 @@ from textual.widgets import Input, Static
 
 from nemo_partial_hydra.listing.columns import counted
 from nemo_partial_hydra.listing.selection import Selection
+from nemo_partial_hydra.messages import one_line
 
 from . import lines
-from .cells import one_line
 from .drafts import Draft
 from .keys import KEYS, brief_line
 from .model import Model

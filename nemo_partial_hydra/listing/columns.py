@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from nemo_partial_hydra.messages import escaped
+from nemo_partial_hydra.messages import one_line
 from nemo_partial_hydra.recipes.keys import ARGS, CALL_KEY, MISSING, TARGET
 from nemo_partial_hydra.recipes.values import VALUE_FORMS
 
@@ -46,7 +46,7 @@ class Column:
 
     def cell(self, info: PathInfo) -> str:
         """Return the text of the plain table's cell."""
-        text = escaped(self.value(info))
+        text = one_line(self.value(info))
         return text if not self.widest or len(text) <= self.widest else f"{text[: self.widest - 3]}..."
 
 

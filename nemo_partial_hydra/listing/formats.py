@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from nemo_partial_hydra.composition.error_text import end_of_pipe
 from nemo_partial_hydra.dialect.yaml import dump
 from nemo_partial_hydra.errors import UsageError
-from nemo_partial_hydra.messages import escaped, json_text, nearest, one_of
+from nemo_partial_hydra.messages import escaped, json_text, nearest, one_line, one_of
 
 from .columns import COLUMNS, JobListing, below, branches, heading, value
 from .record import PathInfo
@@ -124,7 +124,8 @@ def _tree(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
             left_out = below(info)
             note = (f"  ({left_out})" if left_out else "") + (f"  # {info.doc}" if info.doc else "")
             held = value(info)
-            yield f"{'  ' * depth}{name}: {info.type}{f' = {held}' if held else ''}{note}\n"
+            line = f"{'  ' * depth}{name}: {info.type}{f' = {held}' if held else ''}{note}"
+            yield f"{one_line(line)}\n"
 
 
 def _html(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:

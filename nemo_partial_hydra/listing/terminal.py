@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from nemo_partial_hydra.messages import escaped
+from nemo_partial_hydra.messages import escaped, one_line
 
 from .columns import COLUMNS, JobListing, below, branches, heading, value
 from .record import GROUP, PathInfo
@@ -56,7 +56,7 @@ def _tables(jobs: Sequence[JobListing], many: bool, width: int) -> Iterator[Rend
             made.add_column(column.head, overflow="fold", ratio=None if wide else column.ratio)
         for info in records:
             style = "cyan" if info.type == GROUP else COLOURS.get(info.kind, "")
-            path, *rest = (escaped(column.value(info)) for column in COLUMNS)
+            path, *rest = (one_line(column.value(info)) for column in COLUMNS)
             made.add_row(Text(path if wide else _folded(path, room)), *map(Text, rest), style=style)
         yield made
 
@@ -83,11 +83,11 @@ def _trees(jobs: Sequence[JobListing], many: bool) -> Iterator[RenderableType]:
 
 def _branch(depth: int, name: str, info: PathInfo) -> Text:
     line = Text("  " * depth)
-    line.append(escaped(name), style=COLOURS.get(info.kind, ""))
-    line.append(escaped(f": {info.type} = "), style="dim")
-    line.append(escaped(value(info)), style=COLOURS.get(info.kind, ""))
+    line.append(one_line(name), style=COLOURS.get(info.kind, ""))
+    line.append(one_line(f": {info.type} = "), style="dim")
+    line.append(one_line(value(info)), style=COLOURS.get(info.kind, ""))
     if info.below:
         line.append(f"  ({below(info)})", style="dim")
     if info.doc:
-        line.append(escaped(f"  # {info.doc}"), style="dim italic")
+        line.append(one_line(f"  # {info.doc}"), style="dim italic")
     return line

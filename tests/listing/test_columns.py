@@ -34,6 +34,17 @@ def test_a_column_more_is_one_entry_more(monkeypatch: Any) -> None:
     assert INFO.path * 20 in wide
 
 
+@pytest.mark.parametrize("format", ["table", "tree"])
+def test_a_path_stays_on_one_line_whatever_it_holds(format: str, monkeypatch: Any) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    info = PathInfo("tags.a\nb", "str", value="x\ny\tz", set=True, kind="override", source="tags={a\tb:\n}", doc="d\ne")
+    out = io.StringIO()
+    formats.print_jobs([JobListing(0, [], [info])], format, many=False, out=out)
+    assert len(out.getvalue().splitlines()) == (2 if format == "table" else 1)
+    assert "\t" not in out.getvalue()
+    assert r"tags.a\nb" in out.getvalue()
+
+
 def test_only_the_plain_table_cuts_cells() -> None:
     column = Column("X", lambda info: "y" * 50, 1, widest=10)
     assert column.cell(INFO) == "yyyyyyy..."
