@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.explorer.edits import is_sweep
 from nemo_partial_hydra.explorer.model import Composed
+from nemo_partial_hydra.recipes.keys import TARGET
 from nemo_partial_hydra.runtime.session import Session
 
 from .command_line import CommandLine, Flag
@@ -107,6 +109,8 @@ class Browsed:
 
         listing = CfgPaths(BROWSE, self.package)
         lines = listing.job_lines(config) if multirun else []
+        if multirun and not lines:  # it would run nothing, and say so nowhere
+            raise UsageError("a sweep without a job: a glob that no option matches, or a range without a number")
         jobs = list(with_each_value(lines))
         # Who set what is known of the config that was composed last, so the first is listed before there is another.
         records = listing.listed(listing.job_config(config, *jobs[0]) if jobs else config).found
@@ -116,7 +120,7 @@ class Browsed:
             f"the parameters of {target} are not listed: {why}" for target, why in self.app.unreadable.items()
         )
         refused = (f"a run would be refused: {text}" for text in listing.drift)
-        return Composed(records, len(lines), (*refused, *unreadable))
+        return Composed(records, len(lines), (*refused, *unreadable), recipe=TARGET in config)
 
 
 def with_each_value(jobs: Sequence[Sequence[str]]) -> Iterator[tuple[int, Sequence[str]]]:

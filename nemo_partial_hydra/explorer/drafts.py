@@ -16,7 +16,7 @@ from nemo_partial_hydra.listing.completion import named_values
 from nemo_partial_hydra.listing.record import GROUP, KWARGS, PathInfo
 from nemo_partial_hydra.recipes.keys import APPEND, TARGET
 
-from .edits import key_of, value_of
+from .edits import Place, key_of, place_of, value_of
 
 # How the listing proposes an override: in quotes, or a word that adds: "add it with +group=option".
 _PROPOSED = re.compile(r"'([+~]{0,2}[^'=\s]+=\{[^']*\})'|(?<!\S)(\+[^\s=]+=\S+|[^\s=]+=OPTION)")
@@ -63,13 +63,14 @@ def of_value(info: PathInfo, overrides: Sequence[str]) -> Draft:
     head, _, value = text.partition("=")
     if value in ("OPTION", "???"):
         value = ""
-    given = [value_of(other) for other in overrides if key_of(other) == key_of(text) and not other.startswith("~")]
+    place = place_of(text)
+    given = [value_of(other) for other in overrides if place_of(other) == place and not other.startswith("~")]
     if info.type == GROUP and info.override is None:
         value = ""
     return Draft(f"{head}=", given[-1] if given else value, tuple(named_values(info)))
 
 
-def of_entry(info: PathInfo, above: Iterable[PathInfo], overrides: Sequence[str]) -> Draft:
+def of_entry(info: PathInfo, above: Iterable[PathInfo], overrides: Sequence[str], *, recipe: bool) -> Draft:
     """Return the draft of something more at a path: a keyword, an entry of a dict, elements of a list.
 
     Parameters
@@ -77,6 +78,7 @@ def of_entry(info: PathInfo, above: Iterable[PathInfo], overrides: Sequence[str]
     info : the path's record.
     above : the records of what contains it, nearest first.
     overrides : those of the command line.
+    recipe : whether the whole config is a recipe: only in a recipe has a list something appended.
 
     Raises
     ------
@@ -87,6 +89,8 @@ def of_entry(info: PathInfo, above: Iterable[PathInfo], overrides: Sequence[str]
         return Draft(f"+{info.path.removesuffix(KWARGS)}", "NAME=VALUE")
     if isinstance(info.value, list):
         owner = next((node.path for node in above if _is_node(node)), "")
+        if not owner and not recipe:
+            return of_value(info, overrides)
         rest = info.path[len(owner) + 1 :] if owner else info.path
         head = "+" + ".".join(filter(None, [owner, APPEND, rest]))
         given = [value_of(other) for other in overrides if key_of(other) == key_of(head)]
@@ -125,11 +129,11 @@ class AnyOverride(Draft):
         return "KEY=VALUE, +KEY=VALUE or ~KEY; Tab completes"
 
 
-def keys_at(info: PathInfo) -> set[str]:
-    """Return the keys of the overrides that set a path itself."""
+def places_at(info: PathInfo) -> set[Place]:
+    """Return the places of the overrides that set a path itself."""
     texts = [shlex.split(info.override)[0]] if info.override is not None else []
     proposed = _proposed(info)
-    return {info.path, *map(key_of, texts), *([key_of(proposed)] if proposed is not None else [])}
+    return {(info.path,), *map(place_of, texts), *([place_of(proposed)] if proposed is not None else [])}
 
 
 def _proposed(info: PathInfo) -> str | None:

@@ -16,7 +16,7 @@ from nemo_partial_hydra.listing.selection import Selection
 
 from . import drafts
 from .drafts import Draft
-from .edits import dropped, is_sweep, key_of, with_edits
+from .edits import dropped, is_sweep, key_of, path_of, place_of, with_edits
 from .view import View
 
 
@@ -29,11 +29,13 @@ class Composed:
     records : its paths; of a sweep those of the first job.
     jobs : how many jobs a sweep has; 0 for no sweep.
     notes : what is to be said about it.
+    recipe : whether the whole config is a recipe.
     """
 
     records: Sequence[PathInfo]
     jobs: int = 0
     notes: Sequence[str] = ()
+    recipe: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Model:
     @property
     def edited_keys(self) -> int:
         """How many keys have edits."""
-        return len(set(map(key_of, self.edits)))
+        return len(set(map(place_of, self.edits)))
 
     def undone(self) -> Edits | None:
         """Return the edits as they were before; None if there is nothing to undo."""
@@ -131,11 +133,10 @@ class Model:
     def reset(self, number: int) -> Edits | None:
         """Return the edits without those of a path, or if it has none, of what is below it; None for no change."""
         info = self.record(number)
-        own = dropped(self.edits, drafts.keys_at(info))
+        own = tuple(text for text in dropped(self.edits, drafts.places_at(info)) if path_of(text) != info.path)
         if own != self.edits:
             return own
-        inside = (f"{info.path}.",)
-        below = tuple(text for text in self.edits if not key_of(text).startswith(inside))
+        below = tuple(text for text in self.edits if not path_of(text).startswith(f"{info.path}."))
         return below if below != self.edits else None
 
     # Paths -------------------------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ class Model:
             raise UsageError(f"{self.record(number).path}: it is no longer there")
         keywords = next((child for child in forest.children[number] if forest.names[child] == "**kwargs"), number)
         above = [forest.records[other] for other in forest.up(number)]
-        return drafts.of_entry(self.record(keywords), above, self.overrides)
+        return drafts.of_entry(self.record(keywords), above, self.overrides, recipe=self.composed.recipe)
 
     def groups(self) -> list[int]:
         """Return the config groups."""
@@ -174,8 +175,8 @@ class Model:
 
     def swept(self, number: int) -> str | None:
         """Return the override that gives a path several values, if one does."""
-        keys = drafts.keys_at(self.record(number))
-        return next((text for text in reversed(self.overrides) if key_of(text) in keys and is_sweep(text)), None)
+        places = drafts.places_at(self.record(number))
+        return next((text for text in reversed(self.overrides) if place_of(text) in places and is_sweep(text)), None)
 
     def to_copy(self, number: int) -> str:
         """Return the override of a path, as it is copied.
@@ -186,8 +187,8 @@ class Model:
             If there is none.
         """
         info = self.record(number)
-        keys = drafts.keys_at(info)
-        typed = [text for text in self.overrides if key_of(text) in keys]
+        places = drafts.places_at(info)
+        typed = [text for text in self.overrides if place_of(text) in places]
         if typed:
             return shell(typed[-1])
         if info.override is None:

@@ -12,7 +12,7 @@ from nemo_partial_hydra.composition.error_text import worded
 from nemo_partial_hydra.errors import ExitCode, UsageError
 
 from .choice import Choice, Page
-from .edits import key_of
+from .edits import path_of
 from .keys import help_lines
 from .looking import Looking
 from .model import Edits
@@ -34,7 +34,7 @@ class Explorer(Looking):
         except UsageError as error:
             self._refuse(str(error))
         else:
-            self._try(edits, key_of(override))
+            self._try(edits, path_of(override))
 
     def _try(self, edits: Edits, path: str | None = None) -> None:
         """Compose the command line with other edits, and take them over if nothing is wrong with them."""

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from nemo_partial_hydra.app.browsing import program, with_each_value
-from nemo_partial_hydra.explorer.cells import fitted, one_line, wrapped
-from nemo_partial_hydra.explorer.edits import dropped, is_sweep, key_of, with_edits
+from nemo_partial_hydra.explorer.cells import fitted, wrapped
+from nemo_partial_hydra.explorer.edits import dropped, is_sweep, key_of, path_of, place_of, with_edits
 from nemo_partial_hydra.explorer.keys import KEYS, help_lines
+from nemo_partial_hydra.messages import one_line
 from tests.test_terminal import FORBIDDEN, texts
 
 keys = st.sampled_from(["a", "a.b", "a.b.c", "b", "b.c", "opt", "_replace_.a"])
@@ -41,13 +42,47 @@ def test_what_is_set_above_or_below_comes_before_a_new_edit_of_it(start: list[st
 
 @given(lists, lists)
 def test_without_its_edits_a_line_is_what_it_was(start: list[str], edits: list[str]) -> None:
-    assert with_edits(start, dropped(edits, map(key_of, edits))) == start
+    assert with_edits(start, dropped(edits, map(place_of, edits))) == start
     assert dropped(edits, ()) == tuple(edits)
 
 
 def test_what_was_added_stays_added() -> None:
     assert with_edits(["+a=1", "b=2"], ["a=3"]) == ["+a=3", "b=2"]
     assert with_edits(["~a", "b=2"], ["a=3"]) == ["a=3", "b=2"]
+
+
+def test_what_was_added_and_changed_stays_added() -> None:
+    assert with_edits(["+a=1", "a=2"], ["a=3"]) == ["+a=3"]
+    assert with_edits(["+a=1", "~a"], ["a=3"]) == ["a=3"]
+
+
+@pytest.mark.parametrize(
+    ("override", "place", "path"),
+    [
+        ("a.b=1", ("a.b",), "a.b"),
+        ("++a={b:1}", ("a",), "a"),
+        ("a={b.c:1}", ("a", "b.c"), "a.b.c"),
+        ("a={b.c:{d:1}}", ("a", "b.c", "d"), "a.b.c.d"),
+        ("a={b.c:1,d:2}", ("a",), "a"),
+        ("a={1:x}", ("a", "1"), "a.1"),
+        ("a={b.c:1},{b.c:2}", ("a", "b.c"), "a.b.c"),
+        ("a={b.c:1},{d.e:2}", ("a",), "a"),
+        (r"++a._replace_={b.\u00fc:3}", ("a._replace_", r"b.\u00fc"), r"a.b.\u00fc"),
+        ("+a._append_.b=[1]", ("a._append_.b",), "a.b"),
+        ("+_replace_.a={_target_: x}", ("_replace_.a",), "a"),
+        ("~a", ("a",), "a"),
+        ("a={", ("a",), "a"),
+    ],
+)
+def test_an_entry_that_no_key_can_spell_has_its_own_place(override: str, place: tuple[str, ...], path: str) -> None:
+    assert place_of(override) == place
+    assert path_of(override) == path
+
+
+def test_entries_of_one_dict_do_not_take_each_others_place() -> None:
+    edits = ["a={b.c:1}", "a={d.e:2}", "a={b.c:3}"]
+    assert with_edits([], edits) == ["a={d.e:2}", "a={b.c:3}"]
+    assert with_edits([], [*edits, "a={x:1}"]) == ["a={x:1}"]
 
 
 @pytest.mark.parametrize(

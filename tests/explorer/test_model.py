@@ -167,6 +167,66 @@ def test_a_wrong_value_of_a_sweep_is_found_in_whatever_job_it_is(app: App) -> No
     assert begun(app, "-m", "opt=sgd,adam", act=act).code == 0
 
 
+def test_entries_of_one_dict_are_edited_and_taken_back_one_by_one(app: App) -> None:
+    app.write("conf/experiment/dotted.yaml", "# @package _global_\ntags: {spark.max: 1, spark.min: 2, it's: 3}\n")
+
+    def act(model: Model, levels: int) -> None:
+        def edit(path: str, value: int) -> None:
+            draft = model.draft(model.view.forest.places[path])
+            edits = model.edited(draft.head + draft.text.replace(str(held()[path]), str(value)))
+            model.accept(edits, model.compose(edits))
+
+        def held() -> dict[str, Any]:
+            return {info.path: info.value for info in model.composed.records}
+
+        for path, value in (("tags.spark.max", 10), ("tags.spark.min", 20), ("tags.it's", 30), ("tags.spark.max", 100)):
+            edit(path, value)
+        assert [held()[f"tags.{name}"] for name in ("spark.max", "spark.min", "it's")] == [100, 20, 30]
+        edits = model.reset(model.view.forest.places["tags.spark.min"])
+        assert edits is not None
+        model.accept(edits, model.compose(edits))
+        assert [held()[f"tags.{name}"] for name in ("spark.max", "spark.min", "it's")] == [100, 2, 30]
+        edits = model.reset(model.view.forest.places["tags"])
+        assert edits is not None
+        assert "spark" not in "".join(edits)
+
+    assert begun(app, "+experiment=dotted", act=act).code == 0
+
+
+def test_elements_that_were_appended_are_taken_back_where_they_are(app: App) -> None:
+    def act(model: Model, levels: int) -> None:
+        number = model.view.forest.places["optimizers"]
+        draft = model.new_entry(number)
+        edits = model.edited(f"{draft.head}[{{_target_: shop.SGD, lr: 1}}]")
+        model.accept(edits, model.compose(edits))
+        assert "optimizers.2.lr" in model.view.forest.places
+        assert model.reset(model.view.forest.places["optimizers"]) == ()
+
+    assert begun(app, act=act).code == 0
+
+
+def test_a_list_outside_of_recipes_is_written_anew(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    app.write("conf/config.yaml", "sizes: [1, 2]\n")
+
+    def act(model: Model, levels: int) -> None:
+        draft = model.new_entry(model.view.forest.places["sizes"])
+        assert (draft.head, draft.text) == ("sizes=", "[1,2]")
+        edits = model.edited("sizes=[1,2,3]")
+        assert {"sizes.0", "sizes.1", "sizes.2"} < {info.path for info in model.compose(edits).records}
+
+    assert begun(app, "--config-name", "config", act=act).code == 0
+
+
+@pytest.mark.parametrize("edit", ["steps=glob(*)", "ratio=range(5,1)"])
+def test_a_sweep_that_has_no_job_is_refused(app: App, edit: str) -> None:
+    def act(model: Model, levels: int) -> None:
+        with pytest.raises(UsageError, match="without a job"):
+            model.compose(model.edited(edit))
+
+    assert begun(app, act=act).code == 0
+
+
 def test_hydras_own_settings_can_be_edited(app: App) -> None:
     def act(model: Model, levels: int) -> None:
         draft = model.draft(model.view.forest.places["hydra.job.name"])
