@@ -13,6 +13,8 @@ from typing import Any, Final
 DECADES: Final = 1.5
 """An axis is logarithmic where its values are positive and span more than so many powers of ten."""
 _TICKS = 5
+_LARGEST = 1e300  # what lies between two numbers is to be a number too
+_DIGITS = (6, 8, 10, 12)  # the fewest with which ticks differ
 
 
 def number(value: Any) -> float | None:
@@ -23,7 +25,7 @@ def number(value: Any) -> float | None:
         found = float(value)
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return found if abs(found) < _LARGEST else None
 
 
 def spelled(value: Any) -> str:
@@ -72,9 +74,7 @@ def axis(values: Sequence[Any], *, most: int = 24) -> Axis | None:
     """Return the axis of some values: of numbers where all are, else of names; None where there are too many names."""
     given = [value for value in values if value is not None]
     numbers = [found for value in given if (found := number(value)) is not None]
-    if numbers and len(numbers) == len(
-        [value for value in given if not isinstance(value, float) or math.isfinite(value)]
-    ):
+    if numbers and not any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in given):
         return _of_numbers(numbers)
     names = sorted({spelled(value) for value in values}, key=_natural)
     if not names or len(names) > most:
@@ -104,7 +104,11 @@ def _of_numbers(numbers: Sequence[float]) -> Axis:
     step = _round_step((high - low) / _TICKS)
     start = math.ceil(low / step)
     marks = [number * step for number in range(start, math.floor(high / step) + 1)]
-    return Axis([((mark - low) / (high - low), f"{mark:.6g}") for mark in marks], low, high)
+    names = next(
+        (named for digits in _DIGITS if len(set(named := [f"{mark:.{digits}g}" for mark in marks])) == len(marks)),
+        [f"{mark:.{_DIGITS[0]}g}" for mark in marks],
+    )
+    return Axis([((mark - low) / (high - low), name) for mark, name in zip(marks, names, strict=True)], low, high)
 
 
 def _round_step(rough: float) -> float:

@@ -6,6 +6,7 @@ May import: the standard library; what ``series`` does.
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,8 @@ def metrics_of(paths: JobPaths, choice: Choice) -> Metrics:
     }
     record = result_record(paths)
     values.update(_flat(record["result"] if "result" in record else _of_repr(record.get("repr"))))
+    if not record and os.path.lexists(paths.result):
+        found.notes.append(f"{paths.result}: it is no result of a job, or not whole")
     return Metrics(values, tuple(found.notes))
 
 

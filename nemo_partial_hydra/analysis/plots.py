@@ -6,7 +6,9 @@ scheme; every text is escaped.
 
 from __future__ import annotations
 
+import math
 import statistics
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +18,8 @@ from nemo_partial_hydra.listing.page_frame import text
 from .axes import Axis, axis, number, spelled
 
 WIDTH, HEIGHT = 420, 260
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 28, 48
+LEFT, RIGHT, TOP, BOTTOM = 72, 12, 28, 48
+CELL: Final = 7.2  # how wide a character is at most, of those that are not twice as wide
 SHADES: Final = 8
 _MANY = 600  # points; from there on they are one path, since each element takes a browser time
 
@@ -48,6 +51,27 @@ def scatter(points: Sequence[Point], x_name: str, y_name: str) -> str | None:
     )
 
 
+def cells(label: str) -> int:
+    """Return how wide a text is, in characters; Chinese ones are twice as wide."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in label)
+
+
+def fitted(names: Sequence[str], room: int) -> list[str]:
+    """Return names that are no wider than so many characters: their beginnings, or their ends if those say more."""
+    begun = [_cut(name, room) for name in names]
+    ended = [_cut(name[::-1], room)[::-1] for name in names]
+    return ended if len(set(ended)) > len(set(begun)) else begun
+
+
+def _cut(name: str, room: int) -> str:
+    if cells(name) <= room:
+        return name
+    kept = name[: room - 1]
+    while cells(kept) > room - 1:
+        kept = kept[:-1]
+    return f"{kept}\u2026"
+
+
 def _x(place: float) -> float:
     return round(LEFT + place * (WIDTH - LEFT - RIGHT), 1)
 
@@ -76,15 +100,18 @@ def _frame(across: Axis, up: Axis, x_name: str, y_name: str) -> str:
     out = [
         f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"/>'
     ]
-    room = max(1, len(across.ticks) * 52 // (WIDTH - LEFT - RIGHT) + 1) if across.names else 1
-    for index, (place, name) in enumerate(across.ticks):
+    labels = fitted([name for _, name in across.ticks], 10)
+    widest = max((cells(label) for label in labels), default=0) + 1
+    room = math.ceil(len(labels) * widest * CELL / (WIDTH - LEFT - RIGHT)) if across.names else 1
+    for index, ((place, _), label) in enumerate(zip(across.ticks, labels, strict=True)):
         if index % room == 0:
             out.append(f'<path class="tick" d="M{_x(place)} {HEIGHT - BOTTOM}v4"/>')
-            short = name if len(name) <= 10 else f"{name[:9]}\u2026"
-            out.append(f'<text x="{_x(place)}" y="{HEIGHT - BOTTOM + 26}" text-anchor="middle">{text(short)}</text>')
-    for place, name in up.ticks:
+            out.append(f'<text x="{_x(place)}" y="{HEIGHT - BOTTOM + 26}" text-anchor="middle">{text(label)}</text>')
+    labels = [name for _, name in up.ticks]
+    for (place, _), label in zip(up.ticks, fitted(labels, 9) if up.names else labels, strict=True):
         out.append(f'<path class="grid" d="M{LEFT} {_y(place)}H{WIDTH - RIGHT}"/>')
-        out.append(f'<text x="{LEFT - 6}" y="{_y(place) + 4}" text-anchor="end">{text(name)}</text>')
+        narrow = "" if cells(label) <= 9 else f' textLength="{LEFT - 8}" lengthAdjust="spacingAndGlyphs"'
+        out.append(f'<text x="{LEFT - 6}" y="{_y(place) + 4}" text-anchor="end"{narrow}>{text(label)}</text>')
     logs = [" (log)" if each.log else "" for each in (across, up)]
     middle = (WIDTH + LEFT - RIGHT) / 2
     out.append(f'<text class="name" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{text(x_name)}{logs[0]}</text>')

@@ -49,6 +49,7 @@ svg a:focus-visible circle, svg a:hover circle { stroke: CanvasText; stroke-widt
 svg [class^=h] text { fill: #111; opacity: 1; }
 svg .h5 text, svg .h6 text, svg .h7 text { fill: #fff; }
 .wide { max-height: 32rem; overflow: auto; border: 1px solid var(--soft); }
+.wide svg { min-width: 44rem; }
 form { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; margin: .5rem 0; }
 input, select { font: inherit; padding: .3rem .5rem; }
 input[type=search] { flex: 1 1 16rem; }
@@ -64,7 +65,8 @@ summary { cursor: pointer; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1rem; margin: .5rem 0; }
 dt { opacity: .75; } dd { margin: 0; overflow-wrap: anywhere; }
 footer { margin-top: 3rem; opacity: .75; }
-@media print { form { display: none; } .wide { max-height: none; } svg, details { break-inside: avoid; } }
+@media print { form { display: none; } .wide { max-height: none; } .wide svg { min-width: 0; }
+  svg, details { break-inside: avoid; } }
 """
 SCRIPT: Final = """
 "use strict";

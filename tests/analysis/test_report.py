@@ -6,6 +6,8 @@ import base64
 import hashlib
 import math
 import os
+import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from nemo_partial_hydra.analysis.axes import axis
 from nemo_partial_hydra.analysis.differences import Recipe, differences
 from nemo_partial_hydra.analysis.metrics import Choice
-from nemo_partial_hydra.analysis.plots import Point, Span, heat_map, scatter, time_line
+from nemo_partial_hydra.analysis.plots import CELL, Point, Span, cells, fitted, heat_map, scatter, time_line
 from nemo_partial_hydra.analysis.records import read
 from nemo_partial_hydra.analysis.report import report
 from nemo_partial_hydra.launchers.status.look import overview
@@ -131,8 +133,11 @@ def test_a_mistake_is_one_line(job: Made, tmp_path: Path, line: list[str], messa
 
 # Laws --------------------------------------------------------------------------------------------------------------
 
-NUMBERS = st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False, width=32)
-VALUES = NUMBERS | st.none() | st.booleans() | st.sampled_from(["a", "b", "<c>", math.nan, math.inf])
+NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e299, 1e299)
+ANY_NUMBERS = (
+    NUMBERS | st.floats() | st.integers(-(10**310), 10**310) | st.sampled_from([0.0, 5e-324, -1.7e308, 1.7e308])
+)
+VALUES = ANY_NUMBERS | st.none() | st.booleans() | st.sampled_from(["a", "b", "<c>", math.nan, math.inf])
 
 
 @given(st.lists(NUMBERS, min_size=1, max_size=12))
@@ -145,12 +150,47 @@ def test_numbers_stand_in_their_order_and_ticks_beside_them(values: list[float])
     assert all(-1e-6 <= place <= 1 + 1e-6 for place, _ in made.ticks)
 
 
-@given(st.lists(st.tuples(VALUES, NUMBERS | st.none() | st.just(math.nan)), max_size=20), VALUES)
+@given(st.lists(st.tuples(VALUES, ANY_NUMBERS | st.none()), max_size=20), VALUES)
 def test_a_plot_has_a_mark_for_each_job(pairs: list[tuple[Any, Any]], first: Any) -> None:
     points = [Point(x, y, "done", "t", "#j") for x, y in [(first, 1.0), *pairs]]
     made = scatter(points, "x", "y")
     assert made is not None
     assert marks(Page(made)) == len(points)
+
+
+@pytest.mark.parametrize("values", [[1e9, 1e9 + 1], [-12345.678, -12345.679], [0.1, 0.2], [3]])
+def test_ticks_differ(values: list[float]) -> None:
+    made = axis(values)
+    assert made is not None
+    assert len({name for _, name in made.ticks}) == len(made.ticks) > 1
+
+
+LABELS = st.text(st.sampled_from("abW./-\u6c49"), max_size=30)
+
+
+@given(st.lists(LABELS, min_size=1, max_size=12, unique=True), st.integers(4, 12))
+def test_labels_have_room_and_are_whole_where_they_can_be(names: list[str], room: int) -> None:
+    made = fitted(names, room)
+    assert all(cells(label) <= room for label in made)
+    assert [label for name, label in zip(names, made, strict=True) if cells(name) <= room and label != name] == []
+
+
+def test_labels_with_one_beginning_are_told_apart() -> None:
+    names = [f"/data/checkpoints/{name}" for name in ("tiny", "small", "large")]
+    assert fitted(names, 10) == ["\u2026ints/tiny", "\u2026nts/small", "\u2026nts/large"]
+    made = scatter([Point(name, index, "done", "t", "#j") for index, name in enumerate(names)], "x", "y")
+    assert made is not None
+    assert all(label in made for label in fitted(names, 10))
+
+
+@pytest.mark.parametrize("count", [3, 6, 12, 24])
+def test_labels_below_a_plot_do_not_overlap(count: int) -> None:
+    made = scatter([Point(f"{index:02}wwwwwwwwwwww", 1, "done", "t", "#j") for index in range(count)], "x", "y")
+    assert made is not None
+    found = re.findall(r'<text x="([0-9.]+)" y="[0-9]+" text-anchor="middle">([0-9]+w[^<]*)<', made)
+    assert found
+    for (left, label), (right, _) in pairwise(found):
+        assert float(right) - float(left) > cells(label) * CELL
 
 
 @given(st.lists(st.fixed_dictionaries({"x": VALUES, "y": VALUES, "m": VALUES}), max_size=20))

@@ -114,6 +114,18 @@ def test_a_metric_and_a_value_of_one_name_are_two_columns(job: Made, tmp_path: P
     assert (records[0]["state"], records[0]["state="]) == ("done", "x")
 
 
+@pytest.mark.parametrize("text", ['{"result": 1, "na', "[1]", "", "\xff"])
+def test_a_result_that_is_not_whole_is_told(job: Made, tmp_path: Path, text: str) -> None:
+    job(0, "lr=1", result={"loss": 1})
+    paths = job(1, "lr=2")
+    paths.result.write_bytes(text.encode("latin-1"))
+    found = read([tmp_path / "s"], Choice())
+    assert [note for note in found.notes if str(paths.result) in note and "not whole" in note]
+    assert [record["loss"] for record in found.records] == [1, None]
+    paths.result.unlink()
+    assert not read([tmp_path / "s"], Choice()).notes
+
+
 def test_several_sweeps_are_one_table(job: Made, tmp_path: Path) -> None:
     job(0, "lr=1", result={"loss": 1})
     job(0, "lr=1", "seed=2", result={"loss": 2}, sweep="t")
