@@ -158,7 +158,8 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_there(job: Made, tmp_path: 
     assert done.code == 0
     assert [*csv.reader(io.StringIO(done.out))][1:] == [["0", "done", "2.5", "1", "1"], ["1", "done", "2.5", "2", ""]]
     said = [line.partition(": ")[0].removeprefix(f"{tmp_path}/s/") for line in done.err.splitlines()]
-    assert sorted(said) == ["0/logs/metrics.csv", "0/metrics.csv", "1/events.out.tfevents.1", "1/metrics.csv"]
+    first = ["0/logs/metrics.csv", "0/metrics.csv"]
+    assert sorted(said) == [*first, "1/events.out.tfevents.1", "1/metrics.csv", "1/result.json"]
     assert "Traceback" not in done.err
 
 
