@@ -18,5 +18,6 @@ May import: ``listing`` and what it may import; textual, in the modules that dra
 | which keys are there | ``keys`` |
 | the screen, and what it shows | ``looking`` |
 | what the keys change | ``screen`` |
+| is the terminal still there | ``terminal`` |
 | how does it start and end, and where not | ``start`` |
 """

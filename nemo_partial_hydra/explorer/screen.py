@@ -6,6 +6,7 @@ May import: textual. What is composed runs in a thread beside the screen, which 
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 
 from nemo_partial_hydra.composition.error_text import worded
@@ -16,12 +17,22 @@ from .edits import path_of
 from .keys import help_lines
 from .looking import Looking
 from .model import Edits
+from .terminal import terminal_is_gone
 
 
 class Explorer(Looking):
     """The explorer; its result is the command line, None where nothing is to be printed."""
 
     composing = False
+
+    def on_mount(self) -> None:
+        """See to it that nothing is left running where nobody can look at it."""
+        if not self.is_headless:
+            self.set_interval(1, self._leave_without_terminal)
+
+    def _leave_without_terminal(self) -> None:
+        if terminal_is_gone():
+            self.exit(None, 128 + signal.SIGHUP)
 
     def _refuse(self, text: str) -> None:
         self.say("refused; nothing has changed")
