@@ -22,4 +22,5 @@ def test_it_ends_with_its_terminal(tmp_path: Path) -> None:
         out, _ = session.process.communicate(timeout=LONGEST)
     finally:
         session.process.kill()
-    assert (session.process.returncode, out) == (129, b"")
+    assert out == b""
+    assert session.process.returncode in (129, 120)  # or what Python says where it cannot flush what it has drawn
