@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
@@ -32,6 +33,20 @@ def escaped(text: str) -> str:
 def one_line(text: str) -> str:
     """Spell a text in one line, whatever it holds."""
     return text if text.isprintable() else escaped(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def cells(text: str) -> int:
+    """Return how many cells of a terminal a text takes: Chinese characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """Fill a text up to so many cells; ``right`` puts it at the right."""
+    spaces = " " * (width - cells(text))
+    return spaces + text if right else text + spaces
 
 
 def _spelled(match: re.Match[str]) -> str:

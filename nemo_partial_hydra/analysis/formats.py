@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from nemo_partial_hydra.jobs import status as states
-from nemo_partial_hydra.messages import escaped, json_text
+from nemo_partial_hydra.messages import cells, escaped, json_text, padded
 
 from .records import OWN, SECONDS, STATE, Results
 
@@ -26,12 +26,9 @@ def table(found: Results, columns: Sequence[str]) -> Iterator[str]:
     heads = [head.upper() if name in OWN else head for head, name in zip(heads, columns, strict=True)]
     rows = [[cell(record[name], name) for name in columns] for record in found.records]
     right = [all(is_number(record[name]) for record in found.records) for name in columns]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for cells in (heads, *rows):
-        shown = [
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(cells, widths, right, strict=True)
-        ]
+    widths = [max(map(cells, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        shown = (padded(text, width, right=number) for text, width, number in zip(row, widths, right, strict=True))
         yield "  ".join(shown).rstrip()
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 import statistics
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from nemo_partial_hydra.listing.page_frame import text
+from nemo_partial_hydra.messages import cells
 
 from .axes import Axis, axis, number, spelled
 
@@ -49,11 +49,6 @@ def scatter(points: Sequence[Point], x_name: str, y_name: str) -> str | None:
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
         f"{_frame(across, up, x_name, y_name)}{''.join(marks)}</svg>"
     )
-
-
-def cells(label: str) -> int:
-    """Return how wide a text is, in characters; Chinese ones are twice as wide."""
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in label)
 
 
 def fitted(names: Sequence[str], room: int) -> list[str]:

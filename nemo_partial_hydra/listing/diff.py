@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nemo_partial_hydra.messages import say
+from nemo_partial_hydra.messages import cells, one_line, padded, say
 from nemo_partial_hydra.recipes.keys import TARGET
 
 from .columns import brief
@@ -71,6 +71,7 @@ def print_difference(found: Difference) -> None:
     rows += [("-", path, brief(a)) for path, a in found.removed]
     if not rows:
         say("no difference")
-    width = max((len(path) for _, path, _ in rows), default=0)
-    for mark, path, text in sorted(rows, key=lambda row: row[1]):
-        say(f"{mark} {path.ljust(width)}  {text}")
+    lines = [(mark, one_line(path), one_line(text)) for mark, path, text in sorted(rows, key=lambda row: row[1])]
+    width = max((cells(path) for _, path, _ in lines), default=0)
+    for mark, path, text in lines:
+        say(f"{mark} {padded(path, width)}  {text}")

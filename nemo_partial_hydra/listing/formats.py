@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from nemo_partial_hydra.composition.error_text import end_of_pipe
 from nemo_partial_hydra.dialect.yaml import dump
 from nemo_partial_hydra.errors import UsageError
-from nemo_partial_hydra.messages import escaped, json_text, nearest, one_line, one_of
+from nemo_partial_hydra.messages import cells, escaped, json_text, nearest, one_line, one_of, padded
 
 from .columns import COLUMNS, JobListing, below, branches, heading, value
 from .record import PathInfo
@@ -104,11 +104,11 @@ def _table(jobs: Sequence[JobListing], many: bool) -> Iterator[str]:
     for number, overrides, records in jobs:
         if many:
             yield f"{heading(number, overrides)}\n"
-        cells = [[column.head for column in COLUMNS]]
-        cells += [[column.cell(info) for column in COLUMNS] for info in records]
-        widths = [max(map(len, texts)) for texts in zip(*cells, strict=True)]
-        for row in cells:
-            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+        rows = [[column.head for column in COLUMNS]]
+        rows += [[column.cell(info) for column in COLUMNS] for info in records]
+        widths = [max(map(cells, texts)) for texts in zip(*rows, strict=True)]
+        for row in rows:
+            yield "  ".join(padded(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
 
 
 def _wants_folding(environment: Mapping[str, str]) -> bool:

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from nemo_partial_hydra.analysis.axes import axis
 from nemo_partial_hydra.analysis.differences import Recipe, differences
 from nemo_partial_hydra.analysis.metrics import Choice
-from nemo_partial_hydra.analysis.plots import CELL, Point, Span, cells, fitted, heat_map, scatter, time_line
+from nemo_partial_hydra.analysis.plots import CELL, Point, Span, fitted, heat_map, scatter, time_line
 from nemo_partial_hydra.analysis.records import read
 from nemo_partial_hydra.analysis.report import report
 from nemo_partial_hydra.launchers.status.look import overview
-from nemo_partial_hydra.messages import escaped
+from nemo_partial_hydra.messages import cells, escaped
 from tests.support.made_jobs import Made
 from tests.support.pages import Page
 from tests.support.recipes import nemo_hydra

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 import nemo_partial_hydra as nph
 from nemo_partial_hydra.analysis import formats
@@ -112,6 +113,13 @@ def test_a_metric_and_a_value_of_one_name_are_two_columns(job: Made, tmp_path: P
     assert {"net.loss", "loss", "state=", "result.job", "result"} <= {*records[0]}
     assert (records[0]["net.loss"], records[0]["loss"], records[1]["result"]) == (1, 0.5, 0.25)
     assert (records[0]["state"], records[0]["state="]) == ("done", "x")
+
+
+def test_columns_stand_below_each_other_whatever_characters_there_are(job: Made, tmp_path: Path) -> None:
+    for number, name in enumerate(["plain", "\u6c49\u5b57", "e\u0301"]):
+        job(number, f'name="{name}"', result={"loss": number})
+    head, *lines = list(formats.table(read([tmp_path / "s"], Choice()), ["name", "loss", "job"]))[:4]
+    assert {cell_len(line) for line in lines} == {len(head)}
 
 
 @pytest.mark.parametrize("text", ['{"result": 1, "na', "[1]", "", "\xff"])
