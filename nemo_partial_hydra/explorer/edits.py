@@ -96,10 +96,22 @@ def _put(overrides: list[str], edit: str) -> None:
     if not same:
         overrides.append(edit)
         return
-    last = same[-1]
+    first, last = overrides[same[0]], same[-1]
+    if edit.startswith("~") and _sign(first) == "+" and not value_of(first).lstrip().startswith(("{", "[")):
+        for index in reversed(same):  # it is there for this override alone: a dict or a list may be merged
+            del overrides[index]
+        return
     added = [sign for sign in (_sign(overrides[index]) for index in same) if sign.startswith("+")]
     if added and not overrides[last].startswith("~") and not _sign(edit):
         edit = added[0] + edit
+    if first.startswith("~") and _sign(edit) == "+":  # it was there before it was deleted
+        if value_of(edit).lstrip().startswith("{"):  # without the deletion it would be merged
+            same = same[1:]
+        else:
+            edit = edit[1:]
+    if not same:
+        overrides.append(edit)
+        return
     related = any(_root(text) == _root(edit) for text in overrides[last + 1 :])
     for index in reversed(same):
         del overrides[index]

@@ -51,6 +51,20 @@ def test_what_was_added_stays_added() -> None:
     assert with_edits(["~a", "b=2"], ["a=3"]) == ["a=3", "b=2"]
 
 
+def test_what_was_deleted_can_be_put_there_again() -> None:
+    assert with_edits([], ["~a", "+a=3"]) == ["a=3"]
+    assert with_edits(["~a", "b=1"], ["++a=3"]) == ["++a=3", "b=1"]
+    assert with_edits([], ["+a=1", "~a", "+a=3"]) == ["+a=3"]
+    assert with_edits([], ["~a", "+a={b: 1}", "a={c: 1}"]) == ["~a", "+a={c: 1}"]
+    assert with_edits([], ["~a", "+a={b: 1}", "~a"]) == ["~a"]
+
+
+def test_what_was_added_is_deleted_with_what_adds_it() -> None:
+    assert with_edits(["+a=1", "a=2", "b=2"], ["~a"]) == ["b=2"]
+    assert with_edits(["+a={x: 1}", "b=2"], ["~a"]) == ["~a", "b=2"]
+    assert with_edits(["++a=1"], ["~a"]) == ["~a"]
+
+
 def test_what_was_added_and_changed_stays_added() -> None:
     assert with_edits(["+a=1", "a=2"], ["a=3"]) == ["+a=3"]
     assert with_edits(["+a=1", "~a"], ["a=3"]) == ["a=3"]

@@ -218,6 +218,19 @@ def test_a_list_outside_of_recipes_is_written_anew(tmp_path: Path) -> None:
     assert begun(app, "--config-name", "config", act=act).code == 0
 
 
+def test_a_group_that_was_deleted_is_chosen_again(app: App) -> None:
+    def act(model: Model, levels: int) -> None:
+        edits = model.edited("~opt")
+        model.accept(edits, model.compose(edits))
+        draft = model.draft(model.view.forest.places["opt"])
+        edits = model.edited(f"{draft.head}adam")
+        model.accept(edits, model.compose(edits))
+        assert model.overrides == ["opt=adam"]
+        assert {info.path: info.value for info in model.composed.records}["opt"] == "adam"
+
+    assert begun(app, act=act).code == 0
+
+
 @pytest.mark.parametrize("edit", ["steps=glob(*)", "ratio=range(5,1)"])
 def test_a_sweep_that_has_no_job_is_refused(app: App, edit: str) -> None:
     def act(model: Model, levels: int) -> None:
