@@ -112,6 +112,7 @@ def test_of_a_log_colours_and_lines_stay(data: bytes, kept: str, dropped: str) -
 # By module and call, with the reason why it need not be escaped.
 PRINTED = {
     "cli.commands.status: print": "its cells are escaped one by one, and the colours are ours",
+    "explorer.looking: print": "what shows the terminal's own cursor, and no text",
     "jobs.outcome: print": "a job's own standard error, which is its log",
     "messages: print": "this is where it is escaped",
     "listing.formats: stream.write": "escaped there",

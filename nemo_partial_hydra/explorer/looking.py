@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from dataclasses import replace
 from typing import ClassVar
 
@@ -32,6 +33,7 @@ from .tree import PathTree
 _THEMES = ("ansi-dark", "textual-ansi")  # the terminal's own colours; 8.2 has renamed them
 _KEYS = frozenset(key.action.partition("(")[0] for key in KEYS)
 _LOWEST, _LOW = 8, 14  # lines
+_SHOW_CURSOR = "\x1b[?25h"  # textual hides it
 _SEARCH, _FILTER = "search: ", "filter: "
 
 
@@ -92,7 +94,10 @@ class Looking(App[str]):
     def on_mount(self) -> None:
         """Open as many levels as can be seen, and listen to what would end the process with the screen as it is."""
         self.begin_capture_print(self)
+        self.app_resume_signal.subscribe(self, lambda app: app.refresh(layout=True))  # others have drawn meanwhile
         self.set_class(self.plain, "-plain")
+        if self.plain and not self.is_headless and sys.__stderr__ is not None:
+            print(_SHOW_CURSOR, end="", file=sys.__stderr__, flush=True)  # screen readers follow it
         view = self.model.view
         view.open_levels(self.levels or view.levels_in(self.size.height // 2))
         self.prompt.can_focus = False

@@ -70,6 +70,18 @@ class Prompt(Input):
             event.prevent_default()
             await self.run_action(action)
 
+    def on_resize(self) -> None:
+        """Have the terminal's cursor here as soon as it is known where that is."""
+        self._come_along()
+
+    def on_show(self) -> None:
+        """The same where the line had this size before."""
+        self._come_along()
+
+    def _come_along(self) -> None:
+        if self.screen.focused is self:
+            self.app.cursor_position = self.cursor_screen_offset
+
     def action_complete(self) -> None:
         """Take the first text that completes what has been typed, or the one after that which was taken last."""
         if self.value != self._chosen:

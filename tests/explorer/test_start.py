@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,12 +168,21 @@ class Session:
 
     def until(self, text: str) -> str:
         """Wait until a text is drawn; return all that was."""
-        seen = len(self.shown)
-        for more in () if text in self.shown[seen:] else self._read():
+        if text in self.shown:
+            return self.shown
+        for more in self._read():
             self.shown += more
-            if text in self.shown[seen:]:
+            if text in self.shown:
                 return self.shown
         raise AssertionError(f"{text!r} is not drawn: {self.shown[-2000:]!r}")
+
+    def again(self, text: str) -> None:
+        """Wait until a text is drawn that may have been drawn before."""
+        before, self.shown = self.shown, ""
+        try:
+            self.until(text)
+        finally:
+            self.shown = before + self.shown
 
     def send(self, keys: str) -> None:
         """Press keys."""
@@ -216,11 +226,14 @@ def test_it_stops_and_goes_on_as_other_programs_do(app: App) -> None:
     with Session(app) as session:
         session.until("optimizers")
         session.send("\x1a")
-        pid, status = os.waitpid(session.process.pid, os.WUNTRACED)
-        assert (pid, os.WIFSTOPPED(status)) == (session.process.pid, True)
-        os.kill(pid, signal.SIGCONT)
-        session.send("/nesterov\r")
-        session.until("with 'nesterov'")
+        session.until("\x1b[?1049l")
+        end = time.monotonic() + 60
+        while (ended := os.waitpid(session.process.pid, os.WUNTRACED | os.WNOHANG)) == (0, 0):
+            assert time.monotonic() < end, "it has not stopped"
+            time.sleep(0.01)  # between two looks
+        assert os.WIFSTOPPED(ended[1])
+        os.kill(session.process.pid, signal.SIGCONT)
+        session.again("optimizers")  # all of it is drawn anew
         session.send("Q")
     assert session.code == 0
     first, second = (part.start() for part in re.finditer(r"\x1b\[\?1049h", session.shown))
@@ -230,8 +243,9 @@ def test_it_stops_and_goes_on_as_other_programs_do(app: App) -> None:
 @pytest.mark.textual
 def test_without_colours_none_are_drawn_and_no_lines(app: App) -> None:
     with Session(app, NO_COLOR="1") as session:
-        session.until("optimizers")
+        seen = session.until("optimizers")
         session.send("q")
+    assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l"), "the terminal's own cursor is seen"
     drawn = session.shown
     codes = {code for found in re.findall(r"\x1b\[([0-9;]*)m", drawn) for code in found.split(";")}
     assert codes <= {"", "0", "1", "2", "7", "22", "27", "39", "49"}, codes

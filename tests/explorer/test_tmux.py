@@ -63,6 +63,17 @@ class Terminal:
             assert time.monotonic() < end, f"{texts} without {gone!r}:\n{shown}"
             time.sleep(0.02)  # between two looks
 
+    def until_cursor_in(self, text: str, *, behind: bool = False) -> None:
+        """Wait until the terminal's cursor, which a screen reader follows, is in a line with a text, or behind it."""
+        end = time.monotonic() + LONGEST
+        while True:
+            x, y = map(int, self.ask("display-message", "-p", "#{cursor_x} #{cursor_y}").split())
+            line = self.screen()[y]
+            if line[:x] == text if behind else text in line:
+                return
+            assert time.monotonic() < end, f"it is at {x} in {line!r}"
+            time.sleep(0.02)  # between two looks
+
     def press(self, *keys: str) -> None:
         """Press keys, as tmux names them."""
         self.ask("send-keys", *keys)
@@ -103,10 +114,14 @@ def test_a_recipe_is_looked_through_and_edited(terminal: Terminal) -> None:
 
     terminal.press("/", "momentum", "Enter")
     terminal.until("2 of ", "with 'momentum'")
-    terminal.press("n", "e")
+    terminal.press("n")
+    terminal.until("optimizers.0.momentum = 0.0")
+    terminal.until_cursor_in(" momentum ")
+    terminal.press("e")
     terminal.until("optimizers.0.momentum=0.0")
     terminal.press("x", "Enter")
     terminal.until("expected float", "nothing has changed")
+    terminal.until_cursor_in("optimizers.0.momentum=x", behind=True)
     terminal.press("C-u", "0.6", "BSpace", "5", "Enter")  # at once, as over a slow line
     terminal.until("0.5", "1 edit")
     terminal.press("d")
