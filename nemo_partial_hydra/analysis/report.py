@@ -173,11 +173,11 @@ def _table(jobs: Sequence[Job], found: Results) -> Iterator[str]:
 def _cell(job: Job, name: str, *, right: bool) -> str:
     value = job.record[name]
     shown = cell(job.entry.state if name == STATE else value, name)
+    kind = ' class="number"' if right else ""
     if name == JOB:
-        return f'<td data-value="{text(value)}"><a href="#{job.link}">{text(shown)}</a></td>'
+        return f'<td{kind} data-value="{text(value)}"><a href="#{job.link}">{text(shown)}</a></td>'
     if name == STATE:
         return f'<td><span class="state {text(job.entry.state)}">{text(shown)}</span></td>'
-    kind = ' class="number"' if right else ""
     exact = f' data-value="{text(repr(value))}"' if isinstance(value, float) and number(value) is not None else ""
     return f"<td{kind}{exact}>{text(shown)}</td>"
 

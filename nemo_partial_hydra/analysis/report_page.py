@@ -82,7 +82,7 @@ function show() {
     row.hidden = !(fits && (!state.value || row.dataset.state === state.value));
     shown += !row.hidden;
   });
-  count.textContent = `${shown} of ${rows.length} jobs`;
+  count.textContent = `${shown} of ${rows.length} job${rows.length === 1 ? "" : "s"}`;
 }
 function value(row, index) {
   const text = row.cells[index].dataset.value ?? row.cells[index].textContent;

@@ -27,7 +27,7 @@ th:nth-child(1) { width: 32%; } th:nth-child(2) { width: 15%; } th:nth-child(3) 
 th { text-align: left; font-weight: 600; }
 th, td { padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--soft); vertical-align: top; }
 td { overflow-wrap: anywhere; }
-td small { display: block; opacity: .75; max-width: 60rem; }
+td small { display: block; opacity: .75; max-width: 60rem; max-height: 9rem; overflow-y: auto; }
 code, button { font: 13px/1.4 ui-monospace, Menlo, Consolas, monospace; }
 button { all: unset; font: 13px/1.4 ui-monospace, Menlo, Consolas, monospace; cursor: copy; color: var(--accent); }
 button:hover { text-decoration: underline; }
@@ -40,7 +40,7 @@ button:focus-visible { outline: 2px solid; outline-offset: 2px; }
   tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--soft); }
   td { display: block; border: 0; padding: 0; }
 }
-@media print { form { display: none; } tr { break-inside: avoid; } }
+@media print { form { display: none; } tr { break-inside: avoid; } td small { max-height: none; } }
 """
 SCRIPT: Final = """
 "use strict";

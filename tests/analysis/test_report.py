@@ -102,7 +102,7 @@ def test_a_page_of_a_sweep_that_runs_loads_itself_again(job: Made, tmp_path: Pat
     done = nemo_hydra(tmp_path, "report", "s", "--watch")  # nothing waits or runs
     assert (done.code, done.out) == (
         0,
-        f"s/report.html: 1 jobs, {(tmp_path / 's/report.html').stat().st_size / 1e6:.2f} MB\n",
+        f"s/report.html: 1 job, {(tmp_path / 's/report.html').stat().st_size / 1e6:.2f} MB\n",
     )
     assert 'http-equiv="refresh"' not in (tmp_path / "s/report.html").read_text()
 

@@ -58,5 +58,6 @@ def run(options: argparse.Namespace) -> int:
         time.sleep(options.interval)
     for note in found.notes:
         say(note)
-    say(f"{out}: {len(overview.entries)} jobs, {len(page.encode()) / 1e6:.2f} MB")
+    number = len(overview.entries)
+    say(f"{out}: {number:,} job{'' if number == 1 else 's'}, {len(page.encode()) / 1e6:.2f} MB")
     return ExitCode.DONE
