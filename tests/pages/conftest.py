@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 LRS, MOMENTA = ("0.001", "0.003", "0.01", "0.03", "0.1", "0.3", "0.9", "1.1"), ("0", "0.3", "0.6")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """Start a browser; a machine that may not leave out a part installs one."""
     if importlib.util.find_spec("selenium") is None:
@@ -43,7 +43,7 @@ def browser(chromium: Browser) -> Browser:
     return chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of 24 jobs that have run, of which some have failed."""
     folder = tmp_path_factory.mktemp("fit") / "example"
@@ -56,7 +56,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def report(sweep: Path) -> Path:
     """The report of the sweep."""
     done = nemo_hydra(sweep.parent, "report", "out")
@@ -64,7 +64,7 @@ def report(sweep: Path) -> Path:
     return sweep / "report.html"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def listing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The listing of NeMo's Llama 3 70B pretraining, as a page."""
     done = python(EXAMPLES / "pretrain", "pretrain.py", "--cfg-paths=html", "trainer.max_steps=100")
