@@ -92,6 +92,24 @@ def unescape_interpolation(text: str) -> str | None:
     return "".join(out) + text[position:]
 
 
+_RESOLVER = re.compile(r"\$\{[^${}]*(:|\$\{)")  # an interpolation that only OmegaConf can resolve
+
+
+def has_resolver(data: Any) -> bool:
+    """Whether a text in plain data has an interpolation that only OmegaConf can resolve, and not escaped."""
+    open_: list[Any] = [data]
+    seen: set[int] = set()
+    while open_:
+        item = open_.pop()
+        if isinstance(item, str):
+            if _RESOLVER.search(item) and unescape_interpolation(item) is None:
+                return True
+        elif isinstance(item, (dict, list, tuple)) and id(item) not in seen:
+            seen.add(id(item))
+            open_ += item.values() if isinstance(item, dict) else item
+    return False
+
+
 _NAMED = re.compile(r"\$\{[\w.]{0,200}\}")
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from nemo_partial_hydra.errors import UsageError
 from nemo_partial_hydra.listing.completion import named_values
 from nemo_partial_hydra.listing.record import GROUP, KWARGS, PathInfo
-from nemo_partial_hydra.recipes.keys import APPEND, TARGET
+from nemo_partial_hydra.recipes.keys import APPEND, MISSING, TARGET
 
 from .edits import Place, key_of, place_of, value_of
 
@@ -61,7 +61,7 @@ def of_value(info: PathInfo, overrides: Sequence[str]) -> Draft:
     if text is None or info.path.endswith(KWARGS):
         raise UsageError(f"{info.path}: {info.why_not or 'it cannot be overridden'}")
     head, _, value = text.partition("=")
-    if value in ("OPTION", "???"):
+    if value in ("OPTION", MISSING):
         value = ""
     place = place_of(text)
     given = [value_of(other) for other in overrides if place_of(other) == place and not other.startswith("~")]

@@ -6,13 +6,13 @@ that need OmegaConf are in ``composition``. ``session.workspace()`` gives the on
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from nemo_partial_hydra.dialect.edits import apply_edits
 from nemo_partial_hydra.dialect.interop import adopted
 from nemo_partial_hydra.dialect.reader import from_data
+from nemo_partial_hydra.dialect.scalars import has_resolver
 from nemo_partial_hydra.dialect.yaml import load as load_yaml
 from nemo_partial_hydra.errors import DialectError, PolicyError, SignatureError, ValidationError
 from nemo_partial_hydra.libraries.catalog import Catalog, Named
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from nemo_partial_hydra.signatures import drift
 
 T = TypeVar("T")
-_RESOLVER = re.compile(r"\$\{[^${}]*(:|\$\{)")  # an interpolation that only OmegaConf can resolve
 
 
 class Workspace:
@@ -190,7 +189,7 @@ class Workspace:
             raise DialectError("YAML text: a recipe is a mapping with _target_")
         self.policy.check_names(names_in(data), allow)
         data = adopted(data, self.lookups(allow))
-        return resolved(data) if _RESOLVER.search(text) else self.read_tree(apply_edits(data), allow)
+        return resolved(data) if has_resolver(data) else self.read_tree(apply_edits(data), allow)
 
     def read_tree(
         self,

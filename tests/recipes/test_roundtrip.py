@@ -845,3 +845,10 @@ def test_a_method_of_a_type_is_named_and_getattr_is_never_trusted() -> None:
     nph.to_yaml(run.Partial(t.untyped, a=str.upper))
     with pytest.raises(RecipeError, match="getattr"):
         nph.from_yaml(f"_target_: {T}.untyped\na: {{_target_: builtins.getattr, _args_: [x, upper]}}\n")
+
+
+@pytest.mark.parametrize("text", ["${a:b}", "${a:${b}}", "x ${oc.env:HOME}"])
+def test_a_text_that_looks_like_a_resolver_leaves_the_rest_as_it_is(text: str) -> None:
+    recipe = run.Partial(t.untyped, a=None, b=None, c=None, d={text})  # all are set, and to their defaults
+    for way in (by_yaml, by_config, by_copy):
+        assert difference(recipe, way(recipe)) is None
