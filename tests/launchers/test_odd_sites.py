@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hydra.core.utils import JobStatus
 
-from nemo_partial_hydra.errors import JobFailed, RefusedError
+from nemo_partial_hydra.errors import ExitCode, JobFailed, RefusedError
 from nemo_partial_hydra.jobs import claim, files, folders
 from nemo_partial_hydra.jobs import status as states
 from nemo_partial_hydra.jobs.layout import JobPaths
@@ -283,3 +283,18 @@ def test_nothing_else_is_left_of_a_command_than_files_that_it_names(tmp_path: Pa
     launcher = "hydra/launcher=submitit_apptainer_local"
     typed(0o022, "submit", sweep.paths.directory, "--allow", ALLOW[0], launcher, "--to", tmp_path / f"{LONG[:-1]}y")
     assert {path.name for path in sweep.paths.directory.rglob("*")} == {"0", "job.yaml"}
+
+
+@pytest.mark.parametrize(("restarts", "code"), [("1", 0), ("0", int(ExitCode.REFUSED))])
+def test_a_job_that_was_done_as_it_was_requeued_has_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: str, code: int
+) -> None:
+    """A step that ended in the seconds which SLURM leaves it was refused the next time, and what waited was cancelled."""
+    sweep = swept(tmp_path, 1)
+    job = sweep.jobs[0]
+    states.write_status(job, states.Status(states.DONE, attempt=1))
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", restarts)
+    task = tasks.JobTask(str(sweep.paths.submission(1).directory), str(job.directory), 1)
+    assert tasks._Run(task, Settings(), job).run() == code
+    assert states.read_status(job).state == states.DONE

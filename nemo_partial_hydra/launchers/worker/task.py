@@ -134,6 +134,9 @@ class _Run:
             return self.refused(f"the image {image} {gone}; submit the job again")
         sweep = sweep_of(SubmissionPaths(Path(self.task.submission)))
         again = max(self.task.restarts, this_task(os.environ).restarts)
+        if again and self._first_is_done():  # as it was requeued: those that wait for it would be cancelled
+            say(f"{self.paths.directory}: the job was done when it was requeued", file=sys.stderr)
+            return 0
         try:
             child = Child(
                 self.settings, self.paths, self.task.attempt, sweep=sweep, digest=self.task.digest, restarts=again,
