@@ -289,7 +289,7 @@ def test_nothing_else_is_left_of_a_command_than_files_that_it_names(tmp_path: Pa
 def test_a_job_that_was_done_as_it_was_requeued_has_not_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: str, code: int
 ) -> None:
-    """A step that ended in the seconds which SLURM leaves it was refused the next time, and what waited was cancelled."""
+    """A step that ended in the seconds which SLURM leaves it was refused, and what waited for it was cancelled."""
     sweep = swept(tmp_path, 1)
     job = sweep.jobs[0]
     states.write_status(job, states.Status(states.DONE, attempt=1))
