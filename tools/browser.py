@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tools import debian
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -58,15 +58,7 @@ def install() -> None:
     """
     if found():
         return
-    said = ""
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update"], ["install", "-qy", "--no-install-recommends", *PACKAGES]):
-            command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-unsafe-io", *words]
-            done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-            )
-            said = done.stderr.strip().rpartition("\n")[2] if done.returncode else said
+    said = debian.install(*PACKAGES)
     if not found():
         why = f"; apt-get: {said}" if said else ""
         raise BrowserError(f"there is no browser with its driver (Debian: apt install {' '.join(PACKAGES)}){why}")

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import left_out
 from tests.support.apps import App
+from tools import debian
 
 pytestmark = pytest.mark.textual
 LONGEST = 60  # seconds until something that is waited for must be there
@@ -22,11 +23,8 @@ LONGEST = 60  # seconds until something that is waited for must be there
 
 def install() -> None:
     """Have tmux: a test machine that may not leave out a part installs it."""
-    if shutil.which("tmux") is None and os.environ.get("NPH_REQUIRE_ALL") == "1" and os.geteuid() == 0:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update"], ["install", "-qy", "--no-install-recommends", "tmux"]):
-            command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", *words]
-            subprocess.run(command, env=environment, capture_output=True, check=False, timeout=600)
+    if shutil.which("tmux") is None and os.environ.get("NPH_REQUIRE_ALL") == "1":
+        debian.install("tmux")
     if shutil.which("tmux") is None:
         left_out("tmux is not installed")
 

@@ -14,6 +14,7 @@ from nemo_partial_hydra.cli import main as cli
 from nemo_partial_hydra.jobs.openssh import NAMESPACE
 from tests.conftest import left_out
 from tests.support.sweeps import ALLOW, Sweep
+from tools import debian
 
 
 def keygen(*words: str | Path, content: bytes | None = None) -> bytes:
@@ -25,11 +26,8 @@ def keygen(*words: str | Path, content: bytes | None = None) -> bytes:
 
 def install() -> None:
     """Have ssh-keygen: a test machine that may not leave out a part installs it."""
-    if shutil.which("ssh-keygen") is None and os.environ.get("NPH_REQUIRE_ALL") == "1" and os.geteuid() == 0:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update"], ["install", "-qy", "--no-install-recommends", "openssh-client"]):
-            command = ["apt-get", "-o", "DPkg::Lock::Timeout=300", *words]
-            subprocess.run(command, env=environment, capture_output=True, check=False, timeout=600)
+    if shutil.which("ssh-keygen") is None and os.environ.get("NPH_REQUIRE_ALL") == "1":
+        debian.install("openssh-client")
     if shutil.which("ssh-keygen") is None:
         left_out("ssh-keygen is not installed (package openssh-client)")
 
