@@ -96,14 +96,21 @@ class App:
             while_it_runs.enter_context(_one_message())  # it says what the app has, which is known while it runs
             while_it_runs.enter_context(session.plain_exceptions())
             while_it_runs.enter_context(_all_refusals(lambda: self.composed(line)))
-            if listing is not None and listing["format"] == "browse":
-                self.browse(given, listing)
-            elif listing is not None:
-                retried(line, self.composed, lambda line: self.list_paths(line, listing))
+            if listing is not None:
+                self.show_paths(given, line, listing)
             elif given.completes:
                 self.answer(line)
             else:
                 retried(line, self.composed, self.run_settled)
+
+    def show_paths(self, given: CommandLine, line: CommandLine, options: dict[str, Any]) -> None:
+        """Print the paths, or have them looked through; ``line`` is the command line as Hydra is to see it."""
+        from nemo_partial_hydra.listing.formats import BROWSE
+
+        if options["format"] == BROWSE:
+            self.browse(given, options)
+        else:
+            retried(line, self.composed, lambda line: self.list_paths(line, options))
 
     def list_paths(self, line: CommandLine, options: dict[str, Any]) -> None:
         """Print the paths of a command line's config."""

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,3 +65,22 @@ def test_its_recipe_paths_job_and_results_are_tables(executed: list[Any]) -> Non
     assert results[-1].count("<tr>") == 1 + 6
     assert results[-1].count("failed") == 1
     assert "<table" in frame[-1]
+
+
+@pytest.mark.nemo
+def test_what_the_extension_shows_is_shown_as_before_once_it_is_unloaded() -> None:
+    if importlib.util.find_spec("IPython") is None:
+        left_out("IPython is not installed in this environment")
+    import nemo_run as run
+    from IPython.core.formatters import DisplayFormatter
+
+    import nemo_partial_hydra as nph
+
+    ipython = SimpleNamespace(display_formatter=DisplayFormatter())
+    show = ipython.display_formatter.formatters["text/html"]
+    recipe = run.Partial(sorted, key=None)
+    assert show(recipe) is None
+    nph.load_ipython_extension(ipython)
+    assert "<code>run.Partial</code> of <code>sorted</code>" in show(recipe)
+    nph.unload_ipython_extension(ipython)
+    assert show(recipe) is None
