@@ -21,6 +21,7 @@ from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
@@ -30,6 +31,8 @@ from tests.support import forks
 
 VERSION_BASE: dict[str, Any] = {"version_base": None} if hydra.__version__ < "1.4" else {}  # 1.4 deprecates it
 ROOT = Path(__file__).resolve().parents[2]
+OF_HYDRA = ("hydra", "_dummy_empty_config_.yaml")
+"""What ``ConfigStore`` has in every process, at its top."""
 
 SHOP = '''
 """The targets of the tests' apps."""
@@ -245,8 +248,14 @@ class App:
 
     @contextmanager
     def here(self) -> Iterator[None]:
-        """Stand in the app's folder, its modules importable, Hydra's and logging's state put back after."""
+        """Stand in the app's folder, its modules importable, Hydra's and logging's state put back after.
+
+        What other tests have imported is not of this app: NeMo's configs, for one, store a group ``trainer``.
+        """
         before, path, folder = logging.getLogger().handlers[:], sys.path[:], os.getcwd()
+        store = ConfigStore.instance()
+        stored = store.repo
+        store.repo = {name: node for name, node in stored.items() if name in OF_HYDRA}
         sys.path.insert(0, str(self.folder))
         os.chdir(self.folder)
         importlib.invalidate_caches()
@@ -255,6 +264,7 @@ class App:
         finally:
             os.chdir(folder)
             sys.path[:] = path
+            store.repo = {**stored, **store.repo}
             GlobalHydra.instance().clear()
             logging.getLogger().handlers[:] = before
 
