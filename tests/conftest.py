@@ -169,9 +169,10 @@ def _state_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture(autouse=True, scope="session")
 def _forks() -> Iterator[None]:
-    """End the process that apps are forked from."""
+    """End the processes that apps are forked from."""
     yield
     forks.APPS.close()
+    forks.RECIPES.close()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,24 @@ def both(
         masked = {name: _CHANGES.sub("", text) for name, text in texts.items()}
         found.append((Done(done.code, _CHANGES.sub("", done.out), _CHANGES.sub("", done.err)), masked))
     return found
+
+
+def test_a_module_finds_the_same(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").touch()
+    (tmp_path / "says").mkdir()
+    (tmp_path / "says" / "__main__.py").write_text(SAYS.replace("main.__spec__, ", "str(main.__spec__), "))
+    (tmp_path / "fails.py").write_text(ENDS["a cause"])
+    for words in (("-m", "says", "a b"), ("-m", "fails"), ("-m", "nemo_partial_hydra.cli", "library", "lib")):
+        given = forks.environment()
+        assert forks.RECIPES.can(None, given)
+        fork = forks.RECIPES.run(words, tmp_path, given)
+        own = subprocess.run(
+            [sys.executable, *words], cwd=tmp_path, env=given, capture_output=True, text=True, check=False
+        )
+        assert [_CHANGES.sub("", text) for text in (fork.stdout, fork.stderr)] == [
+            _CHANGES.sub("", text) for text in (own.stdout, own.stderr)
+        ]
+        assert fork.returncode == own.returncode
 
 
 @pytest.fixture
@@ -127,6 +146,13 @@ def test_a_fork_has_nothing_of_ours_and_nothing_of_the_run_before(app: App) -> N
         assert first == f"{given} False"
         assert {"hydra", "omegaconf", "yaml"} <= set(modules.split())
         assert {"nemo_partial_hydra", "hydra_plugins", "tests", "nemo_run", "rich"}.isdisjoint(modules.split())
+
+
+def test_a_fork_for_recipes_has_nemo_run_and_nothing_of_ours(app: App) -> None:
+    app.write("app.py", "import sys\nprint(*sorted({name.partition('.')[0] for name in sys.modules}))\n")
+    modules = forks.RECIPES.run(["app.py"], app.folder, app.environment()).stdout.split()
+    assert "nemo_run" in modules
+    assert {"nemo_partial_hydra", "hydra_plugins", "tests", "shop"}.isdisjoint(modules)
 
 
 def test_a_fork_that_does_not_end_is_ended(app: App) -> None:

@@ -141,9 +141,11 @@ def test_what_is_no_field_is_left_out_and_said(library: Path) -> None:
 def test_they_are_equal_when_built_and_can_be_overridden(library: Path) -> None:
     write(library.parent, "app.py", APP)
     command = ("app.py", "--library", "lib", "+sft_config=tiny")
-    plain = python(library.parent, *command)
+    plain = python(library.parent, *command, interpreter=True)  # it looks at what is imported
     assert (plain.code, plain.out) == (0, "True defaultdict Scheduler(warmup=2) {'deep': True}\n"), plain.err
-    changed = python(library.parent, *command, "sft_config.scheduler.warmup=7", "sft_config.spec.deep=false")
+    changed = python(
+        library.parent, *command, "sft_config.scheduler.warmup=7", "sft_config.spec.deep=false", interpreter=True
+    )
     assert (changed.code, changed.out) == (0, "False defaultdict Scheduler(warmup=7) {'deep': False}\n"), changed.err
 
 

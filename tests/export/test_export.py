@@ -18,7 +18,8 @@ from nemo_partial_hydra.errors import LibraryError, UsageError
 from nemo_partial_hydra.export import library, places, publish
 from nemo_partial_hydra.libraries import manifest
 from nemo_partial_hydra.libraries.manifest import Entry, Manifest
-from tests.support.recipes import MORE, RECIPES, environment, exported, nemo_hydra, write
+from tests.support.forks import environment
+from tests.support.recipes import MORE, RECIPES, exported, nemo_hydra, write
 
 pytestmark = pytest.mark.matrix
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import left_out
-from tests.support.recipes import environment
+from tests.support.forks import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "examples" / "results" / "notebook.ipynb"

@@ -1,8 +1,9 @@
 """A process that has imported the packages of others that an app needs, and forks for each run of a script.
 
 Half of what a small Hydra app takes is the import of Hydra, OmegaConf, their parser and PyYAML.  A fork has them
-already; this package and the app's modules it imports itself, as any process does.  The server imports nothing of
-ours: ``tests.support.forks`` starts it as a script, and says when a run must have an interpreter of its own instead.
+already; this package and the app's modules it imports itself, as any process does.  Where the app's own modules import
+NeMo-Run, which takes ten times as long, that is imported before too.  The server imports nothing of ours:
+``tests.support.forks`` starts it as a script, and says when a run must have an interpreter of its own instead.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import runpy
 import socket
 import sys
 from importlib.machinery import SourceFileLoader
@@ -56,7 +58,7 @@ def serve(channel: socket.socket) -> None:
 
 
 def run(arguments: list[str], folder: str, environment: dict[str, str], umask: int) -> None:
-    """Run a script as ``python SCRIPT ...`` does: as the main module, its directory first on the path.
+    """Run a script as ``python SCRIPT ...`` does, its directory first on the path, or a module as ``python -m MODULE``.
 
     The interpreter ends as any does, when this is left: so threads are waited for, and what is to run at exit runs.
     """
@@ -64,9 +66,35 @@ def run(arguments: list[str], folder: str, environment: dict[str, str], umask: i
     os.umask(umask)
     os.environ.clear()
     os.environ.update(environment)
-    script = os.path.abspath(arguments[0])
-    sys.argv[:] = arguments
     sys.orig_argv[:] = [sys.executable, *arguments]
+    if "multiprocessing.process" in sys.modules:  # it notes the directory as it is imported
+        vars(sys.modules["multiprocessing.process"])["ORIGINAL_DIR"] = folder
+    try:
+        if arguments[0] == "-m":
+            run_module(*arguments[1:])
+        else:
+            run_script(*arguments)
+    except Exception as error:
+        theirs = error.__traceback__
+        while theirs is not None and theirs.tb_frame.f_code.co_filename == __file__:
+            theirs = theirs.tb_next
+        sys.excepthook(type(error), error.with_traceback(theirs), theirs)
+        sys.exit(1)
+
+
+def run_module(name: str, *words: str) -> None:
+    """Run a module as the main module, as the interpreter does: found once the current directory is on the path."""
+    sys.argv[:] = ["-m", *words]
+    sys.path[0] = os.getcwd()
+    sys.modules["__main__"] = main = ModuleType("__main__")
+    vars(main).update(__annotations__={}, __builtins__=builtins)
+    runpy._run_module_as_main(name)  # type: ignore[attr-defined]  # what the interpreter itself calls
+
+
+def run_script(given: str, *words: str) -> None:
+    """Run a file as the main module."""
+    script = os.path.abspath(given)
+    sys.argv[:] = [given, *words]
     sys.path[0] = os.path.dirname(script)
     main = ModuleType("__main__")
     vars(main).update(
@@ -77,18 +105,13 @@ def run(arguments: list[str], folder: str, environment: dict[str, str], umask: i
         __cached__=None,
     )
     sys.modules["__main__"] = main
-    try:
-        with open(script, "rb") as file:
-            code = compile(file.read(), script, "exec", dont_inherit=True)
-        exec(code, vars(main))
-    except Exception as error:
-        theirs = error.__traceback__.tb_next if error.__traceback__ is not None else None  # without the frame of this
-        sys.excepthook(type(error), error.with_traceback(theirs), theirs)
-        sys.exit(1)
+    with open(script, "rb") as file:
+        code = compile(file.read(), script, "exec", dont_inherit=True)
+    exec(code, vars(main))
 
 
 if __name__ == "__main__":
-    for name in PRELOADED:
+    for name in (*PRELOADED, *sys.argv[2:]):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()  # or each fork would look through all of it again, and copy the pages that it writes its marks on

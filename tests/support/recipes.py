@@ -8,7 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.apps import ROOT, Done
+from tests.support import forks
+from tests.support.apps import Done
 
 RECIPES = '''
 """Recipes of team A."""
@@ -100,30 +101,30 @@ if __name__ == "__main__":
 """
 
 
-def environment(*folders: Path) -> dict[str, str]:
-    """Return an environment in which the repository and these folders are on the path."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "NPH_CACHE") if name in os.environ}
-    path = os.pathsep.join(map(str, [*folders, ROOT]))
-    return {**kept, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+CLI = "nemo_partial_hydra.cli"
 
 
-def python(folder: Path, *args: str, path: tuple[Path, ...] = (), env: Mapping[str, str] | None = None) -> Done:
-    """Run Python in a folder."""
-    done = subprocess.run(
-        [sys.executable, *args],
-        cwd=folder,
-        env={**environment(*path), **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+def python(
+    folder: Path,
+    *args: str,
+    path: tuple[Path, ...] = (),
+    env: Mapping[str, str] | None = None,
+    interpreter: bool = False,
+) -> Done:
+    """Run Python in a folder: a fork that has NeMo-Run, or an interpreter of its own where that may matter."""
+    given = {**forks.environment(*path), **(env or {})}
+    ours, script = args[:2] == ("-m", CLI), folder / args[0]
+    if not interpreter and (ours or script.suffix == ".py") and forks.RECIPES.can(None if ours else script, given):
+        done = forks.RECIPES.run(args, folder, given, timeout=300)
+    else:
+        command = [sys.executable, *args]
+        done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, timeout=300, check=False)
     return Done(done.returncode, done.stdout, done.stderr)
 
 
 def nemo_hydra(folder: Path, *args: str, path: tuple[Path, ...] = (), env: Mapping[str, str] | None = None) -> Done:
     """Run ``nemo-hydra`` in a folder."""
-    return python(folder, "-m", "nemo_partial_hydra.cli", *args, path=path, env=env)
+    return python(folder, "-m", CLI, *args, path=path, env=env)
 
 
 def write(folder: Path, name: str, text: str) -> Path:
