@@ -5,7 +5,8 @@
     python -m tools.matrix --list
 
 Each cell has an environment of its own under ``.venvs``, kept for the next time. Laws are tried with a tenth of their
-examples: ``make test`` tries them in full.
+examples, and of the files in which nothing depends on versions those tests are left out that start a process, which
+takes longer than all others: ``make test`` runs all of it in full.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Cell:
     hydra: str
     pins: tuple[str, ...]
     tests: str = ALL
-    half: int | None = None  # every second file: of those without a test that depends on versions, if it runs others
+    half: int | None = None  # of the files without a test that depends on versions: every second, or none
     hydras_tests: bool = False  # whether Hydra's own tests run there too, see tools.hydra_tests
 
     @property
@@ -56,13 +57,11 @@ class Cell:
 
 
 # make test runs everything with NeMo's pair, 3.11 and 1.3.2. What depends on versions runs under each other Python and
-# each other Hydra too. Of the rest the oldest and the newest Python run a half each: so all of it runs in two pairs. A
-# fifth pair, whose Python and Hydra others have, runs half of what depends on them.
+# each other Hydra too. Of the rest the oldest and the newest Python run a half each.
 CELLS = (
     Cell("3.10", "1.3.x", HYDRA_13, half=0, hydras_tests=True),
     Cell("3.12", "1.3.2", HYDRA_132, VERSIONS),
     Cell("3.13", "1.4.0rc3", HYDRA_14, half=1, hydras_tests=True),
-    Cell("3.11", "1.4.0rc3", HYDRA_14, VERSIONS, half=0),
 )
 
 
@@ -86,15 +85,11 @@ def all_files() -> list[str]:
     return [str(file.relative_to(ROOT)) for file in sorted((ROOT / "tests").rglob("test_*.py"))]
 
 
-def files_of(cell: Cell) -> list[str]:
-    """Return the files of tests that a cell collects; none for all."""
+def files_of(cell: Cell) -> list[list[str]]:
+    """Return the files of tests that a cell runs in full, and those of which it runs the light ones."""
     marked = files_with(MARKER)
-    if cell.tests == VERSIONS:
-        return marked if cell.half is None else marked[cell.half :: 2]
-    if cell.half is None:
-        return []
     others = [file for file in all_files() if file not in marked and not file.startswith("tests/cluster/")]
-    return sorted([*marked, *others[cell.half :: 2]])  # of one folder together: pytest finds its fixtures so
+    return [marked, [] if cell.half is None else others[cell.half :: 2]]
 
 
 def default_jobs() -> int:
@@ -127,14 +122,22 @@ def test(cell: Cell, jobs: int, pytest_arguments: Sequence[str]) -> Outcome:
     log = VENVS / f"{cell.name}.pytest.log"
     cache = f"cache_dir={VENVS / cell.name / '.pytest_cache'}"
     spread = ["-n", str(jobs), "--dist", "loadgroup", "--hypothesis-profile=few"]
-    files = files_of(cell) if not pytest_arguments else []  # these may name their own
-    command = [str(cell.venv.python), "-m", "pytest", "-m", cell.tests, "-o", cache, *spread, *pytest_arguments, *files]
+    command = [str(cell.venv.python), "-m", "pytest", "-m", cell.tests, "-o", cache, *spread]
+    whole, light = files_of(cell)
+    if pytest_arguments:  # these may name files of their own
+        runs = [[*command, *pytest_arguments]]
+    else:
+        runs = [[*command, *whole], *([[*command, "--quick", *light]] if light else [])]
+    code = 0
     with log.open("w") as file:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT, check=False)
+        for run in runs:
+            if code == 0:
+                done = subprocess.run(run, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=ROOT, check=False)
+                code = done.returncode
     text = log.read_text(errors="replace")
     counts = re.findall(r"^=* ?((?:\d+ \w+(?:, )?)+) in [\d.]+s", text, re.MULTILINE)
-    state = "passed" if done.returncode == 0 else "failed"
-    detail = counts[-1] if counts else f"exit code {done.returncode}, no summary"
+    state = "failed" if code else "passed"
+    detail = ", and ".join(counts) or f"exit code {code}, no summary"
     if state == "failed":
         detail += f"; {log.relative_to(ROOT)}"
         print("\n".join([f"  {cell.name}: the end of its output", *text.splitlines()[-30:]]), flush=True)

@@ -85,6 +85,7 @@ def judged(file: str, outcomes: dict[str, str], version: str) -> list[str]:
 
 if hydra.__version__ != "1.3.2":  # whose archive pip cannot read any more; no test is left out, there is none
 
+    @pytest.mark.matrix
     @pytest.mark.parametrize("file", FILES)
     def test_hydras_own_tests_pass_under_our_main(file: str, tmp_path: Path) -> None:
         tests = folder(hydra.__version__)

@@ -40,17 +40,17 @@ def test_uv_is_not_used_where_pip_is_told_something_else(tmp_path: Path, line: s
 def test_every_supported_python_and_hydra_is_in_the_matrix() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     supported = set(re.findall(r"Python :: (3\.\d+)", text))
-    assert {cell.python for cell in matrix.CELLS} == supported == set(venvs.ANY_PYTHONS)
+    assert {cell.python for cell in matrix.CELLS} | {"3.11"} == supported == set(venvs.ANY_PYTHONS)  # as NeMo's pair
     assert {cell.hydra[:3] for cell in matrix.CELLS} == {"1.3", "1.4"}
-    files = {cell: set(matrix.files_of(cell)) for cell in matrix.CELLS}
+    files = [file for cell in matrix.CELLS for part in matrix.files_of(cell) for file in part]
     light = {file for file in matrix.all_files() if not file.startswith("tests/cluster/")}
-    assert light <= set().union(*files.values()), "beside make test, each file runs under another pair"
+    assert light <= set(files), "beside make test, each file runs under another pair"
 
 
 def test_what_depends_on_versions_runs_under_each_of_them() -> None:
     files = set(matrix.files_with(matrix.MARKER))
     assert len(files) > 20
-    whole = [cell for cell in matrix.CELLS if files <= set(matrix.files_of(cell))]
+    whole = [cell for cell in matrix.CELLS if files <= set(matrix.files_of(cell)[0])]
     assert {cell.python for cell in whole} >= set(venvs.ANY_PYTHONS) - {"3.11"}  # which make test has
     assert {cell.hydra for cell in whole} >= {cell.hydra for cell in matrix.CELLS}
     mark = re.compile(r"\bmark\b.*\bmatrix\b|getattr\(.*mark|add_marker\(.*matrix")  # spelled in any other way

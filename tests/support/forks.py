@@ -1,4 +1,4 @@
-"""Runs of scripts and modules in forks of one process (``tests.support.fork_server``), each with its own output and exit code.
+"""Runs in forks of one process (``tests.support.fork_server``), each with its own output and exit code.
 
 A fork does what ``python SCRIPT ...`` does, in half the time; in a tenth of it where NeMo-Run is imported.  It is no
 new interpreter, so a run is a process of its own wherever the environment differs in what only a start reads, and in
