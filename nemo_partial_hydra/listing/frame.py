@@ -32,6 +32,13 @@ class Odd:
         return Odd(self.holder, (*self.keys, key), self.listed or listed)
 
 
+class Foreign(NamedTuple):
+    """What no override may name in a default: to override a part of that spells out the rest of it."""
+
+    target: str
+    argument: Path  # where the default stands
+
+
 class Frame(NamedTuple):
     """What holds for a node because of where it stands."""
 
@@ -42,3 +49,4 @@ class Frame(NamedTuple):
     unset: bool = False
     odd: Odd | None = None
     above: tuple[str, ...] = ()  # the targets of the default objects around it
+    foreign: Foreign | None = None

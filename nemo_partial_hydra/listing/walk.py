@@ -15,13 +15,13 @@ from nemo_partial_hydra.dialect.scalars import path_text
 from nemo_partial_hydra.dialect.writer import Writer, call_head, item_spec
 from nemo_partial_hydra.messages import dotted
 from nemo_partial_hydra.recipes.keys import ARGS, MISSING, REPLACE, TARGET
-from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Seq, Tree, at, children
+from nemo_partial_hydra.recipes.tree import Call, Link, Map, Opaque, Path, Ref, Seq, Tree, at, children, walk
 from nemo_partial_hydra.runtime import session
 from nemo_partial_hydra.signatures.signature import Parameter, Required, Signature, Unknown, opaque_signature
 from nemo_partial_hydra.signatures.types import ANY, class_of
 
 from .factories import arguments_at
-from .frame import Frame, Odd
+from .frame import Foreign, Frame, Odd
 from .override_text import entry, key_text, override, replacement, shell
 from .record import KWARGS, PathInfo, choices, current, default_data, opaque_text, plain, strict, type_text
 from .source import Context, Values, prepare
@@ -129,7 +129,8 @@ class _Listing:
                 if frame.unset or (parts and tuple(map(str, here)) in parts):
                     # What holds if nobody sets it is what the default object around it says.
                     held = dataclasses.replace(parameter, default=tree.kwargs[name])
-                    argument = argument._replace(parameter=held, unset=True)
+                    foreign = self.foreign(tree.kwargs[name], here)
+                    argument = argument._replace(parameter=held, unset=True, foreign=foreign)
                 yield from self.node(tree.kwargs[name], here, argument)
             elif name in self.required.get(path, ()):  # the config says ``???``, whatever the default
                 missing = Parameter(name, parameter.type)
@@ -138,7 +139,7 @@ class _Listing:
             elif name not in covered:
                 default = parameter.default
                 shown = Opaque(parameter) if isinstance(default, (Required, Unknown)) else default
-                yield from self.node(shown, here, argument._replace(unset=True))
+                yield from self.node(shown, here, argument._replace(unset=True, foreign=self.foreign(shown, here)))
         for name, value in tree.kwargs.items():
             if name not in signature.parameters:
                 odd = base.odd and base.odd.step(name)
@@ -151,6 +152,13 @@ class _Listing:
                 yield from self.node(Opaque(missing), (*path, name), extra)
         if signature.extra is not None and signature.known:
             yield self.keywords(path, signature)
+
+    def foreign(self, default: Tree, path: Path) -> Foreign | None:
+        """Return what an override may not name in a default; None if there is nothing."""
+        for _, node in walk(default) if isinstance(default, (Ref, Call, Seq, Map)) else ():
+            if isinstance(node, (Ref, Call)) and not self.lookup.names(node.target):
+                return Foreign(node.target, path)
+        return None
 
     def keywords(self, path: Path, signature: Signature) -> PathInfo:
         """Return the record of a target's ``**kwargs``."""
@@ -284,6 +292,13 @@ class _Listing:
             return f"an object, and none is there: to put one there, '{dotted((*place, *path))}={{_target_: {kind}}}'"
         if frame.parameter is not None and frame.parameter.positional:
             return f"positional only: it is given in {dotted((*place, *path[:-1], ARGS))}"
+        if frame.foreign is not None:
+            target, argument = frame.foreign
+            if path != argument:
+                return f"in a default that no override may name: see '{dotted((*place, *argument))}'"
+            key = key_text((*place, *argument))
+            another = f", or another value: '{key}=...'" if key else ""
+            return f"'{target}' is not allowed: nph.main(allow=['{target}']){another}"
         if place[:1] == ("hydra",) and composed[:1] in (("runtime",), ("overrides",)):
             return "Hydra sets it when it runs"
         if any(composed[:cut] in self.context.nodes.locked for cut in range(len(composed) + 1)) and not place:

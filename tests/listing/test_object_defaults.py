@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,49 @@ def test_what_is_put_there_can_be_added_to(app: App) -> None:
         app.compose(put, "net.maybe.heads=3", name="deep", allow=ALLOW)
     assert "+net.maybe.heads=" in str(explain(caught.value))
     assert listed(app, put, "+net.maybe.heads=3")["net.maybe.heads"].value == 3
+
+
+def test_a_default_that_no_override_may_name(app: App) -> None:
+    """The target's own code gives it; a text adds no trust."""
+    app.write(
+        "shop.py",
+        "import http, json\nfrom collections.abc import Callable\nfrom dataclasses import dataclass, field\n\n"
+        "@dataclass(frozen=True)\nclass Inner:\n    act: Callable = len\n    many: tuple = (json.dumps, 2)\n"
+        "    width: int = 2\n\n"
+        "@dataclass\nclass Net:\n    act: Callable = len\n    status: http.HTTPStatus = http.HTTPStatus.OK\n"
+        "    many: tuple = ({'a': len, 'b': 3}, 3)\n    plain: Inner = field(default_factory=Inner)\n"
+        "    other: Inner = field(default_factory=lambda: Inner(json.dumps))\n    kind: type = dict\n    n: int = 3\n",
+    )
+    app.write("conf/one.yaml", "_target_: shop.Net\n")
+    app.write("app.py", app_text("one"))
+    found = {record["path"]: record for record in json.loads(app.run("--cfg-paths=json").out)}
+    lacks = "is not allowed: nph.main(allow=["
+    assert found["act"]["why_not"] == f"'builtins.len' {lacks}'builtins.len']), or another value: 'act=...'"
+    assert found["many.0.b"]["why_not"] == "in a default that no override may name: see 'many'"
+    assert found["plain.many"]["why_not"] == f"'json.dumps' {lacks}'json.dumps']), or another value: 'plain.many=...'"
+    takes = {path for path, record in found.items() if record["override"] is not None}
+    assert takes == {"plain.width", "kind", "n"}
+    assert app.run("act=shop.Inner").code == 0
+    for record in found.values():
+        if record["override"] is not None:
+            done = app.run(*shlex.split(record["override"]))
+            assert done.code == 0, done.err
+    app.write("app.py", app_text("one", "shop", "builtins.len", "json.dumps", "http.HTTPStatus.OK"))
+    allowed = {record["path"]: record for record in json.loads(app.run("--cfg-paths=json").out)}
+    assert allowed["act"]["override"] == "act=builtins.len"
+    for record in allowed.values():
+        if record["override"] is not None:
+            done = app.run(*shlex.split(record["override"]))
+            assert done.code == 0, done.err
+
+
+def app_text(config: str, *allow: str) -> str:
+    """Return an app that runs a recipe."""
+    return (
+        "import nemo_partial_hydra as nph\n\n"
+        f"@nph.main(config_path='conf', config_name='{config}', allow={[*(allow or ('shop',))]})\n"
+        "def main(cfg):\n    print('RESULT', nph.run(cfg))\n\nmain()\n"
+    )
 
 
 @pytest.mark.nemo
