@@ -27,6 +27,7 @@ May import: ``jobs`` and what it may import; OmegaConf; Hydra, mostly inside fun
 | how are YAML files with defaults lists served | ``yaml_files`` |
 | what do files have Hydra itself make | ``hydra_settings`` |
 | which recipes did Python code register | ``registry`` |
+| how is the failure of a factory worded | ``failed_factory`` |
 | what does the process of a launcher's job get of the app | ``handover`` |
 | which names are keys of the app, not groups of a library | ``root_keys`` |
 | which options does an app have from elsewhere than libraries | ``other_sources`` |

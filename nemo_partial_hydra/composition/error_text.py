@@ -178,13 +178,11 @@ def _of_plugin(error: BaseException) -> bool:
 
 def _foreign(error: BaseException) -> str:
     """Word an exception that Hydra let through while it read the command line."""
-    over = _over_reference() if merged_into_reference(error) else None
-    if over is not None:
+    if merged_into_reference(error) and (over := _over_reference()) is not None:
         return over
     for pattern, word in _FOREIGN:
         match = re.search(pattern, str(error), re.DOTALL)
-        text = word(match) if match else None
-        if text is not None:
+        if match and (text := word(match)) is not None:
             return text
     if isinstance(error, AssertionError) and re.match("assert |$", str(error)):  # pytest writes the check itself
         return _own_check(error)
@@ -193,7 +191,9 @@ def _foreign(error: BaseException) -> str:
         if frame.f_code.co_name == "_create_defaults_list" and isinstance(frame.f_locals.get("config_path"), str):
             said = re.sub(r"^In \S*: | in defaults (?=:)", "", str(error))
             return f"{frame.f_locals['config_path'].removesuffix('.yaml')}.yaml: defaults: {said}"
-    given = shlex.join(sys.argv[1:])
+    from .compat import CHECK
+
+    given = shlex.join(argument for argument in sys.argv[1:] if argument != CHECK)
     return f"{name}{error}" + (f" (command line: {given})" if given else "")
 
 

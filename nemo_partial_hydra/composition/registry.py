@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from nemo_partial_hydra.errors import CaptureError, RecipeError, RegistrationError
-from nemo_partial_hydra.messages import installs
 from nemo_partial_hydra.recipes.likeness import same
 from nemo_partial_hydra.runtime import session
+
+from .failed_factory import failed
 
 if TYPE_CHECKING:
     from nemo_partial_hydra.runtime.workspace import Workspace
@@ -215,12 +216,10 @@ class Registry:
         if known is None or known.entry is not entry:
             try:
                 made = entry.make(*given.args, **given.kwargs)
-            except ModuleNotFoundError as error:
-                if not installs(error.name):
+            except Exception as error:
+                if called or isinstance(error, RecipeError):  # where it is called its arguments are told of, too
                     raise
-                raise RegistrationError(
-                    f"making it needs {error.name}, which is not here{installs(error.name)}"
-                ) from error
+                raise failed(error) from error
             known = self._recipes[entry.path, given.text] = _Seen(entry, made, copied=called)
             _forget_oldest(self._recipes, entry.path)
         elif called and known.copy is not _UNKNOWN and not known.current(entry):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -320,6 +321,26 @@ def test_a_factory_that_gives_no_recipe(app: App, fresh_workspace: None) -> None
         return lambda: None
 
     check(app, app.inline("opt=bad"), "the recipe 'opt/bad' (registered at tests.composition.test_error_text:")
+
+
+def test_a_factory_that_fails(app: App, fresh_workspace: None) -> None:
+    @nph.recipe(group="opt")
+    def bad() -> Any:
+        return ast.literal_eval("{")  # its last lines are of others
+
+    line = bad.__code__.co_firstlineno + 2
+    here = "tests.composition.test_error_text"
+    message = f"Error: the recipe 'opt/bad' (registered at {here}:{line - 2}): its factory raised SyntaxError: '{{' was"
+    for arguments in (["opt=bad"], ["opt=bad", "--cfg-paths"], ["-m", "opt=adam,bad"]):
+        check(app, app.inline(*arguments), message, f"(at {here}:{line})")
+
+
+def test_a_factory_that_lacks_a_package(app: App, fresh_workspace: None) -> None:
+    @nph.recipe(group="opt")
+    def bad() -> Any:
+        raise ModuleNotFoundError("No module named 'fiddle'", name="fiddle")
+
+    check(app, app.inline("opt=bad"), "making it needs fiddle, which is not here; pip install")
 
 
 def test_a_recipe_with_a_value_that_has_no_text_form(app: App, fresh_workspace: None) -> None:
