@@ -85,7 +85,7 @@ class Forks:
 
     def _started(self) -> socket.socket:
         if self._channel is None:
-            self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 self._process = subprocess.Popen(
                     [sys.executable, fork_server.__file__, str(theirs.fileno()), *self.imported],
@@ -93,6 +93,7 @@ class Forks:
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
                 )
+            self._channel = ours  # now that there is a server: a quick run of the tests starts none
         return self._channel
 
 
