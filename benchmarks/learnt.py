@@ -22,7 +22,7 @@ if __package__ in (None, ""):
 from benchmarks.composing import counted, make_app, plain
 from benchmarks.measure import ROOT, Comparison, Side, output, process, report, turns
 
-PROCESSES, FIRST, HELPS = 15, 5, 2
+PROCESSES, FIRST, HELPS = 15, 15, 2
 TARGET, SLOWER, FASTER = 1.5, 1.05, 15
 SCRIPT = str(ROOT / "import.py")
 

@@ -88,7 +88,7 @@ class Comparison:
             seconds(statistics.median(self.theirs)),
             f"{self.ratio:.2f}x",
             self.spread,
-            "none" if self.target is None else f"<= {self.target:.2g}x",
+            "none" if self.target is None else f"<= {self.target:.3g}x",
             verdict(self.met, self.target is not None),
         )
 
