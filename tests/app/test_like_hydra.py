@@ -24,7 +24,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_an_app_is_the_same_under_both(part: int, runner: Runner) -> None:
-    @settings(max_examples=laws.tries(200 // PARTS), suppress_health_check=list(HealthCheck))
+    @settings(max_examples=laws.tries(400 // PARTS), suppress_health_check=list(HealthCheck))
     @given(apps())
     def law(drawn: Drawn) -> None:
         assert difference(*both(runner, drawn)) is None
@@ -35,7 +35,7 @@ def test_an_app_is_the_same_under_both(part: int, runner: Runner) -> None:
 def test_an_app_with_a_recipe_is_the_same_but_for_what_its_targets_refuse(runner: Runner) -> None:
     """What only we refuse is refused with a reason; what else is in the config is what the targets take besides."""
 
-    @settings(max_examples=laws.tries(60), suppress_health_check=list(HealthCheck))
+    @settings(max_examples=laws.tries(100), suppress_health_check=list(HealthCheck))
     @given(apps(recipes=True))
     def law(drawn: Drawn) -> None:
         assert recipe_difference(*both(runner, drawn, allow=("shop",))) is None
